@@ -1,0 +1,49 @@
+//! Limits of the contract, each enforced in one place. Texts count Unicode scalar values unless a name says bytes.
+
+/// Message text.
+pub const MESSAGE_TEXT_CHARS: usize = 4_096;
+/// `client_message_id`.
+pub const CLIENT_MESSAGE_ID_BYTES: usize = 64;
+/// Items of a list when the caller names no limit.
+pub const PAGE_DEFAULT: u32 = 50;
+/// The most items of a list.
+pub const PAGE_MAX: u32 = 200;
+/// Updates of `GET /chats/{id}/sync` when the caller names no limit.
+pub const SYNC_CHAT_DEFAULT: u32 = 200;
+/// The most updates of one sync answer.
+pub const SYNC_MAX: u32 = 1_000;
+/// Updates of `POST /sync` when the caller names no limit.
+pub const SYNC_DEFAULT: u32 = 500;
+/// Items of a list between services.
+pub const INTERNAL_PAGE_MAX: u32 = 10_000;
+/// The most ids of a look-up by ids.
+pub const BATCH_IDS_MAX: usize = 200;
+/// A WebSocket frame from a client.
+pub const CLIENT_FRAME_BYTES: usize = 64 * 1024;
+/// A JSON body.
+pub const JSON_BODY_BYTES: usize = 256 * 1024;
+/// An e-mail address (RFC 5321, section 4.5.3.1.3, less the angle brackets).
+pub const EMAIL_BYTES: usize = 254;
+/// The shortest password, in characters.
+pub const PASSWORD_MIN_CHARS: usize = 8;
+/// The longest password: what bcrypt reads.
+pub const PASSWORD_MAX_BYTES: usize = 72;
+/// The shortest username.
+pub const USERNAME_MIN_CHARS: usize = 3;
+/// The longest username.
+pub const USERNAME_MAX_CHARS: usize = 32;
+/// Display name.
+pub const DISPLAY_NAME_CHARS: usize = 64;
+/// An uploaded object.
+pub const MEDIA_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+/// A search query.
+pub const SEARCH_QUERY_CHARS: usize = 256;
+
+/// The page size for what a caller asked: `default` when zero, never over `max`.
+pub const fn page_size(asked: u32, default: u32, max: u32) -> u32 {
+    match asked {
+        0 => default,
+        asked if asked > max => max,
+        asked => asked,
+    }
+}

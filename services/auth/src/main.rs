@@ -1,0 +1,2 @@
+//! Accounts, credentials, sessions and devices.
+fn main() {}

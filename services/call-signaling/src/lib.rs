@@ -1,0 +1,1 @@
+//! The replicated call state machine.

@@ -1,0 +1,2 @@
+//! The replicated call state machine.
+fn main() {}

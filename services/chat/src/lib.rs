@@ -1,0 +1,1 @@
+//! Chats, members and who may do what in them.

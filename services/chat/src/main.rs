@@ -1,0 +1,2 @@
+//! Chats, members and who may do what in them.
+fn main() {}

@@ -1,0 +1,1 @@
+//! HTTPS and WebSocket edge for phones and browsers.

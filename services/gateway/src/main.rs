@@ -1,0 +1,2 @@
+//! HTTPS and WebSocket edge for phones and browsers.
+fn main() {}

@@ -1,0 +1,2 @@
+//! Uploads and their access, over S3.
+fn main() {}

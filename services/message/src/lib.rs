@@ -1,0 +1,1 @@
+//! The update log of every chat.

@@ -1,0 +1,2 @@
+//! The update log of every chat.
+fn main() {}

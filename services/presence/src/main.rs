@@ -1,0 +1,2 @@
+//! Who is online where.
+fn main() {}

@@ -1,0 +1,2 @@
+//! Web Push subscriptions and deliveries.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Message index fed by the stream.

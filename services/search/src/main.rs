@@ -1,0 +1,2 @@
+//! Message index fed by the stream.
+fn main() {}
