@@ -80,6 +80,15 @@ impl Pool {
         Ok(PooledConnection { connection, in_use: self.meters.in_use.clone() })
     }
 
+    /// A connection that does not belong to the pool, for what must not outlive its holder: session locks and
+    /// `LISTEN`. It is closed when it is dropped, and does not count towards the pool's size.
+    ///
+    /// # Errors
+    /// When none can be made; see [`Error::is_unavailable`].
+    pub async fn dedicated(&self) -> Result<AsyncPgConnection, Error> {
+        self.inner.manager().connector.connect().await
+    }
+
     /// Whether the database answers now.
     ///
     /// # Errors
