@@ -3,13 +3,16 @@
 //! Two adapters run in production: [`redis`] on clusters and [`memory`] in one process. Both pass one conformance
 //! suite (`tests/it`).
 
+mod bucket;
 mod channel;
 mod error;
+mod meters;
+mod outlet;
 mod port;
 
 pub mod memory;
 pub mod redis;
 
-pub use channel::Channel;
+pub use channel::{Channel, InvalidChannel};
 pub use error::Error;
 pub use port::{Delivery, Live, Subscription, TokenBucket, TokenDecision};
