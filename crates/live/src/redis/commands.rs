@@ -196,7 +196,8 @@ impl Commands {
         if !wrong.is_empty() {
             let places = wrong.into_iter().flat_map(|part| part.places);
             let again = places.filter_map(|place| items.get(place).map(|item| (place, item))).collect();
-            right.extend(round(&self.nodes.refreshed().await, again, &command).await);
+            let map = self.nodes.refreshed().await;
+            right.extend(round(&map, again, &command).await);
         }
         right
     }
