@@ -9,6 +9,8 @@ mod model;
 mod openapi;
 #[path = "build/routes.rs"]
 mod routes;
+#[path = "build/rpcs.rs"]
+mod rpcs;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -45,6 +47,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let services = model::rest_services(&compiler.descriptor_pool())?;
     generate_rest(&descriptors, &services, &out)?;
     fs::write(out.join("forward.rs"), forward::render(&services))?;
+    fs::write(out.join("rpcs.rs"), rpcs::render(&compiler.descriptor_pool()))?;
     fs::write(out.join("routes.rs"), routes::render(&services))?;
     fs::write(out.join("openapi.json"), openapi::document(&compiler.descriptor_pool(), &services, &out)?)?;
     Ok(())

@@ -30,6 +30,9 @@ pub trait Upstream: Clone + Send + Sync + 'static {
     fn transport(&self, service: &'static str, key: Option<RoutingKey<'_>>) -> Self::Transport;
 }
 
+/// The largest answer taken from a service: a full page of the longest messages fits.
+const ANSWER_BYTES: usize = 32 * 1024 * 1024;
+
 /// The gRPC request of a REST request. All headers become metadata: the server of REST passes only headers that it
 /// made or vetted itself.
 fn outgoing<T>(message: T, cx: &mut Context) -> tonic::Request<T> {
@@ -87,7 +90,8 @@ fn method(code: &mut String, service: &Service, rpc: &Rpc) {
         "    async fn {method}(&self, request: {input}, cx: &mut Context) -> Result<{output}, Status> {{\n        \
              let transport = self.0.transport({service:?}, {key});\n        \
              let request = outgoing(request, cx);\n        \
-             incoming({client}::new(transport).{method}(request).await, cx)\n    }}\n",
+             let mut client = {client}::new(transport).max_decoding_message_size(ANSWER_BYTES);\n        \
+             incoming(client.{method}(request).await, cx)\n    }}\n",
         method = snake_case(&rpc.name),
         input = rust_path(&rpc.input),
         output = rust_path(&rpc.output),

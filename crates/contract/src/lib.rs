@@ -109,6 +109,11 @@ pub mod rest {
     include!(concat!(env!("OUT_DIR"), "/routes.rs"));
 }
 
+/// The names of all RPCs, internal ones too.
+pub mod rpcs {
+    include!(concat!(env!("OUT_DIR"), "/rpcs.rs"));
+}
+
 /// The encoded `google.protobuf.FileDescriptorSet` of the contract, with comments.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 

@@ -1,0 +1,125 @@
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tonic::{Code, Status};
+
+use crate::call::Inherited;
+use crate::replicas::mix;
+
+const TRIES: u32 = 3;
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+
+/// Calls again what may be done twice, when the answer was `UNAVAILABLE`: three times at most, after a pause of 25 to
+/// 50 ms and one of 50 to 100 ms, and not past the deadline of the call that is being served.
+///
+/// All retries of the process share a budget of one retry for ten calls, so that they do not bury a service that
+/// struggles.
+///
+/// # Errors
+/// The status of the last try.
+pub async fn retry_idempotent<T, F, Fut>(mut call: F) -> Result<T, Status>
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = Result<T, Status>>,
+{
+    BUDGET.deposit();
+    let mut pause = FIRST_PAUSE;
+    for _ in 1..TRIES {
+        let status = match call().await {
+            Err(status) if status.code() == Code::Unavailable => status,
+            answer => return answer,
+        };
+        let pause_now = jittered(pause);
+        let wakes_at = Instant::now() + pause_now;
+        if Inherited::current().is_some_and(|call| call.deadline <= wakes_at) || !BUDGET.withdraw() {
+            return Err(status);
+        }
+        metrics::counter!("grpc_client_retries_total").increment(1);
+        tokio::time::sleep(pause_now).await;
+        pause *= 2;
+    }
+    call().await
+}
+
+static BUDGET: Budget = Budget(AtomicU32::new(Budget::MAX / 2));
+
+/// Counts tenths of retries.
+struct Budget(AtomicU32);
+
+impl Budget {
+    const RETRY: u32 = 10;
+    /// A burst of 50 retries.
+    const MAX: u32 = 50 * Self::RETRY;
+
+    fn deposit(&self) {
+        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |have| Some((have + 1).min(Self::MAX)));
+    }
+
+    fn withdraw(&self) -> bool {
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |have| have.checked_sub(Self::RETRY)).is_ok()
+    }
+}
+
+/// Half of the pause to all of it. Spreads processes and calls apart; no secret depends on it.
+fn jittered(pause: Duration) -> Duration {
+    static SEED: LazyLock<u64> = LazyLock::new(|| RandomState::new().build_hasher().finish());
+    static DRAWS: AtomicU64 = AtomicU64::new(0);
+    let draw = mix(SEED.wrapping_add(DRAWS.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed)));
+    let half_ms = pause.as_millis() / 2;
+    let extra_ms = u64::try_from(u128::from(draw) % (half_ms + 1)).unwrap_or(0);
+    pause / 2 + Duration::from_millis(extra_ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU32;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_unavailable_for_a_moment_succeeds() {
+        let tries = AtomicU32::new(0);
+        let answer = retry_idempotent(|| async {
+            match tries.fetch_add(1, Ordering::Relaxed) {
+                0 | 1 => Err(Status::unavailable("not now")),
+                tries => Ok(tries),
+            }
+        });
+        assert_eq!(answer.await.unwrap(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_unavailable_is_tried_again_and_not_for_ever() {
+        for (code, expected) in [(Code::Unavailable, TRIES), (Code::Internal, 1), (Code::DeadlineExceeded, 1)] {
+            let tries = AtomicU32::new(0);
+            let answer: Result<(), _> = retry_idempotent(|| async {
+                tries.fetch_add(1, Ordering::Relaxed);
+                Err(Status::new(code, "no"))
+            })
+            .await;
+            assert_eq!(answer.unwrap_err().code(), code);
+            assert_eq!(tries.load(Ordering::Relaxed), expected);
+        }
+    }
+
+    #[test]
+    fn an_empty_budget_refuses() {
+        let budget = Budget(AtomicU32::new(Budget::RETRY));
+        assert!(budget.withdraw());
+        assert!(!budget.withdraw());
+        for _ in 0..Budget::RETRY {
+            budget.deposit();
+        }
+        assert!(budget.withdraw());
+    }
+
+    #[test]
+    fn a_jittered_pause_is_half_to_all_of_it() {
+        for _ in 0..1_000 {
+            let pause = jittered(Duration::from_millis(100));
+            assert!((50..=100).contains(&pause.as_millis()), "{pause:?}");
+        }
+    }
+}
