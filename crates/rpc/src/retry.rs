@@ -78,7 +78,7 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn what_is_unavailable_for_a_moment_succeeds() {
         let tries = AtomicU32::new(0);
         let answer = retry_idempotent(|| async {
@@ -90,7 +90,7 @@ mod tests {
         assert_eq!(answer.await.unwrap(), 2);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn only_unavailable_is_tried_again_and_not_for_ever() {
         for (code, expected) in [(Code::Unavailable, TRIES), (Code::Internal, 1), (Code::DeadlineExceeded, 1)] {
             let tries = AtomicU32::new(0);

@@ -1,0 +1,4 @@
+//! What the generated code promises, tried over the generated REST server with a real gRPC service behind it.
+
+mod openapi;
+mod rest;
