@@ -1,6 +1,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use tonic::transport::ClientTlsConfig;
+
 use crate::channel::Route;
 use crate::replicas::{Replicas, key_hash};
 use crate::{Channel, LocalRoutes, Target};
@@ -11,11 +13,12 @@ pub struct Directory {
     local: LocalRoutes,
     local_targets: Arc<[Target]>,
     remote: Arc<HashMap<Target, Arc<Replicas>>>,
+    tls: Option<ClientTlsConfig>,
 }
 
 /// An address in the configuration is none.
 #[derive(Debug, thiserror::Error)]
-#[error("not an address of the {target} service, such as http://{target}:50051: {urls}")]
+#[error("not an address of the {target} service, such as http://{target}:9090 (https with GODWIT_GRPC_TLS_*): {urls}")]
 pub struct InvalidEndpoint {
     target: Target,
     urls: String,
@@ -26,20 +29,28 @@ pub struct InvalidEndpoint {
 impl Directory {
     /// A directory of a process that runs `local_targets` itself, once `routes` are bound.
     pub fn new(routes: LocalRoutes, local_targets: impl IntoIterator<Item = Target>) -> Self {
-        Self { local: routes, local_targets: local_targets.into_iter().collect(), remote: Arc::default() }
+        Self { local: routes, local_targets: local_targets.into_iter().collect(), remote: Arc::default(), tls: None }
+    }
+
+    /// Calls the remote targets that are added from now on by TLS, at `https://` URLs.
+    #[must_use]
+    pub fn with_tls(mut self, tls: ClientTlsConfig) -> Self {
+        self.tls = Some(tls);
+        self
     }
 
     /// Adds the replicas of a remote target. A target that runs in this process stays local. Must be called inside
     /// the Tokio runtime, which drives the connections.
     ///
     /// # Errors
-    /// When a URL is not `http://host:port`.
+    /// When a URL is not `http://host:port`, or with TLS `https://host:port`.
     pub fn with_remote(mut self, target: Target, urls: &[String]) -> Result<Self, InvalidEndpoint> {
         let invalid = |source| InvalidEndpoint { target, urls: urls.join(","), source };
-        if urls.is_empty() || urls.iter().any(|url| !url.starts_with("http://")) {
+        let scheme = if self.tls.is_some() { "https://" } else { "http://" };
+        if urls.is_empty() || urls.iter().any(|url| !url.starts_with(scheme)) {
             return Err(invalid(None));
         }
-        let replicas = Replicas::new(urls).map_err(|source| invalid(Some(source)))?;
+        let replicas = Replicas::new(urls, self.tls.as_ref()).map_err(|source| invalid(Some(source)))?;
         Arc::make_mut(&mut self.remote).insert(target, Arc::new(replicas));
         Ok(self)
     }

@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tonic::body::Body;
-use tonic::transport::{self, Endpoint};
+use tonic::transport::{self, ClientTlsConfig, Endpoint};
 use tonic::{Code, Status, TimeoutExpired};
 use tower::ServiceExt as _;
 
@@ -32,8 +32,8 @@ pub(crate) struct Replica {
 impl Replicas {
     /// # Errors
     /// When an address is none.
-    pub fn new(urls: &[String]) -> Result<Self, transport::Error> {
-        let list = urls.iter().map(|url| Replica::new(url)).collect::<Result<_, _>>()?;
+    pub fn new(urls: &[String], tls: Option<&ClientTlsConfig>) -> Result<Self, transport::Error> {
+        let list = urls.iter().map(|url| Replica::new(url, tls)).collect::<Result<_, _>>()?;
         Ok(Self { list, next: AtomicUsize::new(0) })
     }
 
@@ -55,13 +55,16 @@ impl Replicas {
 }
 
 impl Replica {
-    fn new(url: &str) -> Result<Self, transport::Error> {
-        let endpoint = Endpoint::from_shared(url.to_owned())?
+    fn new(url: &str, tls: Option<&ClientTlsConfig>) -> Result<Self, transport::Error> {
+        let mut endpoint = Endpoint::from_shared(url.to_owned())?
             .connect_timeout(CONNECT_TIMEOUT)
             .tcp_nodelay(true)
             .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
             .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
             .keep_alive_while_idle(true);
+        if let Some(tls) = tls {
+            endpoint = endpoint.tls_config(tls.clone())?;
+        }
         Ok(Self {
             hash: key_hash(url.trim_end_matches('/').as_bytes()),
             channel: endpoint.connect_lazy(),
@@ -125,7 +128,7 @@ mod tests {
 
     fn replicas(count: usize) -> Replicas {
         let urls: Vec<_> = (0..count).map(|n| format!("http://127.0.0.1:{}", 7_000 + n)).collect();
-        Replicas::new(&urls).unwrap()
+        Replicas::new(&urls, None).unwrap()
     }
 
     fn owner(replicas: &Replicas, key: u64) -> u64 {
