@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
@@ -45,20 +46,37 @@ impl TestDb {
     }
 
     async fn create(schemas: &[&Schema]) -> anyhow::Result<Self> {
+        if schemas.is_empty() {
+            let mut admin = connect(&env::database_url()).await?;
+            sweep_once(&mut admin).await?;
+            return Self::copy_of(&mut admin, "template0").await;
+        }
+        let names: Vec<&str> = schemas.iter().map(|schema| schema.name).collect();
+        let binary = std::env::current_exe()?;
+        Self::migrated_by(&binary, &names.join(","), async |url| {
+            Ok(godwit_pg::migrate(url, schemas, ROLE_PASSWORD).await?)
+        })
+        .await
+    }
+
+    /// A database that `migrate` has prepared, given its superuser URL: done once for each age of `binary`, which
+    /// holds the migrations, and `what` it prepares; then copied.
+    pub(crate) async fn migrated_by(
+        binary: &Path,
+        what: &str,
+        migrate: impl AsyncFnOnce(&str) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Self> {
         let mut admin = connect(&env::database_url()).await?;
         sweep_once(&mut admin).await?;
-        let template = if schemas.is_empty() { "template0".to_owned() } else { template(&mut admin, schemas).await? };
+        let template = template(&mut admin, binary, what, migrate).await?;
+        Self::copy_of(&mut admin, &template).await
+    }
+
+    async fn copy_of(admin: &mut AsyncPgConnection, template: &str) -> anyhow::Result<Self> {
         let name = own_name();
-        execute(&mut admin, &format!("CREATE DATABASE {name} TEMPLATE {template}")).await?;
+        execute(admin, &format!("CREATE DATABASE {name} TEMPLATE {template}")).await?;
         let database = Self { url: database_url(&name)?, name };
-        // A copy keeps the tables and their rights, but not what concerns the database itself.
-        let mut rights = format!("REVOKE ALL ON DATABASE {} FROM PUBLIC;", database.name);
-        for schema in schemas {
-            let (role, name) = (schema.role(), schema.name);
-            rights += &format!("GRANT CONNECT ON DATABASE {} TO {role};", database.name);
-            rights += &format!("ALTER ROLE {role} IN DATABASE {} SET search_path = {name};", database.name);
-        }
-        admin.batch_execute(&rights).await?;
+        copy_rights(admin, template, &database.name).await?;
         Ok(database)
     }
 
@@ -125,19 +143,23 @@ async fn sweep_once(admin: &mut AsyncPgConnection) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The name of the template with these schemas, made if this process is the first to want it.
+/// The name of a template, made if this process is the first to want it.
 ///
-/// A template belongs to one test binary: its name carries the binary's path and age, so that a rebuilt binary,
-/// whose migrations may have changed, makes a new one and removes the old. It takes connections while it is being
-/// made and none after that; one that still takes them was left half made.
-async fn template(admin: &mut AsyncPgConnection, schemas: &[&Schema]) -> anyhow::Result<String> {
+/// A template's name carries the binary's path and age, so that a rebuilt binary, whose migrations may have changed,
+/// makes a new one and removes the old. It takes connections while it is being made and none after that; one that
+/// still takes them was left half made.
+async fn template(
+    admin: &mut AsyncPgConnection,
+    binary: &Path,
+    what: &str,
+    migrate: impl AsyncFnOnce(&str) -> anyhow::Result<()>,
+) -> anyhow::Result<String> {
     static MADE: LazyLock<Mutex<HashMap<String, String>>> = LazyLock::new(Mutex::default);
-    let names: Vec<&str> = schemas.iter().map(|schema| schema.name).collect();
     let mut made = MADE.lock().await;
-    if let Some(template) = made.get(&names.join(",")) {
+    if let Some(template) = made.get(what) {
         return Ok(template.clone());
     }
-    let (slot, age) = slot_and_age(&names)?;
+    let (slot, age) = slot_and_age(binary, what)?;
     let template = format!("{slot}{age}");
     execute(admin, &format!("SELECT pg_advisory_lock({TEMPLATE_LOCK})")).await?;
     if !is_complete(admin, &template).await? {
@@ -145,20 +167,42 @@ async fn template(admin: &mut AsyncPgConnection, schemas: &[&Schema]) -> anyhow:
             drop_database(admin, &outdated).await?;
         }
         execute(admin, &format!("CREATE DATABASE {template} TEMPLATE template0")).await?;
-        godwit_pg::migrate(&database_url(&template)?, schemas, ROLE_PASSWORD).await?;
+        migrate(&database_url(&template)?).await?;
         execute(admin, &format!("ALTER DATABASE {template} ALLOW_CONNECTIONS false")).await?;
     }
     execute(admin, &format!("SELECT pg_advisory_unlock({TEMPLATE_LOCK})")).await?;
-    made.insert(names.join(","), template.clone());
+    made.insert(what.to_owned(), template.clone());
     Ok(template)
 }
 
-fn slot_and_age(schemas: &[&str]) -> anyhow::Result<(String, u64)> {
-    let binary = std::env::current_exe()?;
-    let modified = std::fs::metadata(&binary)?.modified()?.duration_since(UNIX_EPOCH)?;
+fn slot_and_age(binary: &Path, what: &str) -> anyhow::Result<(String, u64)> {
+    let modified = std::fs::metadata(binary)?.modified()?.duration_since(UNIX_EPOCH)?;
     let mut hasher = DefaultHasher::new();
-    (binary, schemas).hash(&mut hasher);
+    (binary, what).hash(&mut hasher);
     Ok((format!("gt_tpl_{:016x}_", hasher.finish()), u64::try_from(modified.as_millis())?))
+}
+
+/// A copy keeps the tables and their rights, but not what concerns the database itself: who may connect, and the
+/// roles' search paths.
+async fn copy_rights(admin: &mut AsyncPgConnection, template: &str, name: &str) -> anyhow::Result<()> {
+    let copy = format!(
+        "DO $$ DECLARE statement text; BEGIN
+           FOR statement IN
+             SELECT format('REVOKE ALL ON DATABASE {name} FROM PUBLIC')
+             UNION ALL
+             SELECT format('GRANT %s ON DATABASE {name} TO %I', privilege_type, rolname)
+               FROM pg_database, aclexplode(datacl) JOIN pg_roles ON pg_roles.oid = grantee
+              WHERE datname = '{template}' AND grantee <> datdba
+             UNION ALL
+             SELECT format('ALTER ROLE %I IN DATABASE {name} SET %s = %s', rolname, split_part(setting, '=', 1),
+                           substr(setting, strpos(setting, '=') + 1))
+               FROM pg_db_role_setting JOIN pg_database ON pg_database.oid = setdatabase
+               JOIN pg_roles ON pg_roles.oid = setrole, unnest(setconfig) AS setting
+              WHERE datname = '{template}'
+           LOOP EXECUTE statement; END LOOP;
+         END $$"
+    );
+    execute(admin, &copy).await
 }
 
 #[derive(QueryableByName)]

@@ -5,6 +5,7 @@
 //! `make test` sets them all; `eval "$(scripts/stack env)"` does in a shell.
 
 mod clock;
+mod cluster;
 mod database;
 mod entropy;
 mod mail;
@@ -15,6 +16,7 @@ mod wait;
 pub mod env;
 
 pub use clock::TestClock;
+pub use cluster::{ClusterOptions, Shape, TestCluster};
 pub use database::{ROLE_PASSWORD, TestDb};
 pub use entropy::TestEntropy;
 pub use mail::{Mail, Mailbox};

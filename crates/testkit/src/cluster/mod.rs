@@ -1,0 +1,242 @@
+//! Clusters of real `godwit` processes.
+
+mod ports;
+mod server;
+mod settings;
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use tempfile::TempDir;
+
+use self::server::Server;
+use crate::{Mailbox, TestDb, env, unique};
+
+/// A process of the dev profile starts slowly on a busy machine.
+const READY_TIMEOUT: Duration = Duration::from_secs(90);
+/// Longer than `GODWIT_SHUTDOWN_GRACE_SECS` of the clusters.
+const STOP_TIMEOUT: Duration = Duration::from_secs(30);
+/// Lines of each process's log that a failing test shows.
+const LOG_TAIL_LINES: usize = 60;
+
+/// Which processes there are and what they stand on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// One process with everything inside but PostgreSQL, as `make run` starts it.
+    Embedded,
+    /// One process on PostgreSQL, Redis, Kafka and S3.
+    FullStack,
+    /// A process for each service, and two for the gateway, on PostgreSQL, Redis, Kafka and S3.
+    Separate,
+}
+
+/// Running `godwit` processes on a database, key prefix and topic prefix of their own. All of them end with this
+/// value, and with the test's process however that ends.
+///
+/// When the test panics, the ends of their logs are written to standard error.
+pub struct TestCluster {
+    shape: Shape,
+    servers: Vec<Server>,
+    database: TestDb,
+    mailbox: Mailbox,
+    gateways: Vec<String>,
+    /// Logs, S3 objects, Raft logs.
+    _dir: TempDir,
+}
+
+/// How a cluster departs from its shape's defaults.
+pub struct ClusterOptions {
+    shape: Shape,
+    variables: Vec<(String, String)>,
+}
+
+impl ClusterOptions {
+    /// The defaults of this shape.
+    pub const fn new(shape: Shape) -> Self {
+        Self { shape, variables: Vec::new() }
+    }
+
+    /// Sets an environment variable of every process, over what the cluster would set.
+    #[must_use]
+    pub fn variable(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.variables.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Starts the processes and waits until they are ready. Panics when they do not get there.
+    #[expect(clippy::expect_used, reason = "a test fails by panicking")]
+    pub async fn start(self) -> TestCluster {
+        TestCluster::create(self).await.expect("a cluster starts")
+    }
+}
+
+impl TestCluster {
+    /// Starts a cluster with the defaults of this shape.
+    pub async fn start(shape: Shape) -> Self {
+        ClusterOptions::new(shape).start().await
+    }
+
+    async fn create(options: ClusterOptions) -> anyhow::Result<Self> {
+        let binary = binary()?;
+        let dir = tempfile::Builder::new().prefix("godwit-cluster-").tempdir()?;
+        let database =
+            TestDb::migrated_by(&binary, "cluster", async |url| migrate(&binary, url, dir.path()).await).await?;
+        let plan = settings::Plan::new(options.shape, database.url(), dir.path(), &unique("e2e"))?;
+        let mut servers = Vec::new();
+        for process in plan.processes {
+            let mut variables = process.variables;
+            variables.extend(options.variables.iter().cloned());
+            servers.push(Server::new(process.name, &binary, process.arguments, variables, process.admin, dir.path()));
+        }
+        let mut cluster =
+            Self { shape: options.shape, servers, database, mailbox: plan.mailbox, gateways: plan.gateways, _dir: dir };
+        for server in &mut cluster.servers {
+            server.spawn()?;
+        }
+        for server in &mut cluster.servers {
+            if let Err(error) = server.wait_until_ready(READY_TIMEOUT).await {
+                anyhow::bail!("{error}\n{}", cluster.log_tails());
+            }
+        }
+        Ok(cluster)
+    }
+
+    /// Which shape it has.
+    pub const fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// Where clients reach the first gateway: `http://host:port`.
+    pub fn gateway(&self) -> &str {
+        self.gateways.first().map_or("", String::as_str)
+    }
+
+    /// Where clients reach the other gateway; the same one in a cluster that has one only.
+    pub fn other_gateway(&self) -> &str {
+        self.gateways.last().map_or("", String::as_str)
+    }
+
+    /// What the cluster's mails arrive in.
+    pub const fn mailbox(&self) -> &Mailbox {
+        &self.mailbox
+    }
+
+    /// The database, as superuser.
+    pub fn database_url(&self) -> &str {
+        self.database.url()
+    }
+
+    /// The names of the processes: `all`, or `auth`, `chat`, … `gateway-1`, `gateway-2`.
+    pub fn process_names(&self) -> Vec<&str> {
+        self.servers.iter().map(Server::name).collect()
+    }
+
+    /// Where `/metrics` of a process is.
+    pub fn metrics_url(&self, process: &str) -> String {
+        format!("http://{}/metrics", self.server(process).admin())
+    }
+
+    /// The id of a running process.
+    #[expect(clippy::expect_used, reason = "a test fails by panicking")]
+    pub fn pid(&self, process: &str) -> u32 {
+        self.server(process).pid().expect("the process runs")
+    }
+
+    /// Ends a process by SIGKILL, at once and without any word to it.
+    #[expect(clippy::expect_used, reason = "a test fails by panicking")]
+    pub fn kill(&mut self, process: &str) {
+        self.server_mut(process).kill().expect("the process can be killed");
+    }
+
+    /// Ends a process by SIGTERM and waits for it; the exit code, or `None` when a signal ended it.
+    #[expect(clippy::expect_used, reason = "a test fails by panicking")]
+    pub async fn stop(&mut self, process: &str) -> Option<i32> {
+        self.server_mut(process).stop(STOP_TIMEOUT).await.expect("the process ends when it is told to")
+    }
+
+    /// Starts a process that was ended, with the same settings, and waits until it is ready.
+    #[expect(clippy::expect_used, reason = "a test fails by panicking")]
+    pub async fn start_again(&mut self, process: &str) {
+        let server = self.server_mut(process);
+        server.spawn().expect("the binary can be started");
+        server.wait_until_ready(READY_TIMEOUT).await.expect("the process gets ready again");
+    }
+
+    #[expect(clippy::expect_used, reason = "a test fails by panicking")]
+    fn server(&self, name: &str) -> &Server {
+        self.servers.iter().find(|server| server.name() == name).expect("the cluster has this process")
+    }
+
+    #[expect(clippy::expect_used, reason = "a test fails by panicking")]
+    fn server_mut(&mut self, name: &str) -> &mut Server {
+        self.servers.iter_mut().find(|server| server.name() == name).expect("the cluster has this process")
+    }
+
+    fn log_tails(&self) -> String {
+        let mut tails = String::new();
+        for server in &self.servers {
+            let state = if server.pid().is_some() { "" } else { " (ended)" };
+            // Writing to a String cannot fail.
+            let _ = writeln!(tails, "--- {}{state}\n{}", server.name(), server.log_tail(LOG_TAIL_LINES));
+        }
+        tails
+    }
+}
+
+impl Drop for TestCluster {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            // Unlike eprintln, this is not kept back by the test harness; nothing can be done when it fails.
+            let _ = std::io::stderr().write_all(self.log_tails().as_bytes());
+        }
+        // The processes end first: they would complain about the database.
+        self.servers.clear();
+    }
+}
+
+/// The `godwit` of the same profile as this test: test binaries are in `<profile>/deps/`.
+fn binary() -> anyhow::Result<PathBuf> {
+    let test = std::env::current_exe()?;
+    let profile = test.parent().and_then(Path::parent).context("the test binary is not in a target directory")?;
+    let binary = profile.join("godwit");
+    ensure!(
+        binary.exists(),
+        "{} does not exist: run the tests by `make test`, or `cargo build -p godwit` first",
+        binary.display()
+    );
+    Ok(binary)
+}
+
+async fn migrate(binary: &Path, url: &str, dir: &Path) -> anyhow::Result<()> {
+    let variables = settings::database(url);
+    let output = tokio::process::Command::new(binary).arg("migrate").current_dir(dir).envs(variables).output().await?;
+    ensure!(
+        output.status.success(),
+        "godwit migrate failed:\n{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(())
+}
+
+/// The S3 server and Kafka of the tests' environment, for the shapes that need them.
+pub(crate) fn stack_variables(prefix: &str) -> Vec<(String, String)> {
+    let s3 = env::s3();
+    [
+        ("GODWIT_LIVE", "redis".to_owned()),
+        ("GODWIT_REDIS_URL", env::redis_url()),
+        ("GODWIT_REDIS_KEY_PREFIX", format!("{prefix}:")),
+        ("GODWIT_EVENTS", "kafka".to_owned()),
+        ("GODWIT_KAFKA_BOOTSTRAP_SERVERS", env::kafka()),
+        ("GODWIT_KAFKA_TOPIC_PREFIX", format!("{prefix}.")),
+        ("GODWIT_MEDIA_S3_URL", s3.url),
+        ("GODWIT_MEDIA_S3_ACCESS_KEY", s3.access_key),
+        ("GODWIT_MEDIA_S3_SECRET_KEY", s3.secret_key),
+        ("GODWIT_MEDIA_S3_BUCKET", prefix.to_owned()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}
