@@ -40,6 +40,7 @@ impl Plan {
         let mut common = database(database_url);
         set(&mut common, "GODWIT_LOG", "info");
         set(&mut common, "GODWIT_SHUTDOWN_GRACE_SECS", "10");
+        set(&mut common, "GODWIT_AUTH_BCRYPT_COST", "4");
         let mailbox = mail(shape, dir, &mut common);
         match shape {
             Shape::Embedded => {
@@ -94,7 +95,7 @@ impl Plan {
         let mut variables = variables.clone();
         let admin = free_address()?;
         set(&mut variables, "GODWIT_ADMIN_LISTEN", admin.to_string());
-        set(&mut variables, "GODWIT_CALL_RAFT_DIR", dir.join(format!("{name}-raft")).display().to_string());
+        set(&mut variables, "GODWIT_CALL_DATA_DIR", dir.join(format!("{name}-raft")).display().to_string());
         if let Some(gateway) = gateway {
             set(&mut variables, "GODWIT_GATEWAY_LISTEN", gateway.to_string());
             self.gateways.push(format!("http://{gateway}"));
