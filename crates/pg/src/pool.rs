@@ -14,6 +14,9 @@ const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
 /// A connection that rested this long is asked whether it still lives before it is handed out; one used lately is
 /// not, so that a busy pool costs no round trip.
 const CHECK_AFTER_IDLE: Duration = Duration::from_secs(10);
+/// How long logging in, and asking a rested connection, may take.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
+const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 /// Connections are renewed, so that a moved database and a growing server process are left behind.
 const MAX_AGE: Duration = Duration::from_secs(30 * 60);
 
@@ -22,7 +25,7 @@ const MAX_AGE: Duration = Duration::from_secs(30 * 60);
 pub struct PoolOptions {
     /// The most connections open at once.
     pub max_size: usize,
-    /// How long a caller waits for a connection, and likewise how long making or checking one may take.
+    /// How long a caller waits while all connections are in use.
     pub wait_timeout: Duration,
     /// The longest time one statement may run.
     pub statement_timeout: Duration,
@@ -58,8 +61,8 @@ impl Pool {
         let inner = managed::Pool::builder(manager)
             .max_size(options.max_size.max(1))
             .wait_timeout(Some(options.wait_timeout))
-            .create_timeout(Some(options.wait_timeout))
-            .recycle_timeout(Some(options.wait_timeout))
+            .create_timeout(Some(OPEN_TIMEOUT))
+            .recycle_timeout(Some(CHECK_TIMEOUT))
             .runtime(deadpool::Runtime::Tokio1)
             .build()
             .map_err(Error::connect)?;

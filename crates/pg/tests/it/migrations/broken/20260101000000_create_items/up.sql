@@ -1,0 +1,1 @@
+CREATE TABLE items (id no_such_type);
