@@ -2,13 +2,18 @@
 //! makes a state change and its event commit together.
 //!
 //! Two adapters run in production: [`kafka`] on clusters and [`postgres`] on one machine. Both pass one conformance
-//! suite (`tests/it`).
+//! suite (`tests/it`). `docs/events.md` is the catalogue of topics.
 
+mod backoff;
 mod consumer;
+mod delivery;
 mod error;
 mod log;
 mod record;
+mod store;
+mod trace;
 
+pub mod dead_letter;
 pub mod kafka;
 pub mod outbox;
 pub mod postgres;
@@ -17,4 +22,4 @@ pub mod topics;
 pub use consumer::{BatchError, BatchHandler, ConsumerGroup};
 pub use error::Error;
 pub use log::EventLog;
-pub use record::{Headers, NewRecord, Record};
+pub use record::{Headers, NewRecord, RECORD_BYTES_MAX, Record};

@@ -34,3 +34,11 @@ pub trait EventLog: Send + Sync + 'static {
     /// When it does not.
     async fn check(&self) -> Result<(), Error>;
 }
+
+pub(crate) fn count_published(records: &[NewRecord], outcome: &Result<(), Error>) {
+    let name = if outcome.is_ok() { "godwit_events_published_total" } else { "godwit_events_publish_errors_total" };
+    for same_topic in records.chunk_by(|one, next| one.topic == next.topic) {
+        let Some(first) = same_topic.first() else { continue };
+        metrics::counter!(name, "topic" => first.topic.name).increment(same_topic.len() as u64);
+    }
+}

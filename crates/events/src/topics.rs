@@ -1,7 +1,7 @@
 //! Every topic of Godwit.
 
 /// A topic and how it is laid out.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Topic {
     /// Its name, before the deployment's prefix.
     pub name: &'static str,
@@ -24,3 +24,8 @@ pub const DEAD_LETTERS: Topic = Topic { name: "godwit.dead-letters.v1", partitio
 
 /// All of them, for creation.
 pub const ALL: &[&Topic] = &[&CHAT_UPDATES, &ACCOUNTS, &CALLS, &DEAD_LETTERS];
+
+/// The topic with this name.
+pub fn by_name(name: &str) -> Option<&'static Topic> {
+    ALL.iter().find(|topic| topic.name == name).copied()
+}

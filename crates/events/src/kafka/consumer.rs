@@ -1,0 +1,403 @@
+//! One member of a consumer group.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, Rebalance, StreamConsumer};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
+use rdkafka::statistics::Statistics;
+use rdkafka::{Offset, TopicPartitionList};
+use time::OffsetDateTime;
+use tokio::sync::Notify;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::lanes::{Batch, Flow, Key, Lanes};
+use super::{KafkaLog, KafkaOptions, client};
+use crate::backoff::Backoff;
+use crate::delivery::{Delivered, Delivery};
+use crate::{ConsumerGroup, Error, Headers, Record};
+
+const RETRY_FIRST: Duration = Duration::from_millis(200);
+const RETRY_LONGEST: Duration = Duration::from_secs(5);
+/// How many records are read before handlers are started and ended again.
+const READ_BURST: usize = 1_000;
+/// How long batches that are being handled may take to end once the member leaves.
+const LEAVE_GRACE: Duration = Duration::from_secs(5);
+/// A member that does not poll for this long is out; it polls all the time, so this only catches a stuck process.
+const MAX_POLL_INTERVAL_MS: &str = "300000";
+const FETCH_BYTES_MAX: &str = "1048576";
+
+/// What librdkafka tells about the group, on the thread that polls.
+struct Context {
+    group: &'static str,
+    names: Names,
+    revoked: Mutex<Vec<Key>>,
+    changed: Notify,
+}
+
+/// Topics of the group by their names in the cluster.
+#[derive(Clone)]
+struct Names(Arc<[(String, &'static str)]>);
+
+impl Names {
+    fn new(prefix: &str, group: &ConsumerGroup) -> Self {
+        Self(group.topics.iter().map(|topic| (format!("{prefix}{}", topic.name), topic.name)).collect())
+    }
+
+    fn full(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(_, short)| *short == name).map(|(full, _)| full.as_str())
+    }
+
+    fn short(&self, full: &str) -> Option<&'static str> {
+        self.0.iter().find(|(name, _)| name == full).map(|(_, short)| *short)
+    }
+
+    fn list(&self, key: Key) -> TopicPartitionList {
+        let mut list = TopicPartitionList::with_capacity(1);
+        if let Some(full) = self.full(key.0) {
+            list.add_partition(full, key.1);
+        }
+        list
+    }
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        client::log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(group = self.group, reason, error = &error as &dyn std::error::Error, "kafka consumer");
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        for (full, topic) in &statistics.topics {
+            let Some(name) = self.names.short(full) else { continue };
+            for (number, partition) in &topic.partitions {
+                // Minus one is librdkafka's «not known», also for partitions that others hold.
+                if partition.consumer_lag_stored >= 0 {
+                    #[expect(clippy::cast_precision_loss, reason = "a metric")]
+                    lag_gauge(self.group, (name, *number)).set(partition.consumer_lag_stored as f64);
+                }
+            }
+        }
+    }
+}
+
+impl ConsumerContext for Context {
+    fn pre_rebalance(&self, _consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        let Rebalance::Revoke(partitions) = rebalance else {
+            return;
+        };
+        let mut revoked = self.revoked.lock().unwrap_or_else(PoisonError::into_inner);
+        for element in partitions.elements() {
+            if let Some(name) = self.names.short(element.topic()) {
+                revoked.push((name, element.partition()));
+            }
+        }
+        drop(revoked);
+        self.changed.notify_one();
+    }
+
+    fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        match rebalance {
+            // librdkafka keeps a pause over the loss of a partition.
+            Rebalance::Assign(partitions) => {
+                if let Err(error) = consumer.resume(partitions) {
+                    tracing::warn!(group = self.group, error = &error as &dyn std::error::Error, "cannot resume");
+                }
+                tracing::info!(group = self.group, count = partitions.count(), "partitions assigned");
+            }
+            Rebalance::Revoke(partitions) => {
+                tracing::info!(group = self.group, count = partitions.count(), "partitions revoked");
+            }
+            Rebalance::Error(error) => {
+                tracing::warn!(group = self.group, error = error as &dyn std::error::Error, "rebalance failed");
+            }
+        }
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
+        match result {
+            Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}
+            // The records come again.
+            Err(error) => {
+                tracing::warn!(group = self.group, error = &error as &dyn std::error::Error, "positions not kept");
+            }
+        }
+    }
+}
+
+/// How the handling of a batch ended.
+struct Done {
+    key: Key,
+    epoch: u64,
+    /// The offset after the batch; none when it was not taken.
+    next_offset: Option<i64>,
+}
+
+/// Reads as a member of `group` until `stop` is cancelled.
+pub(super) async fn consume(
+    log: &KafkaLog,
+    group: ConsumerGroup,
+    delivery: Arc<Delivery>,
+    stop: CancellationToken,
+) -> Result<(), Error> {
+    tokio::select! {
+        () = stop.cancelled() => return Ok(()),
+        outcome = create_topics(log, &group) => outcome?,
+    }
+    let options = &log.inner.options;
+    let mut member = Member {
+        names: Names::new(&options.topic_prefix, &group),
+        lanes: Lanes::new(group.max_batch, options.fill_wait),
+        tasks: JoinSet::new(),
+        consumer: Closing(Some(join(options, &group)?)),
+        delivery,
+    };
+    let outcome = member.read(&stop).await;
+    member.leave().await;
+    outcome
+}
+
+fn join(options: &KafkaOptions, group: &ConsumerGroup) -> Result<StreamConsumer<Context>, Error> {
+    let names = Names::new(&options.topic_prefix, group);
+    let mut config = client::base(options);
+    config
+        .set("group.id", format!("{}{}", options.topic_prefix, group.name))
+        .set("partition.assignment.strategy", "cooperative-sticky")
+        .set("auto.offset.reset", "earliest")
+        .set("enable.auto.commit", "true")
+        .set("auto.commit.interval.ms", "500")
+        .set("enable.auto.offset.store", "false")
+        .set("session.timeout.ms", options.session_timeout.as_millis().to_string())
+        .set("heartbeat.interval.ms", (options.session_timeout.as_millis() / 10).max(100).to_string())
+        .set("max.poll.interval.ms", MAX_POLL_INTERVAL_MS)
+        .set("queued.max.messages.kbytes", options.prefetch_kibibytes_max.to_string())
+        .set("fetch.message.max.bytes", FETCH_BYTES_MAX)
+        .set("fetch.wait.max.ms", "200")
+        .set("statistics.interval.ms", "5000");
+    let context =
+        Context { group: group.name, names: names.clone(), revoked: Mutex::new(Vec::new()), changed: Notify::new() };
+    let consumer: StreamConsumer<Context> = client::create(config, options, context)?;
+    let topics: Vec<&str> = names.0.iter().map(|(full, _)| full.as_str()).collect();
+    consumer.subscribe(&topics).map_err(|error| Error::Configuration(error.into()))?;
+    Ok(consumer)
+}
+
+/// Leaving a group waits for the cluster: never on a thread of the runtime.
+struct Closing(Option<StreamConsumer<Context>>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        if let (Some(consumer), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) {
+            drop(runtime.spawn_blocking(move || drop(consumer)));
+        }
+    }
+}
+
+struct Member {
+    names: Names,
+    lanes: Lanes,
+    tasks: JoinSet<Done>,
+    consumer: Closing,
+    delivery: Arc<Delivery>,
+}
+
+impl Member {
+    async fn read(&mut self, stop: &CancellationToken) -> Result<(), Error> {
+        let Closing(Some(consumer)) = &self.consumer else {
+            return Ok(());
+        };
+        let context = Arc::clone(consumer.context());
+        loop {
+            forget_revoked(&mut self.lanes, &context);
+            let next = start_ready(&mut self.lanes, &mut self.tasks, &self.delivery, consumer, &self.names);
+            let far = Instant::now() + Duration::from_secs(60);
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                message = consumer.recv() => {
+                    let mut message = Some(message);
+                    for _ in 0..READ_BURST {
+                        let Some(read) = message.take() else { break };
+                        match read {
+                            Ok(read) => {
+                                // A partition may have been lost and come back during the poll.
+                                forget_revoked(&mut self.lanes, &context);
+                                if let Some(record) = record_of(&read, &self.names) {
+                                    let key = (record.topic, record.partition);
+                                    tell(consumer, &self.names, key, self.lanes.push(record));
+                                }
+                            }
+                            Err(error) => { survive(context.group, error)?; break }
+                        }
+                        message = consumer.recv().now_or_never();
+                    }
+                }
+                Some(done) = self.tasks.join_next() => settle(&mut self.lanes, done, consumer, &self.names),
+                () = context.changed.notified() => {}
+                () = tokio::time::sleep_until(next.unwrap_or(far)) => {}
+            }
+        }
+    }
+
+    /// Lets batches end for a while, keeps the positions and leaves the group.
+    async fn leave(&mut self) {
+        let Some(consumer) = self.consumer.0.take() else {
+            return;
+        };
+        let context = Arc::clone(consumer.context());
+        let ended = async {
+            loop {
+                tokio::select! {
+                    done = self.tasks.join_next() => match done {
+                        Some(done) => {
+                            forget_revoked(&mut self.lanes, &context);
+                            settle(&mut self.lanes, done, &consumer, &self.names);
+                        }
+                        None => return,
+                    },
+                    // Polling goes on, so that the group is not held up; what comes is not taken.
+                    _message = consumer.recv() => forget_revoked(&mut self.lanes, &context),
+                }
+            }
+        };
+        let _all_or_late = timeout(LEAVE_GRACE, ended).await;
+        self.tasks.shutdown().await;
+        // Closing commits the stored positions.
+        let _closed = tokio::task::spawn_blocking(move || drop(consumer)).await;
+    }
+}
+
+fn forget_revoked(lanes: &mut Lanes, context: &Context) {
+    let revoked = std::mem::take(&mut *context.revoked.lock().unwrap_or_else(PoisonError::into_inner));
+    for key in revoked {
+        lanes.remove(key);
+        lag_gauge(context.group, key).set(0.0);
+    }
+}
+
+/// Starts a task for each partition whose next batch is due; answers when the next will be.
+fn start_ready(
+    lanes: &mut Lanes,
+    tasks: &mut JoinSet<Done>,
+    delivery: &Arc<Delivery>,
+    consumer: &StreamConsumer<Context>,
+    names: &Names,
+) -> Option<Instant> {
+    let (ready, next) = lanes.ready();
+    for key in ready {
+        if let Some((batch, flow)) = lanes.take(key) {
+            lanes.started(key, tasks.spawn(take(Arc::clone(delivery), batch)));
+            tell(consumer, names, key, flow);
+        }
+    }
+    next
+}
+
+async fn take(delivery: Arc<Delivery>, batch: Batch) -> Done {
+    let Batch { key, epoch, records } = batch;
+    let after = records.last().map(|record| record.offset + 1);
+    let delivered = delivery.deliver(records).await;
+    Done { key, epoch, next_offset: after.filter(|_| delivered == Delivered::All) }
+}
+
+fn settle(lanes: &mut Lanes, done: Result<Done, JoinError>, consumer: &StreamConsumer<Context>, names: &Names) {
+    let done = match done {
+        Ok(done) => done,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(_cancelled) => return,
+    };
+    let held = lanes.ended(done.key, done.epoch);
+    let (true, Some(next_offset), Some(full)) = (held, done.next_offset, names.full(done.key.0)) else {
+        return;
+    };
+    let mut position = TopicPartitionList::with_capacity(1);
+    let stored = position
+        .add_partition_offset(full, done.key.1, Offset::Offset(next_offset))
+        .and_then(|()| consumer.store_offsets(&position));
+    if let Err(error) = stored {
+        // The partition was taken away a moment ago: its records come again, elsewhere.
+        tracing::debug!(error = &error as &dyn std::error::Error, "a position was not kept");
+    }
+}
+
+fn tell(consumer: &StreamConsumer<Context>, names: &Names, key: Key, flow: Flow) {
+    let told = match flow {
+        Flow::Unchanged => return,
+        Flow::Pause => consumer.pause(&names.list(key)),
+        Flow::Resume => consumer.resume(&names.list(key)),
+    };
+    if let Err(error) = told {
+        tracing::warn!(topic = key.0, partition = key.1, ?flow, error = &error as &dyn std::error::Error, "flow");
+    }
+}
+
+/// Passes over what librdkafka recovers from by itself.
+fn survive(group: &'static str, error: KafkaError) -> Result<(), Error> {
+    match error {
+        KafkaError::MessageConsumptionFatal(_) => Err(Error::Refused(error.into())),
+        error => {
+            tracing::warn!(group, error = &error as &dyn std::error::Error, "the event stream cannot be read now");
+            Ok(())
+        }
+    }
+}
+
+async fn create_topics(log: &KafkaLog, group: &ConsumerGroup) -> Result<(), Error> {
+    let mut backoff = Backoff::new(RETRY_FIRST, RETRY_LONGEST);
+    loop {
+        match log.ensure_topics(&group.topics).await {
+            Ok(()) => return Ok(()),
+            Err(error) if error.is_transient() => {
+                tracing::warn!(
+                    group = group.name,
+                    error = &error as &dyn std::error::Error,
+                    "the event stream cannot be read now"
+                );
+                tokio::time::sleep(backoff.pause()).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn record_of(message: &BorrowedMessage<'_>, names: &Names) -> Option<Record> {
+    let published_at = message
+        .timestamp()
+        .to_millis()
+        .and_then(|ms| OffsetDateTime::from_unix_timestamp_nanos(i128::from(ms) * 1_000_000).ok())
+        .unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    Some(Record {
+        topic: names.short(message.topic())?,
+        partition: message.partition(),
+        offset: message.offset(),
+        key: Bytes::copy_from_slice(message.key().unwrap_or_default()),
+        payload: Bytes::copy_from_slice(message.payload().unwrap_or_default()),
+        headers: headers_of(message),
+        published_at,
+    })
+}
+
+/// The headers that are text: Godwit writes no others.
+fn headers_of(message: &BorrowedMessage<'_>) -> Headers {
+    let Some(headers) = message.headers() else {
+        return Headers::new();
+    };
+    let text = headers.iter().filter_map(|header| {
+        let value = std::str::from_utf8(header.value?).ok()?;
+        Some((header.key.to_owned(), value.to_owned()))
+    });
+    text.collect()
+}
+
+fn lag_gauge(group: &'static str, (topic, partition): Key) -> metrics::Gauge {
+    metrics::gauge!("godwit_events_lag", "group" => group, "topic" => topic, "partition" => partition.to_string())
+}
