@@ -1,2 +1,7 @@
-//! Uploads and their access, over S3.
-fn main() {}
+//! The media service on its own.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    godwit_runtime::main::<godwit_media::Media>()
+}

@@ -1,0 +1,46 @@
+//! What the service does, one use case a file.
+
+mod complete_upload;
+mod create_upload;
+mod expire_uploads;
+mod get_media;
+mod get_media_url;
+
+pub use create_upload::{CreateUpload, CreatedUpload};
+pub use get_media_url::MediaUrl;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use godwit_kernel::{Clock, Entropy, MediaId, UserId};
+use godwit_pg::Pool;
+
+use crate::domain::{Media, Quota};
+use crate::error::Error;
+use crate::object_store::ObjectStore;
+use crate::store;
+
+/// What every use case works with.
+pub struct App {
+    /// The service's database.
+    pub pool: Pool,
+    /// Where the bytes are.
+    pub objects: Arc<ObjectStore>,
+    /// The present.
+    pub clock: Arc<dyn Clock>,
+    /// For ids.
+    pub entropy: Arc<dyn Entropy>,
+    /// What one user may have in flight.
+    pub quota: Quota,
+    /// How long an upload may stay incomplete.
+    pub upload_ttl: Duration,
+}
+
+impl App {
+    /// The record, if `caller` may know of it. One that another user may not see does not exist for them.
+    async fn visible(&self, caller: UserId, id: MediaId) -> Result<Media, Error> {
+        let mut conn = self.pool.get().await?;
+        let media = store::find(&mut conn, id).await?;
+        media.filter(|media| media.is_visible_to(caller)).ok_or(Error::NotFound)
+    }
+}

@@ -1,0 +1,7 @@
+//! What runs beside the requests.
+
+mod ensure_bucket;
+mod expire_uploads;
+
+pub use ensure_bucket::ensure_bucket;
+pub use expire_uploads::expire_uploads;
