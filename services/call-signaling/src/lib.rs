@@ -1,1 +1,82 @@
-//! The replicated call state machine.
+//! Calls: a small state machine that must make each transition once although many devices answer at once and replicas
+//! die. It is replicated by a Raft group of this service's replicas; what is over goes to the history in PostgreSQL
+//! and to the stream.
+//!
+//! Reading order: [`domain`] (the machine, pure), [`raft`] (its replication), [`app`] (one file a use case), [`store`]
+//! (the history), `grpc` (the contract and the replicas' own service), `workers` (ring timers, recording).
+
+pub mod app;
+pub mod clients;
+pub mod domain;
+pub mod raft;
+pub mod store;
+pub mod workers;
+
+mod config;
+mod error;
+mod grpc;
+
+pub use config::Config;
+pub use error::Error;
+pub use grpc::{CallGrpc, RaftGrpc};
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use godwit_contract::call::v1::call_service_server::CallServiceServer;
+use godwit_contract::call::v1::raft_service_server::RaftServiceServer;
+use godwit_events::outbox::Relay;
+use godwit_rpc::Target;
+use godwit_runtime::{Platform, Service, Weight};
+use tokio::sync::Notify;
+
+use crate::app::App;
+use crate::clients::Chats;
+use crate::raft::Node;
+
+/// The call-signaling service.
+pub struct CallSignaling;
+
+impl Service for CallSignaling {
+    const TARGET: Target = Target::Call;
+    const SCHEMA: Option<&'static godwit_pg::Schema> = Some(&store::SCHEMA);
+    type Config = Config;
+
+    async fn start(platform: &Platform, config: Config) -> anyhow::Result<()> {
+        let node = Node::start(config.node_options()?)
+            .await
+            .with_context(|| format!("GODWIT_CALL_DATA_DIR {}: the replica cannot start", config.data_dir.display()))?;
+        let pool = platform.database(&store::SCHEMA)?;
+        let relay = Relay::new(pool.clone(), Arc::clone(&platform.events));
+        let app = Arc::new(App {
+            node: node.clone(),
+            pool,
+            chats: Chats::new(&platform.directory),
+            live: Arc::clone(&platform.live),
+            clock: Arc::clone(&platform.clock),
+            entropy: Arc::clone(&platform.entropy),
+            relay: relay.waker(),
+            finished: Notify::new(),
+        });
+        watch_leader(platform, &node);
+        let (timing, recording) = (Arc::clone(&app), Arc::clone(&app));
+        platform.tasks.spawn("call.time_ringing", |stop| workers::time_ringing(timing, stop));
+        platform.tasks.spawn("call.record_finished", |stop| workers::record_finished(recording, stop));
+        platform.tasks.spawn("call.relay_outbox", |stop| async move { Ok(relay.run(stop).await?) });
+        platform.grpc.add(CallServiceServer::new(CallGrpc::new(app)));
+        platform.grpc.add(RaftServiceServer::new(RaftGrpc::new(node)));
+        Ok(())
+    }
+}
+
+/// Without a leader no call can be made; everything else of the process goes on.
+fn watch_leader(platform: &Platform, node: &Node) {
+    let node = node.clone();
+    platform.health.register("call-raft", Weight::Degrades, move || {
+        let has_leader = node.has_leader();
+        async move {
+            anyhow::ensure!(has_leader, "no replica leads the call group");
+            Ok(())
+        }
+    });
+}

@@ -1,2 +1,7 @@
-//! The replicated call state machine.
-fn main() {}
+//! The call-signaling service as a process of its own.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    godwit_runtime::main::<godwit_call_signaling::CallSignaling>()
+}

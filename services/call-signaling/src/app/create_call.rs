@@ -1,0 +1,46 @@
+use godwit_kernel::{CallId, UserId};
+use godwit_rpc::InvalidField;
+
+use super::App;
+use crate::Error;
+use crate::domain::{Call, Command, Media, NewCall, Outcome, Party, Refusal};
+use crate::store;
+
+/// What a caller asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct CallToMake {
+    /// Chosen by the client.
+    pub id: CallId,
+    /// Who calls, from which device.
+    pub caller: Party,
+    /// Who is called.
+    pub callee_id: UserId,
+    /// Voice or video.
+    pub media: Media,
+}
+
+impl App {
+    /// Rings the callee. The same id again returns the same call, also when it is over meanwhile.
+    ///
+    /// # Errors
+    /// When the two share no direct chat, the caller is in another call, or the id names another call.
+    pub async fn create_call(&self, asked: CallToMake) -> Result<Call, Error> {
+        let CallToMake { id, caller, callee_id, media } = asked;
+        if callee_id == caller.user_id {
+            return Err(InvalidField::new("callee_id", "is yourself").into());
+        }
+        if !self.chats.share_direct_chat(caller.user_id, callee_id).await? {
+            return Err(Error::CalleeNotFound);
+        }
+        if let Some(call) = store::find(&mut *self.pool.get().await?, id).await? {
+            let is_same = call.caller == caller && call.callee_id == callee_id && call.media == media;
+            return if is_same { Ok(call) } else { Err(Error::Refused(Refusal::IdReused)) };
+        }
+        let at = self.clock.now();
+        let outcome = self.node.propose(Command::Create(NewCall { id, media, caller, callee_id, at })).await?;
+        if matches!(outcome, Outcome::Changed(_)) {
+            metrics::counter!("call_created_total").increment(1);
+        }
+        self.announce(outcome).await
+    }
+}

@@ -1,0 +1,41 @@
+//! The use cases: each commits a command to the replicated machine and tells both parties.
+
+mod act_on_call;
+mod announce;
+mod create_call;
+mod expire_ringing;
+mod get_call;
+mod record_finished;
+
+pub use create_call::CallToMake;
+
+use std::sync::Arc;
+
+use godwit_events::outbox::Waker;
+use godwit_kernel::{Clock, Entropy};
+use godwit_live::Live;
+use godwit_pg::Pool;
+use tokio::sync::Notify;
+
+use crate::clients::Chats;
+use crate::raft::Node;
+
+/// What the use cases work with.
+pub struct App {
+    /// This replica of the machine.
+    pub node: Node,
+    /// The history.
+    pub pool: Pool,
+    /// Who may call whom.
+    pub chats: Chats,
+    /// How the parties are told.
+    pub live: Arc<dyn Live>,
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+    /// For event ids.
+    pub entropy: Arc<dyn Entropy>,
+    /// Wakes the relay after calls were recorded.
+    pub relay: Waker,
+    /// Wakes the recorder when a call is over.
+    pub finished: Notify,
+}

@@ -1,0 +1,220 @@
+use std::collections::BTreeMap;
+
+use godwit_kernel::{CallId, UserId};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use super::transition::{may_cause, target};
+use super::{Actor, Call, Event, Media, Party, Role, State, next_state};
+
+/// The most calls that the machine holds, running and not yet recorded: its memory is bounded.
+pub const CALLS_MAX: usize = 100_000;
+
+/// A command of the replicated log. Whatever decides an outcome travels in it, the time too, so that every replica
+/// comes to the same result.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Command {
+    /// Rings the callee.
+    Create(NewCall),
+    /// Something happens to a call.
+    Act {
+        /// Which.
+        call_id: CallId,
+        /// Who did it.
+        actor: Actor,
+        /// What.
+        event: Event,
+        /// When.
+        #[serde(with = "time::serde::timestamp::milliseconds")]
+        at: OffsetDateTime,
+    },
+    /// Forgets calls that are over and in the history.
+    Forget {
+        /// Which.
+        call_ids: Vec<CallId>,
+    },
+}
+
+/// A call to ring.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NewCall {
+    /// Chosen by the caller's client; the same id again returns the same call.
+    pub id: CallId,
+    /// Voice or video.
+    pub media: Media,
+    /// Who calls.
+    pub caller: Party,
+    /// Who is called.
+    pub callee_id: UserId,
+    /// When.
+    #[serde(with = "time::serde::timestamp::milliseconds")]
+    pub at: OffsetDateTime,
+}
+
+/// What a command did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// The call is now so, because of this command.
+    Changed(Call),
+    /// The same request was taken before; the call is so.
+    Unchanged(Call),
+    /// Nothing was changed, for this reason.
+    Refused(Refusal),
+    /// There is no call to tell of.
+    Done,
+}
+
+/// Why a command changed nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Refusal {
+    /// There is no such call, or it is none of the actor's business.
+    NotFound,
+    /// The other side of the call may do this.
+    WrongParty,
+    /// Not in the state that the call is in.
+    WrongState(State),
+    /// Another device of the callee was faster.
+    AnsweredElsewhere,
+    /// The caller is in another call.
+    CallerInCall,
+    /// The id names another call.
+    IdReused,
+    /// The machine is full.
+    Full,
+}
+
+/// All calls that are running, and those that are over but not yet recorded.
+#[derive(Clone, Debug, Default)]
+pub struct Machine {
+    calls: BTreeMap<CallId, Call>,
+    /// The running call of each person; derived from `calls`.
+    engaged: BTreeMap<UserId, CallId>,
+}
+
+impl Machine {
+    /// The machine with these calls, as a snapshot holds them.
+    pub fn from_calls(calls: Vec<Call>) -> Self {
+        let mut machine = Self::default();
+        for call in calls {
+            machine.engage(&call);
+            machine.calls.insert(call.id, call);
+        }
+        machine
+    }
+
+    /// Takes one command. Deterministic.
+    pub fn apply(&mut self, command: Command) -> Outcome {
+        match command {
+            Command::Create(new_call) => self.create(new_call),
+            Command::Act { call_id, actor, event, at } => self.act(call_id, actor, event, at),
+            Command::Forget { call_ids } => self.forget(&call_ids),
+        }
+    }
+
+    /// The call with this id.
+    pub fn call(&self, id: CallId) -> Option<&Call> {
+        self.calls.get(&id)
+    }
+
+    /// All calls, in id order.
+    pub fn calls(&self) -> impl Iterator<Item = &Call> {
+        self.calls.values()
+    }
+
+    fn create(&mut self, new_call: NewCall) -> Outcome {
+        let NewCall { id, media, caller, callee_id, at } = new_call;
+        if let Some(call) = self.calls.get(&id) {
+            let is_same = call.caller == caller && call.callee_id == callee_id && call.media == media;
+            return if is_same { Outcome::Unchanged(call.clone()) } else { Outcome::Refused(Refusal::IdReused) };
+        }
+        if self.engaged.contains_key(&caller.user_id) {
+            return Outcome::Refused(Refusal::CallerInCall);
+        }
+        if self.calls.len() >= CALLS_MAX {
+            return Outcome::Refused(Refusal::Full);
+        }
+        let is_busy = self.engaged.contains_key(&callee_id);
+        let call = Call {
+            id,
+            media,
+            state: if is_busy { State::Busy } else { State::Ringing },
+            caller,
+            callee_id,
+            callee_device_id: None,
+            created_at: at,
+            accepted_at: None,
+            ended_at: is_busy.then_some(at),
+        };
+        self.engage(&call);
+        self.calls.insert(id, call.clone());
+        Outcome::Changed(call)
+    }
+
+    fn act(&mut self, call_id: CallId, actor: Actor, event: Event, at: OffsetDateTime) -> Outcome {
+        let Some(call) = self.calls.get_mut(&call_id) else { return Outcome::Refused(Refusal::NotFound) };
+        let by = match actor {
+            Actor::System => Role::System,
+            Actor::Party(party) => match call.role_of(party.user_id) {
+                Some(role) => role,
+                None => return Outcome::Refused(Refusal::NotFound),
+            },
+        };
+        if !may_cause(by, event) {
+            return Outcome::Refused(Refusal::WrongParty);
+        }
+        let Some(state) = next_state(call.state, event, by) else { return without_step(call, actor, event, by) };
+        call.state = state;
+        if let (State::Accepted, Actor::Party(party)) = (state, actor) {
+            call.callee_device_id = Some(party.device_id);
+            call.accepted_at = Some(at);
+        }
+        if state.is_over() {
+            call.ended_at = Some(at);
+            let call = call.clone();
+            self.release(&call);
+            return Outcome::Changed(call);
+        }
+        Outcome::Changed(call.clone())
+    }
+
+    fn forget(&mut self, call_ids: &[CallId]) -> Outcome {
+        for id in call_ids {
+            if self.calls.get(id).is_some_and(|call| call.state.is_over()) {
+                self.calls.remove(id);
+            }
+        }
+        Outcome::Done
+    }
+
+    fn engage(&mut self, call: &Call) {
+        if call.state.is_over() {
+            return;
+        }
+        for user_id in call.user_ids() {
+            self.engaged.insert(user_id, call.id);
+        }
+    }
+
+    fn release(&mut self, call: &Call) {
+        for user_id in call.user_ids() {
+            if self.engaged.get(&user_id) == Some(&call.id) {
+                self.engaged.remove(&user_id);
+            }
+        }
+    }
+}
+
+/// The table has no step: a repeated request finds what it wanted, anything else is refused.
+fn without_step(call: &Call, actor: Actor, event: Event, by: Role) -> Outcome {
+    if event == Event::Accept && call.state == State::Accepted {
+        let is_repeat = matches!(actor, Actor::Party(party) if call.callee_device_id == Some(party.device_id));
+        return if is_repeat { Outcome::Unchanged(call.clone()) } else { Outcome::Refused(Refusal::AnsweredElsewhere) };
+    }
+    if target(event, by) == Some(call.state) {
+        return Outcome::Unchanged(call.clone());
+    }
+    Outcome::Refused(Refusal::WrongState(call.state))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,50 @@
+use godwit_contract::v1;
+use godwit_rpc::{InvalidField, timestamp};
+
+use crate::domain::{Call, Media, State};
+
+/// The call as clients see it.
+pub(crate) fn encode_call(call: &Call) -> v1::Call {
+    v1::Call {
+        id: call.id.to_string(),
+        media: encode_media(call.media).into(),
+        state: encode_state(call.state).into(),
+        caller_id: call.caller.user_id.to_string(),
+        caller_device_id: call.caller.device_id.to_string(),
+        callee_id: call.callee_id.to_string(),
+        callee_device_id: call.callee_device_id.map(|id| id.to_string()).unwrap_or_default(),
+        created_at: Some(timestamp(call.created_at)),
+        accepted_at: call.accepted_at.map(timestamp),
+        ended_at: call.ended_at.map(timestamp),
+    }
+}
+
+const fn encode_media(media: Media) -> v1::CallMedia {
+    match media {
+        Media::Voice => v1::CallMedia::Voice,
+        Media::Video => v1::CallMedia::Video,
+    }
+}
+
+const fn encode_state(state: State) -> v1::CallState {
+    match state {
+        State::Ringing => v1::CallState::Ringing,
+        State::Accepted => v1::CallState::Accepted,
+        State::Ended => v1::CallState::Ended,
+        State::Declined => v1::CallState::Declined,
+        State::Cancelled => v1::CallState::Cancelled,
+        State::Missed => v1::CallState::Missed,
+        State::Busy => v1::CallState::Busy,
+    }
+}
+
+/// What the caller wants to send.
+pub(super) fn decode_media(number: i32) -> Result<Media, InvalidField> {
+    match v1::CallMedia::try_from(number) {
+        Ok(v1::CallMedia::Voice) => Ok(Media::Voice),
+        Ok(v1::CallMedia::Video) => Ok(Media::Video),
+        Ok(v1::CallMedia::Unspecified) | Err(_) => {
+            Err(InvalidField::new("media", "must be CALL_MEDIA_VOICE or CALL_MEDIA_VIDEO"))
+        }
+    }
+}

@@ -1,0 +1,109 @@
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use godwit_kernel::{CallId, DeviceId, UserId};
+use godwit_pg::{Connection, Error};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::schema::calls;
+use crate::domain::{Call, Media, Party, State};
+
+#[derive(Insertable, Queryable, Selectable)]
+#[diesel(table_name = calls)]
+#[diesel(check_for_backend(diesel::pg::Pg))]
+struct Row {
+    call_id: Uuid,
+    media: i16,
+    state: i16,
+    caller_id: Uuid,
+    caller_device_id: Uuid,
+    callee_id: Uuid,
+    callee_device_id: Option<Uuid>,
+    created_at: OffsetDateTime,
+    accepted_at: Option<OffsetDateTime>,
+    ended_at: OffsetDateTime,
+}
+
+/// Puts calls that are over into the history and tells which were not there yet. Calls that still run are passed over.
+///
+/// # Errors
+/// When the database refuses or does not answer.
+pub async fn record(connection: &mut Connection, over: &[Call]) -> Result<Vec<CallId>, Error> {
+    let rows: Vec<Row> = over.iter().filter_map(row).collect();
+    let recorded: Vec<Uuid> = diesel::insert_into(calls::table)
+        .values(&rows)
+        .on_conflict_do_nothing()
+        .returning(calls::call_id)
+        .get_results(connection)
+        .await?;
+    Ok(recorded.into_iter().map(CallId::from_uuid).collect())
+}
+
+/// The call of this id, when it is over.
+///
+/// # Errors
+/// When the database refuses or does not answer.
+pub async fn find(connection: &mut Connection, id: CallId) -> Result<Option<Call>, Error> {
+    let row: Option<Row> =
+        calls::table.find(id.as_uuid()).select(Row::as_select()).first(connection).await.optional()?;
+    Ok(row.and_then(call))
+}
+
+fn row(call: &Call) -> Option<Row> {
+    Some(Row {
+        call_id: call.id.as_uuid(),
+        media: media_code(call.media),
+        state: state_code(call.state),
+        caller_id: call.caller.user_id.as_uuid(),
+        caller_device_id: call.caller.device_id.as_uuid(),
+        callee_id: call.callee_id.as_uuid(),
+        callee_device_id: call.callee_device_id.map(|id| id.as_uuid()),
+        created_at: call.created_at,
+        accepted_at: call.accepted_at,
+        ended_at: call.ended_at?,
+    })
+}
+
+fn call(row: Row) -> Option<Call> {
+    Some(Call {
+        id: CallId::from_uuid(row.call_id),
+        media: media_of(row.media)?,
+        state: state_of(row.state)?,
+        caller: Party {
+            user_id: UserId::from_uuid(row.caller_id),
+            device_id: DeviceId::from_uuid(row.caller_device_id),
+        },
+        callee_id: UserId::from_uuid(row.callee_id),
+        callee_device_id: row.callee_device_id.map(DeviceId::from_uuid),
+        created_at: row.created_at,
+        accepted_at: row.accepted_at,
+        ended_at: Some(row.ended_at),
+    })
+}
+
+const MEDIA_CODES: [(Media, i16); 2] = [(Media::Voice, 1), (Media::Video, 2)];
+const STATE_CODES: [(State, i16); 7] = [
+    (State::Ringing, 1),
+    (State::Accepted, 2),
+    (State::Ended, 3),
+    (State::Declined, 4),
+    (State::Cancelled, 5),
+    (State::Missed, 6),
+    (State::Busy, 7),
+];
+
+fn media_code(media: Media) -> i16 {
+    MEDIA_CODES.iter().find(|(known, _)| *known == media).map_or(0, |(_, code)| *code)
+}
+
+fn media_of(code: i16) -> Option<Media> {
+    MEDIA_CODES.iter().find(|(_, known)| *known == code).map(|(media, _)| *media)
+}
+
+fn state_code(state: State) -> i16 {
+    STATE_CODES.iter().find(|(known, _)| *known == state).map_or(0, |(_, code)| *code)
+}
+
+fn state_of(code: i16) -> Option<State> {
+    STATE_CODES.iter().find(|(_, known)| *known == code).map(|(state, _)| *state)
+}

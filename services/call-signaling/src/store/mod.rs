@@ -1,0 +1,14 @@
+//! All SQL of this service: the history of calls that are over.
+
+mod history;
+mod schema;
+
+pub use history::{find, record};
+
+use diesel_migrations::{EmbeddedMigrations, embed_migrations};
+use godwit_pg as pg;
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/call");
+
+/// The PostgreSQL schema that this service owns.
+pub const SCHEMA: pg::Schema = pg::Schema { name: "call", migrations: || MIGRATIONS };

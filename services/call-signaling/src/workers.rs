@@ -1,0 +1,55 @@
+//! What the leading replica does by itself: ring timers and the recording of calls that are over. The state they work
+//! from is the replicated machine, so that a new leader goes on where the old one stopped.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+
+/// How exact the ring timer is.
+const TIMER_TICK: Duration = Duration::from_millis(250);
+/// How often what could not be recorded is tried again.
+const RECORD_RETRY: Duration = Duration::from_secs(1);
+
+/// Makes calls missed that nobody answers, while this replica leads.
+///
+/// # Errors
+/// Never; what fails is tried again.
+pub async fn time_ringing(app: Arc<App>, stop: CancellationToken) -> anyhow::Result<()> {
+    let mut tick = tokio::time::interval(TIMER_TICK);
+    while stop.run_until_cancelled(tick.tick()).await.is_some() {
+        let is_leader = app.node.is_leader();
+        metrics::gauge!("call_raft_is_leader").set(if is_leader { 1.0 } else { 0.0 });
+        let running = app.node.peek(|machine| machine.calls().filter(|call| !call.state.is_over()).count());
+        metrics::gauge!("call_running_count").set(f64::from(u32::try_from(running).unwrap_or(u32::MAX)));
+        if !is_leader {
+            continue;
+        }
+        if let Err(error) = app.expire_ringing().await {
+            tracing::warn!(%error, "ringing calls could not be timed out");
+        }
+    }
+    Ok(())
+}
+
+/// Moves calls that are over from the machine to the history and the stream, while this replica leads.
+///
+/// # Errors
+/// Never; what fails is tried again.
+pub async fn record_finished(app: Arc<App>, stop: CancellationToken) -> anyhow::Result<()> {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = app.finished.notified() => {}
+            () = tokio::time::sleep(RECORD_RETRY) => {}
+        }
+        if !app.node.is_leader() {
+            continue;
+        }
+        if let Err(error) = app.record_finished().await {
+            tracing::warn!(%error, "calls that are over could not be recorded");
+        }
+    }
+}
