@@ -1,0 +1,416 @@
+//! Everything between "an update arrived" and "the application was told": the logs of all chats, and the REST calls
+//! that begin, repair and continue them, one at a time.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::pin::Pin;
+use std::time::{Duration, Instant};
+
+use godwit_contract::chat::v1::{ListChatsRequest, ListChatsResponse};
+use godwit_contract::message::v1::{ChatUpdates, SyncRequest, SyncResponse};
+use godwit_contract::v1::{Chat, Update};
+use godwit_kernel::ChatId;
+
+use super::events::{Event, Item, Outlet};
+use crate::backoff::Backoff;
+use crate::client::Client;
+use crate::error::Error;
+use crate::log::{ChatLog, Next, Offered, Position};
+use crate::snapshot::Snapshot;
+
+/// A chat that is new to this client is told from its beginning when that is at most so far back; else it is loaded.
+const TOLD_FROM_BEGINNING: u64 = 1_000;
+const CHATS_PAGE: u32 = 200;
+const UPDATES_PAGE: u32 = 500;
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// A call to make, or a step between calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Job {
+    /// Get a cursor for the account as it is now.
+    Begin,
+    /// Load the chats from this page of the list on.
+    ListChats { page: String },
+    /// Tell the application that everything up to this cursor was told, and continue from it.
+    Commit { cursor: String },
+    /// Get what changed in all chats.
+    SyncAccount,
+    /// Get the next updates of one chat.
+    SyncChat(ChatId),
+    /// Get a chat whose log cannot be continued.
+    LoadChat(ChatId),
+}
+
+/// What a call answered.
+#[derive(Debug)]
+enum Answer {
+    Account(SyncResponse),
+    Chats(ListChatsResponse),
+    Updates(Option<ChatUpdates>),
+    Chat(Option<Box<Chat>>),
+}
+
+type Call = Pin<Box<dyn Future<Output = Result<Answer, Error>> + Send>>;
+
+/// A finished call.
+pub(super) struct Finished(Result<Answer, Error>);
+
+/// The session is over: no call can succeed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct SessionOver;
+
+/// The logs and the calls.
+pub(super) struct Sync {
+    client: Client,
+    logs: HashMap<ChatId, ChatLog>,
+    /// Chats whose log has a repair due.
+    gaps: HashSet<ChatId>,
+    /// Chats that are about to be loaded: what arrives for them is synced after that.
+    loading: HashSet<ChatId>,
+    cursor: String,
+    jobs: VecDeque<Job>,
+    running: Option<(Job, Call)>,
+    backoff: Backoff,
+    resume_at: Option<Instant>,
+    interval: Duration,
+    account_due_at: Instant,
+    /// Live deliveries were dropped because the application was behind.
+    has_dropped: bool,
+}
+
+impl Sync {
+    pub(super) fn new(client: Client, snapshot: &Snapshot, interval: Duration, now: Instant) -> Self {
+        let logs =
+            snapshot.chats.iter().filter_map(|(id, position)| Some((id.parse().ok()?, ChatLog::at(position.clone()))));
+        Self {
+            client,
+            logs: logs.collect(),
+            gaps: HashSet::new(),
+            loading: HashSet::new(),
+            cursor: snapshot.cursor.clone(),
+            jobs: VecDeque::new(),
+            running: None,
+            backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
+            resume_at: None,
+            interval,
+            account_due_at: now + interval,
+            has_dropped: false,
+        }
+    }
+
+    /// A socket is open: from here on live deliveries arrive, so what was missed can be fetched.
+    pub(super) fn connected(&mut self, now: Instant) {
+        self.resume_at = None;
+        self.resync(now);
+    }
+
+    /// Live deliveries may have been lost: fetch what changed.
+    pub(super) fn resync(&mut self, now: Instant) {
+        self.account_due_at = now + self.interval;
+        let job = if self.cursor.is_empty() { Job::Begin } else { Job::SyncAccount };
+        self.queue_last(job);
+    }
+
+    /// The socket is lost. A running call is made again after the next connect.
+    pub(super) fn disconnected(&mut self) {
+        if let Some((job, _)) = self.running.take() {
+            self.jobs.push_front(job);
+        }
+    }
+
+    /// Whether nothing is known to be missing.
+    pub(super) fn is_caught_up(&self) -> bool {
+        self.jobs.is_empty() && self.running.is_none() && !self.has_dropped
+    }
+
+    /// Takes a live delivery.
+    pub(super) fn offer(&mut self, update: Update, outlet: &mut Outlet, now: Instant) {
+        let Ok(chat_id) = update.chat_id.parse() else { return };
+        // Without a cursor the account is just being loaded; what arrives now comes again by the sync after that.
+        if self.cursor.is_empty() || self.loading.contains(&chat_id) {
+            return;
+        }
+        if !outlet.has_room() {
+            self.has_dropped = true;
+            return;
+        }
+        if self.is_new_and_far(chat_id, update.seq) {
+            self.load(chat_id);
+            return;
+        }
+        match self.logs.entry(chat_id).or_default().offer(update, now) {
+            Offered::Applied(updates) => tell_all(outlet, updates),
+            Offered::Ignored | Offered::Waiting => {}
+            Offered::Reset => self.load(chat_id),
+        }
+        self.note_gap(chat_id);
+    }
+
+    /// Starts the next call, if there is one, none runs and the application has room for its answer.
+    pub(super) fn start(&mut self, outlet: &mut Outlet, now: Instant) {
+        if !outlet.has_room() {
+            return;
+        }
+        if self.has_dropped {
+            self.has_dropped = false;
+            self.resync(now);
+        }
+        while self.running.is_none() && self.resume_at.is_none_or(|resume_at| resume_at <= now) {
+            match self.jobs.pop_front() {
+                None => return,
+                Some(Job::Commit { cursor }) => {
+                    outlet.push(Item::Cursor(cursor.clone()));
+                    self.cursor = cursor;
+                }
+                Some(job) => {
+                    self.resume_at = None;
+                    let call = self.call(&job);
+                    self.running = Some((job, call));
+                }
+            }
+        }
+    }
+
+    /// Waits for the running call; for ever when there is none. Cancel-safe.
+    pub(super) async fn finished(&mut self) -> Finished {
+        match &mut self.running {
+            Some((_, call)) => Finished(call.await),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Takes the answer of the call that ran.
+    pub(super) fn finish(&mut self, done: Finished, outlet: &mut Outlet, now: Instant) -> Result<(), SessionOver> {
+        let Some((job, _)) = self.running.take() else { return Ok(()) };
+        match done.0 {
+            Ok(answer) => {
+                self.backoff.reset();
+                self.take(&job, answer, outlet, now);
+                Ok(())
+            }
+            Err(Error::LoggedOut) => Err(SessionOver),
+            Err(error) => {
+                self.failed(job, &error, outlet, now);
+                Ok(())
+            }
+        }
+    }
+
+    /// When [`Self::on_due`] has something to do.
+    pub(super) fn due_at(&self, now: Instant) -> Instant {
+        let gaps = self.gaps.iter().filter_map(|chat_id| self.logs.get(chat_id)?.repair_due_at());
+        // One that is over waits for room, not for the time.
+        let resume = self.resume_at.filter(|resume_at| *resume_at > now);
+        gaps.chain(resume).fold(self.account_due_at, Instant::min)
+    }
+
+    /// Queues what became due.
+    pub(super) fn on_due(&mut self, now: Instant) {
+        let is_due = |log: &ChatLog| log.repair_due_at().is_some_and(|due_at| due_at <= now);
+        let due = self.gaps.iter().filter(|chat_id| self.logs.get(chat_id).is_some_and(is_due));
+        for chat_id in due.copied().collect::<Vec<_>>() {
+            self.repair(chat_id);
+        }
+        if self.account_due_at <= now {
+            self.resync(now);
+        }
+    }
+
+    fn call(&mut self, job: &Job) -> Call {
+        let client = self.client.clone();
+        match job {
+            Job::Begin | Job::SyncAccount | Job::Commit { .. } => {
+                let cursor = if *job == Job::Begin { String::new() } else { self.cursor.clone() };
+                let request = SyncRequest { cursor, limit: UPDATES_PAGE };
+                Box::pin(async move { client.sync(&request).await.map(Answer::Account) })
+            }
+            Job::ListChats { page } => {
+                let request = ListChatsRequest { limit: CHATS_PAGE, cursor: page.clone() };
+                Box::pin(async move { client.list_chats(&request).await.map(Answer::Chats) })
+            }
+            Job::SyncChat(chat_id) => {
+                let chat_id = *chat_id;
+                let position = self.logs.get(&chat_id).map(|log| log.position().clone()).unwrap_or_default();
+                Box::pin(async move {
+                    client.sync_chat(chat_id, &position, UPDATES_PAGE).await.map(|answer| Answer::Updates(answer.chat))
+                })
+            }
+            Job::LoadChat(chat_id) => {
+                let chat_id = *chat_id;
+                Box::pin(
+                    async move { client.get_chat(chat_id).await.map(|answer| Answer::Chat(answer.chat.map(Box::new))) },
+                )
+            }
+        }
+    }
+
+    fn take(&mut self, job: &Job, answer: Answer, outlet: &mut Outlet, now: Instant) {
+        match (job, answer) {
+            (Job::Begin, Answer::Account(answer)) => self.begin(answer),
+            (_, Answer::Account(answer)) if answer.reset => self.begin(answer),
+            (_, Answer::Account(answer)) => self.take_account(answer, outlet, now),
+            (_, Answer::Chats(answer)) => self.take_chats(answer, outlet),
+            (Job::SyncChat(chat_id), Answer::Updates(Some(page))) => {
+                let jobs: Vec<_> = self.take_page(*chat_id, page, outlet, now).into_iter().collect();
+                self.queue_first(jobs);
+            }
+            (Job::LoadChat(chat_id), Answer::Chat(Some(chat))) => {
+                self.loading.remove(chat_id);
+                self.logs.insert(*chat_id, ChatLog::at(position_of(&chat)));
+                self.gaps.remove(chat_id);
+                outlet.tell(Event::ChatLoaded(*chat));
+                // What arrived while it was loaded was not taken.
+                self.repair(*chat_id);
+            }
+            // An answer without its content: the same as one that did not come.
+            (job, Answer::Updates(_) | Answer::Chat(_)) => self.again(job.clone(), now),
+        }
+    }
+
+    /// Loads the chats, then continues from the answer's cursor: whatever happens after that cursor comes by sync,
+    /// also what a chat's snapshot holds already.
+    fn begin(&mut self, answer: SyncResponse) {
+        self.queue_first(vec![
+            Job::ListChats { page: String::new() },
+            Job::Commit { cursor: answer.next_cursor },
+            Job::SyncAccount,
+        ]);
+    }
+
+    fn take_account(&mut self, answer: SyncResponse, outlet: &mut Outlet, now: Instant) {
+        let mut jobs = Vec::new();
+        for page in answer.chats {
+            let Ok(chat_id) = page.chat_id.parse() else { continue };
+            let job = self.take_page(chat_id, page, outlet, now);
+            // The cursor says that all of this page was told: a gap must be closed before it is committed.
+            let has_gap = self.logs.get(&chat_id).is_some_and(ChatLog::has_gap);
+            jobs.extend(job.or_else(|| has_gap.then(|| self.repair_job(chat_id))));
+        }
+        let has_moved = answer.next_cursor != self.cursor;
+        jobs.push(Job::Commit { cursor: answer.next_cursor });
+        if answer.has_more && has_moved {
+            jobs.push(Job::SyncAccount);
+        }
+        self.queue_first(jobs);
+    }
+
+    /// Tells what is next of a page; returns what must be done before anything else of this chat.
+    fn take_page(&mut self, chat_id: ChatId, page: ChatUpdates, outlet: &mut Outlet, now: Instant) -> Option<Job> {
+        let first_seq = page.updates.first().map_or(0, |update| update.seq);
+        if self.is_new_and_far(chat_id, first_seq) {
+            return self.load_job(chat_id);
+        }
+        let page = self.logs.entry(chat_id).or_default().take_page(page, now);
+        tell_all(outlet, page.applied);
+        let job = match page.next {
+            Next::Done => None,
+            Next::More => Some(self.repair_job(chat_id)),
+            Next::Reset => self.load_job(chat_id),
+        };
+        self.note_gap(chat_id);
+        job
+    }
+
+    fn take_chats(&mut self, answer: ListChatsResponse, outlet: &mut Outlet) {
+        let mut jobs = Vec::new();
+        for chat in answer.chats {
+            let Ok(chat_id) = chat.id.parse() else { continue };
+            let position = position_of(&chat);
+            match self.logs.get(&chat_id) {
+                Some(log) if *log.position() == position => {}
+                Some(_) => jobs.push(self.repair_job(chat_id)),
+                None => {
+                    self.logs.insert(chat_id, ChatLog::at(position));
+                    outlet.tell(Event::ChatLoaded(chat));
+                }
+            }
+        }
+        if !answer.next_cursor.is_empty() {
+            jobs.push(Job::ListChats { page: answer.next_cursor });
+        }
+        self.queue_first(jobs);
+    }
+
+    fn failed(&mut self, job: Job, error: &Error, outlet: &mut Outlet, now: Instant) {
+        tracing::debug!(error = error as &dyn std::error::Error, ?job, "a sync failed");
+        match (&job, error.status()) {
+            (Job::SyncChat(chat_id) | Job::LoadChat(chat_id), Some(403 | 404)) => {
+                let chat_id = *chat_id;
+                self.gaps.remove(&chat_id);
+                self.loading.remove(&chat_id);
+                if self.logs.remove(&chat_id).is_some() {
+                    outlet.tell(Event::ChatGone(chat_id));
+                }
+            }
+            // The server does not know the cursor, or the list's page: begin again.
+            (Job::SyncAccount, Some(400)) => self.again(Job::Begin, now),
+            (Job::ListChats { .. }, Some(400)) => self.again(Job::ListChats { page: String::new() }, now),
+            _ => self.again(job, now),
+        }
+    }
+
+    fn again(&mut self, job: Job, now: Instant) {
+        self.queue_first(vec![job]);
+        self.resume_at = Some(now + self.backoff.pause(self.client.entropy()));
+    }
+
+    fn is_new_and_far(&self, chat_id: ChatId, seq: u64) -> bool {
+        seq > TOLD_FROM_BEGINNING && !self.logs.contains_key(&chat_id)
+    }
+
+    fn repair(&mut self, chat_id: ChatId) {
+        let job = self.repair_job(chat_id);
+        self.queue_last(job);
+    }
+
+    fn repair_job(&mut self, chat_id: ChatId) -> Job {
+        self.logs.entry(chat_id).or_default().begin_repair();
+        self.gaps.remove(&chat_id);
+        Job::SyncChat(chat_id)
+    }
+
+    fn load(&mut self, chat_id: ChatId) {
+        if let Some(job) = self.load_job(chat_id) {
+            self.queue_last(job);
+        }
+    }
+
+    /// `None` when it is about to be loaded anyway.
+    fn load_job(&mut self, chat_id: ChatId) -> Option<Job> {
+        self.loading.insert(chat_id).then_some(Job::LoadChat(chat_id))
+    }
+
+    fn note_gap(&mut self, chat_id: ChatId) {
+        let is_due = self.logs.get(&chat_id).is_some_and(|log| log.repair_due_at().is_some());
+        if is_due {
+            self.gaps.insert(chat_id);
+        } else {
+            self.gaps.remove(&chat_id);
+        }
+    }
+
+    fn queue_last(&mut self, job: Job) {
+        let is_running = self.running.as_ref().is_some_and(|(running, _)| *running == job && job != Job::SyncAccount);
+        if !is_running && !self.jobs.contains(&job) {
+            self.jobs.push_back(job);
+        }
+    }
+
+    /// Before everything else, in this order. A job that stands further back already comes sooner now.
+    fn queue_first(&mut self, jobs: Vec<Job>) {
+        self.jobs.retain(|queued| !jobs.contains(queued));
+        for job in jobs.into_iter().rev() {
+            self.jobs.push_front(job);
+        }
+    }
+}
+
+fn position_of(chat: &Chat) -> Position {
+    Position { seq: chat.seq, epoch: chat.epoch.clone() }
+}
+
+fn tell_all(outlet: &mut Outlet, updates: Vec<Update>) {
+    for update in updates {
+        outlet.tell(Event::Update(update));
+    }
+}
