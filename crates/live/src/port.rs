@@ -34,6 +34,13 @@ pub trait Live: Send + Sync + 'static {
     /// When the store is not reachable.
     async fn set_if_absent(&self, key: &str, value: Bytes, ttl: Duration) -> Result<bool, Error>;
 
+    /// Gives a key or set another time to live if it is set, and tells whether it was. What has ended stays ended: a
+    /// lease that was prolonged was never free in between.
+    ///
+    /// # Errors
+    /// When the store is not reachable.
+    async fn prolong(&self, key: &str, ttl: Duration) -> Result<bool, Error>;
+
     /// The values of keys, in the order asked; `None` for what is not set.
     ///
     /// # Errors

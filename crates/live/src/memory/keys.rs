@@ -63,6 +63,11 @@ impl Keys {
         self.put(key, Value::Bytes(value), now, ttl).map(|()| true)
     }
 
+    pub(super) fn prolong(&mut self, key: &str, ttl: Duration) -> bool {
+        let now = self.sweep();
+        self.end_at(key, now + ttl.min(MAX_TTL))
+    }
+
     /// As Redis' MGET: a key of another kind counts as not set.
     pub(super) fn get(&mut self, key: &str) -> Option<Bytes> {
         self.sweep();
@@ -166,13 +171,14 @@ impl Keys {
         Ok(())
     }
 
-    fn end_at(&mut self, key: &str, ends_at: Instant) {
-        if let Some((key, mut entry)) = self.entries.remove_entry(key) {
-            self.endings.remove(&(entry.ends_at, key.clone()));
-            self.endings.insert((ends_at, key.clone()));
-            entry.ends_at = ends_at;
-            self.entries.insert(key, entry);
-        }
+    /// Moves the end of a key; tells whether it is set.
+    fn end_at(&mut self, key: &str, ends_at: Instant) -> bool {
+        let Some((key, mut entry)) = self.entries.remove_entry(key) else { return false };
+        self.endings.remove(&(entry.ends_at, key.clone()));
+        self.endings.insert((ends_at, key.clone()));
+        entry.ends_at = ends_at;
+        self.entries.insert(key, entry);
+        true
     }
 }
 

@@ -65,6 +65,10 @@ impl Live for MemoryLive {
         self.on_keys(|keys| keys.set_if_absent(key, value, ttl))
     }
 
+    async fn prolong(&self, key: &str, ttl: Duration) -> Result<bool, Error> {
+        self.on_keys(|keys| Ok(keys.prolong(key, ttl)))
+    }
+
     async fn get_many(&self, keys: &[String]) -> Result<Vec<Option<Bytes>>, Error> {
         self.on_keys(|stored| Ok(keys.iter().map(|key| stored.get(key)).collect()))
     }

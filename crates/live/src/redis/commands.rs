@@ -67,6 +67,14 @@ impl Commands {
         Ok(answer.is_some())
     }
 
+    pub(super) async fn prolong(&self, key: &str, ttl: Duration) -> Result<bool, Error> {
+        let key = self.key(key);
+        let mut pipeline = Pipeline::with_capacity(1);
+        pipeline.cmd("PEXPIRE").arg(&key).arg(ttl_ms(ttl));
+        let (was_set,): (bool,) = self.on(&key, &pipeline).await?;
+        Ok(was_set)
+    }
+
     pub(super) async fn get_many(&self, keys: &[String]) -> Result<Vec<Option<Bytes>>, Error> {
         let asked: Vec<(String, ())> = keys.iter().map(|key| (self.key(key), ())).collect();
         // MGET of one key, unlike GET, counts a key of another kind as not set.

@@ -12,9 +12,10 @@ mod nodes;
 mod subscriber;
 mod topology;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use bytes::Bytes;
-use std::time::Duration;
 use tokio::sync::mpsc;
 
 use self::commands::Commands;
@@ -79,6 +80,10 @@ impl Live for RedisLive {
 
     async fn set_if_absent(&self, key: &str, value: Bytes, ttl: Duration) -> Result<bool, Error> {
         self.counted(self.commands.set_if_absent(key, &value, ttl).await)
+    }
+
+    async fn prolong(&self, key: &str, ttl: Duration) -> Result<bool, Error> {
+        self.counted(self.commands.prolong(key, ttl).await)
     }
 
     async fn get_many(&self, keys: &[String]) -> Result<Vec<Option<Bytes>>, Error> {

@@ -53,6 +53,7 @@ facts!(
     nothing_asked_is_nothing_done,
     keys_hold_what_was_set_last,
     a_key_ends_with_its_time,
+    a_prolonged_key_lives_on_and_an_ended_one_stays_ended,
     only_the_first_sets_an_absent_key,
     a_set_tells_its_members_and_how_many_remain,
     a_set_ends_after_its_last_addition,
@@ -204,6 +205,26 @@ pub async fn a_key_ends_with_its_time(Deployment { here, there }: &Deployment) {
     assert!(set_at.elapsed() >= SHORT - Duration::from_millis(2), "it ended {:?} after it was set", set_at.elapsed());
     here.set(&key, text("at once"), Duration::ZERO).await.unwrap();
     eventually(DEADLINE, async || value(there, &key).await.is_none()).await;
+}
+
+pub async fn a_prolonged_key_lives_on_and_an_ended_one_stays_ended(Deployment { here, there }: &Deployment) {
+    let (key, set) = (unique("lease:"), unique("set:"));
+    assert!(!here.prolong(&key, LONG).await.unwrap());
+    here.set(&key, text("held"), LONG).await.unwrap();
+    here.add_to_set(&set, &["a".to_owned()], LONG).await.unwrap();
+    assert!(there.prolong(&set, SHORT).await.unwrap());
+    assert!(there.prolong(&key, SHORT).await.unwrap());
+    assert_eq!(value(here, &key).await, Some(text("held")));
+    eventually(DEADLINE, async || value(here, &key).await.is_none()).await;
+    assert!(!here.prolong(&key, LONG).await.unwrap());
+    assert_eq!(value(there, &key).await, None);
+    eventually(DEADLINE, async || members(here, &set).await.is_empty()).await;
+    let other = unique("ends:");
+    here.set(&key, text("prolonged"), SHORT).await.unwrap();
+    assert!(there.prolong(&key, LONG).await.unwrap());
+    here.set(&other, text("not prolonged"), SHORT).await.unwrap();
+    eventually(DEADLINE, async || value(there, &other).await.is_none()).await;
+    assert_eq!(value(there, &key).await, Some(text("prolonged")));
 }
 
 pub async fn only_the_first_sets_an_absent_key(Deployment { here, there }: &Deployment) {
