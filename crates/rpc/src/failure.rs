@@ -85,7 +85,11 @@ impl Failure {
 
     /// The body of `application/problem+json` (RFC 9457).
     pub fn to_problem(&self, request_id: &str) -> Value {
-        let status = self.http_status();
+        self.to_problem_as(self.http_status(), request_id)
+    }
+
+    /// The same under another HTTP status, for refusals that HTTP tells apart and gRPC does not: 405, 413, 408.
+    pub fn to_problem_as(&self, status: u16, request_id: &str) -> Value {
         let mut problem = json!({
             // The reason tells the kinds apart; no page describes each (RFC 9457, section 4.2.1).
             "type": "about:blank",

@@ -1,6 +1,8 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tonic::{Code, Status};
@@ -13,7 +15,12 @@ use crate::{ServerCall, ServerLayer};
 /// while they start, and can be called when all have started.
 #[derive(Clone, Default)]
 pub struct LocalRoutes {
-    bound: Arc<OnceLock<ServerCall>>,
+    bound: Arc<OnceLock<Bound>>,
+}
+
+struct Bound {
+    server: ServerCall,
+    runtime: Handle,
 }
 
 impl LocalRoutes {
@@ -22,17 +29,35 @@ impl LocalRoutes {
         Self::default()
     }
 
-    /// Opens the routes. Local calls go through `layer` as remote ones do, and count for the same limit. Binding
-    /// again changes nothing.
+    /// Opens the routes. Local calls go through `layer` as remote ones do, and count for the same limit. They run on
+    /// the Tokio runtime that this is called in, whoever makes them: the gateway's single-threaded workers must
+    /// neither carry the work of other services nor own their database connections. Binding again changes nothing.
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime.
     pub fn bind(&self, routes: Routes, layer: &ServerLayer) {
-        self.bound.get_or_init(|| layer.layer(routes.prepare()));
+        self.bound.get_or_init(|| Bound { server: layer.layer(routes.prepare()), runtime: Handle::current() });
     }
 
     pub(crate) async fn call(&self, request: http::Request<Body>) -> Result<http::Response<Body>, Status> {
-        let Some(bound) = self.bound.get() else {
+        let Some(Bound { server, runtime }) = self.bound.get() else {
             return Err(plain_status(Code::Unavailable, "STARTING", "The service is starting."));
         };
-        match bound.clone().call(request).await {
+        let mut server = server.clone();
+        let answer = if Handle::current().id() == runtime.id() {
+            server.call(request).await
+        } else {
+            // Dropped with this future, the set ends the call, as a dropped connection would.
+            let mut calls = JoinSet::new();
+            calls.spawn_on(server.call(request), runtime);
+            match calls.join_next().await {
+                Some(Ok(answer)) => answer,
+                Some(Err(_)) | None => {
+                    return Err(plain_status(Code::Unavailable, "STOPPING", "The service is stopping."));
+                }
+            }
+        };
+        match answer {
             Ok(response) => Ok(response),
             Err(never) => match never {},
         }

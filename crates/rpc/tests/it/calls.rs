@@ -6,7 +6,7 @@ use godwit_rpc::{Caller, Directory, Failure, LocalRoutes, ServerOptions, Target}
 use tokio::net::TcpListener;
 use tonic::{Code, Request, Status};
 
-use crate::harness::{WAYS, asked, patient, remote, stage};
+use crate::harness::{WAYS, Way, asked, patient, remote, stage};
 
 fn reason(status: &Status) -> String {
     Failure::from_status(status).reason
@@ -140,4 +140,19 @@ async fn an_address_that_is_none_is_refused() {
     for urls in [vec![], vec!["presence:50051".to_owned()], vec!["http://a b".to_owned()]] {
         assert!(Directory::new(LocalRoutes::new(), []).with_remote(Target::Presence, &urls).is_err(), "{urls:?}");
     }
+}
+
+#[test]
+fn a_local_call_runs_on_the_runtime_of_its_server() {
+    let build = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (servers, workers) = (tokio::runtime::Runtime::new().unwrap(), build());
+    let stage = servers.block_on(stage(Way::Local, patient()));
+    let mut client = stage.client.clone();
+    let lease = workers.block_on(client.report_node(asked("runtime"))).unwrap().into_inner();
+    assert!(lease.resend_all, "the handler saw the server's runtime");
+
+    drop(stage);
+    servers.shutdown_background();
+    let status = workers.block_on(client.report_node(asked("lease"))).unwrap_err();
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::Unavailable, "STOPPING"));
 }

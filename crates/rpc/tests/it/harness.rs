@@ -11,6 +11,7 @@ use godwit_rpc::{
     Caller, Channel, Directory, InvalidField, LocalRoutes, ServerLayer, ServerOptions, Target, to_status,
 };
 use tokio::net::TcpListener;
+use tokio::runtime::RuntimeFlavor;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -51,6 +52,10 @@ impl PresenceInternalService for Puppet {
                 self.held.notify_one();
                 self.release.notified().await;
                 answer(1)
+            }
+            "runtime" => {
+                let is_server = tokio::runtime::Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread;
+                Ok(Response::new(ReportNodeResponse { lease_ms: 1, resend_all: is_server }))
             }
             "caller" => Caller::of(&request).and_then(|_| answer(2)),
             "request-id" => match request.metadata().get("godwit-request-id") {
