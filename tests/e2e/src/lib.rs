@@ -1,1 +1,1 @@
-//! e2e.
+//! Nothing but tests: `tests/it` runs real `godwit` processes and looks at them as a client does.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 
 const PAUSE: Duration = Duration::from_millis(20);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Runs a command that is killed when standard input ends, hence when the test's process ends in whatever way.
 /// `$$` is the id of the command itself, since `exec` keeps it.
@@ -65,11 +66,11 @@ impl Server {
 
     /// Waits for `/health/ready` of the admin port.
     pub async fn wait_until_ready(&mut self, timeout: Duration) -> anyhow::Result<()> {
-        let client = reqwest::Client::builder().timeout(Duration::from_secs(5)).build()?;
+        let client = crate::http_client();
         let url = format!("http://{}/health/ready", self.admin);
         let deadline = Instant::now() + timeout;
         loop {
-            let last = match client.get(&url).send().await {
+            let last = match client.get(&url).timeout(PROBE_TIMEOUT).send().await {
                 Ok(answer) if answer.status().is_success() => return Ok(()),
                 Ok(answer) => answer.text().await.unwrap_or_default(),
                 Err(error) => format!("{error:?}"),

@@ -1,1 +1,18 @@
-//! e2e.
+//! Godwit as its clients see it: real processes, real servers, bytes on the wire.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod support;
+
+mod crash;
+mod delivery;
+mod hostile;
+mod load;
+mod outage;
+mod path;
+mod slices;

@@ -1,0 +1,14 @@
+//! What the tests see a server through: REST and sockets as bytes on the wire, not through the SDK, so that the
+//! SDK's leniency hides nothing.
+
+mod account;
+mod clusters;
+mod ledger;
+mod rest;
+mod socket;
+
+pub use account::{Account, PASSWORD, Pair, fresh_uuid};
+pub use clusters::{embedded, full_stack, separate};
+pub use ledger::Ledger;
+pub use rest::{Answer, Rest, send};
+pub use socket::{Encoding, Socket};
