@@ -1,2 +1,7 @@
-//! Accounts, credentials, sessions and devices.
-fn main() {}
+//! The auth service as a process of its own.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    godwit_runtime::main::<godwit_auth::Auth>()
+}

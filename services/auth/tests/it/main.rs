@@ -1,1 +1,12 @@
-//! Integration tests.
+//! The auth service against real PostgreSQL and a real mail server: every promise of its contract.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod accounts;
+mod codes;
+mod harness;
+mod keys;
+mod login;
+mod mail;
+mod refresh;
+mod register;

@@ -1,0 +1,11 @@
+DROP TABLE outbox;
+DROP TABLE secrets;
+DROP TABLE token_keys;
+DROP TABLE mails;
+DROP TABLE revocations;
+DROP TABLE sessions;
+DROP TABLE login_throttles;
+DROP TABLE email_codes;
+DROP TABLE usernames;
+DROP TABLE registrations;
+DROP TABLE users;
