@@ -14,7 +14,8 @@ pub struct ConsumerGroup {
     pub max_batch: usize,
 }
 
-/// What a consumer does with records. Must be idempotent: the same record may come again.
+/// What a consumer does with records. Must be idempotent: the same record may come again. The future is dropped when
+/// the partition goes to another member: what it leaves half done must bear being done again.
 #[async_trait]
 pub trait BatchHandler: Send + Sync + 'static {
     /// Takes records of one partition in offset order; all or nothing.

@@ -1,23 +1,20 @@
 //! One member of a consumer group.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use rdkafka::client::ClientContext;
-use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, Rebalance, StreamConsumer};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::consumer::{Consumer as _, StreamConsumer};
+use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
-use rdkafka::statistics::Statistics;
 use rdkafka::{Offset, TopicPartitionList};
 use time::OffsetDateTime;
-use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::context::{Context, Names, lag_gauge};
 use super::lanes::{Batch, Flow, Key, Lanes};
 use super::{KafkaLog, KafkaOptions, client};
 use crate::backoff::Backoff;
@@ -33,107 +30,6 @@ const LEAVE_GRACE: Duration = Duration::from_secs(5);
 /// A member that does not poll for this long is out; it polls all the time, so this only catches a stuck process.
 const MAX_POLL_INTERVAL_MS: &str = "300000";
 const FETCH_BYTES_MAX: &str = "1048576";
-
-/// What librdkafka tells about the group, on the thread that polls.
-struct Context {
-    group: &'static str,
-    names: Names,
-    revoked: Mutex<Vec<Key>>,
-    changed: Notify,
-}
-
-/// Topics of the group by their names in the cluster.
-#[derive(Clone)]
-struct Names(Arc<[(String, &'static str)]>);
-
-impl Names {
-    fn new(prefix: &str, group: &ConsumerGroup) -> Self {
-        Self(group.topics.iter().map(|topic| (format!("{prefix}{}", topic.name), topic.name)).collect())
-    }
-
-    fn full(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(_, short)| *short == name).map(|(full, _)| full.as_str())
-    }
-
-    fn short(&self, full: &str) -> Option<&'static str> {
-        self.0.iter().find(|(name, _)| name == full).map(|(_, short)| *short)
-    }
-
-    fn list(&self, key: Key) -> TopicPartitionList {
-        let mut list = TopicPartitionList::with_capacity(1);
-        if let Some(full) = self.full(key.0) {
-            list.add_partition(full, key.1);
-        }
-        list
-    }
-}
-
-impl ClientContext for Context {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        client::log(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(group = self.group, reason, error = &error as &dyn std::error::Error, "kafka consumer");
-    }
-
-    fn stats(&self, statistics: Statistics) {
-        for (full, topic) in &statistics.topics {
-            let Some(name) = self.names.short(full) else { continue };
-            for (number, partition) in &topic.partitions {
-                // Minus one is librdkafka's «not known», also for partitions that others hold.
-                if partition.consumer_lag_stored >= 0 {
-                    #[expect(clippy::cast_precision_loss, reason = "a metric")]
-                    lag_gauge(self.group, (name, *number)).set(partition.consumer_lag_stored as f64);
-                }
-            }
-        }
-    }
-}
-
-impl ConsumerContext for Context {
-    fn pre_rebalance(&self, _consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        let Rebalance::Revoke(partitions) = rebalance else {
-            return;
-        };
-        let mut revoked = self.revoked.lock().unwrap_or_else(PoisonError::into_inner);
-        for element in partitions.elements() {
-            if let Some(name) = self.names.short(element.topic()) {
-                revoked.push((name, element.partition()));
-            }
-        }
-        drop(revoked);
-        self.changed.notify_one();
-    }
-
-    fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        match rebalance {
-            // librdkafka keeps a pause over the loss of a partition.
-            Rebalance::Assign(partitions) => {
-                if let Err(error) = consumer.resume(partitions) {
-                    tracing::warn!(group = self.group, error = &error as &dyn std::error::Error, "cannot resume");
-                }
-                tracing::info!(group = self.group, count = partitions.count(), "partitions assigned");
-            }
-            Rebalance::Revoke(partitions) => {
-                tracing::info!(group = self.group, count = partitions.count(), "partitions revoked");
-            }
-            Rebalance::Error(error) => {
-                tracing::warn!(group = self.group, error = error as &dyn std::error::Error, "rebalance failed");
-            }
-        }
-    }
-
-    fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
-        match result {
-            Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}
-            // The records come again.
-            Err(error) => {
-                tracing::warn!(group = self.group, error = &error as &dyn std::error::Error, "positions not kept");
-            }
-        }
-    }
-}
 
 /// How the handling of a batch ended.
 struct Done {
@@ -183,9 +79,10 @@ fn join(options: &KafkaOptions, group: &ConsumerGroup) -> Result<StreamConsumer<
         .set("queued.max.messages.kbytes", options.prefetch_kibibytes_max.to_string())
         .set("fetch.message.max.bytes", FETCH_BYTES_MAX)
         .set("fetch.wait.max.ms", "200")
+        // How soon a topic is joined of which the broker asked first did not know yet.
+        .set("topic.metadata.refresh.interval.ms", "10000")
         .set("statistics.interval.ms", "5000");
-    let context =
-        Context { group: group.name, names: names.clone(), revoked: Mutex::new(Vec::new()), changed: Notify::new() };
+    let context = Context::new(group.name, names.clone());
     let consumer: StreamConsumer<Context> = client::create(config, options, context)?;
     let topics: Vec<&str> = names.0.iter().map(|(full, _)| full.as_str()).collect();
     consumer.subscribe(&topics).map_err(|error| Error::Configuration(error.into()))?;
@@ -277,8 +174,7 @@ impl Member {
 }
 
 fn forget_revoked(lanes: &mut Lanes, context: &Context) {
-    let revoked = std::mem::take(&mut *context.revoked.lock().unwrap_or_else(PoisonError::into_inner));
-    for key in revoked {
+    for key in context.take_revoked() {
         lanes.remove(key);
         lag_gauge(context.group, key).set(0.0);
     }
@@ -396,8 +292,4 @@ fn headers_of(message: &BorrowedMessage<'_>) -> Headers {
         Some((header.key.to_owned(), value.to_owned()))
     });
     text.collect()
-}
-
-fn lag_gauge(group: &'static str, (topic, partition): Key) -> metrics::Gauge {
-    metrics::gauge!("godwit_events_lag", "group" => group, "topic" => topic, "partition" => partition.to_string())
 }

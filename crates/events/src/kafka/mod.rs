@@ -6,6 +6,7 @@
 
 mod client;
 mod consumer;
+mod context;
 mod lanes;
 mod options;
 mod producer;

@@ -15,6 +15,8 @@ use crate::topics::Topic;
 const ADMIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// After a failure nobody asks the cluster again for this long: callers would queue for the same answer.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// How often the cluster is asked whether it knows a created topic.
+const SEEN_PAUSE: Duration = Duration::from_millis(50);
 
 struct Context;
 
@@ -78,14 +80,30 @@ impl Topics {
 
     async fn create_absent(&self, topics: &[&'static Topic]) -> Result<(), Error> {
         // Looking first lets a client without the right to create work on topics that exist.
-        let existing = self.existing().await?;
-        let absent: Vec<&'static Topic> =
-            topics.iter().filter(|topic| !existing.contains(&self.full_name(topic))).copied().collect();
+        let absent = self.absent(topics).await?;
         if !absent.is_empty() {
             self.create(&absent).await?;
+            self.wait_until_seen(&absent).await?;
         }
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.extend(topics.iter().map(|topic| topic.name));
+        Ok(())
+    }
+
+    async fn absent(&self, topics: &[&'static Topic]) -> Result<Vec<&'static Topic>, Error> {
+        let existing = self.existing().await?;
+        Ok(topics.iter().filter(|topic| !existing.contains(&self.full_name(topic))).copied().collect())
+    }
+
+    /// A topic is created a moment before the brokers tell of it; who subscribed meanwhile would miss it for a while.
+    async fn wait_until_seen(&self, topics: &[&'static Topic]) -> Result<(), Error> {
+        let deadline = Instant::now() + ADMIN_TIMEOUT;
+        while !self.absent(topics).await?.is_empty() {
+            if Instant::now() >= deadline {
+                return Err(Error::unavailable("the cluster does not know the created topics yet"));
+            }
+            tokio::time::sleep(SEEN_PAUSE).await;
+        }
         Ok(())
     }
 
