@@ -1,2 +1,7 @@
-//! Message index fed by the stream.
-fn main() {}
+//! The search service as a process of its own.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    godwit_runtime::main::<godwit_search::Search>()
+}

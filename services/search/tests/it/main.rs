@@ -1,1 +1,5 @@
-//! Integration tests.
+//! Search as members and strangers see it, over a real database and stream.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod fake_chats;
+mod search;

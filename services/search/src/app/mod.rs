@@ -1,0 +1,23 @@
+//! The use cases.
+
+mod index_messages;
+mod search_messages;
+
+pub use search_messages::{Hits, MessageSearch};
+
+use std::sync::Arc;
+
+use godwit_kernel::Clock;
+use godwit_pg::Pool;
+
+use crate::clients::Chats;
+
+/// What the use cases work with.
+pub struct App {
+    /// The index.
+    pub pool: Pool,
+    /// Who may see what.
+    pub chats: Chats,
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+}

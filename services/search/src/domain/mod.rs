@@ -1,0 +1,9 @@
+//! What is indexed and what is asked.
+
+mod cursor;
+mod message;
+mod query;
+
+pub use cursor::{Cursor, InvalidCursor};
+pub use message::IndexedMessage;
+pub use query::Query;

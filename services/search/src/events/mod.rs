@@ -1,0 +1,3 @@
+//! What the stream brings.
+
+pub mod incoming;

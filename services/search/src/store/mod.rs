@@ -1,0 +1,13 @@
+//! All SQL of this service: the index.
+
+mod messages;
+
+pub use messages::{find, insert};
+
+use diesel_migrations::{EmbeddedMigrations, embed_migrations};
+use godwit_pg as pg;
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/search");
+
+/// The PostgreSQL schema that this service owns.
+pub const SCHEMA: pg::Schema = pg::Schema { name: "search", migrations: || MIGRATIONS };

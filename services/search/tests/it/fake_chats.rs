@@ -1,0 +1,71 @@
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use godwit_contract::chat::v1::chat_internal_service_server::{ChatInternalService, ChatInternalServiceServer};
+use godwit_contract::chat::v1::{
+    GetPostingPolicyRequest, GetPostingPolicyResponse, ListChatIdsRequest, ListChatIdsResponse, ListDirectPeersRequest,
+    ListDirectPeersResponse, ListMembersRequest, ListMembersResponse,
+};
+use godwit_kernel::{ChatId, UserId};
+use godwit_rpc::{Directory, LocalRoutes, ServerLayer, Target};
+use tonic::service::Routes;
+use tonic::{Request, Response, Status};
+
+/// A chat service that knows memberships and nothing else.
+#[derive(Clone, Default)]
+pub struct FakeChats {
+    members: Arc<Mutex<BTreeSet<(String, String)>>>,
+}
+
+impl FakeChats {
+    pub fn join(&self, chat_id: ChatId, user_id: UserId) {
+        self.members.lock().unwrap().insert((chat_id.to_string(), user_id.to_string()));
+    }
+
+    pub fn leave(&self, chat_id: ChatId, user_id: UserId) {
+        self.members.lock().unwrap().remove(&(chat_id.to_string(), user_id.to_string()));
+    }
+
+    pub fn directory(&self) -> Directory {
+        let routes = LocalRoutes::new();
+        routes.bind(Routes::new(ChatInternalServiceServer::new(self.clone())), &ServerLayer::default());
+        Directory::new(routes, [Target::Chat])
+    }
+}
+
+#[tonic::async_trait]
+impl ChatInternalService for FakeChats {
+    async fn get_posting_policy(
+        &self,
+        request: Request<GetPostingPolicyRequest>,
+    ) -> Result<Response<GetPostingPolicyResponse>, Status> {
+        let request = request.into_inner();
+        let is_member = self.members.lock().unwrap().contains(&(request.chat_id, request.user_id));
+        Ok(Response::new(GetPostingPolicyResponse { is_member, may_post: is_member, membership_version: 1 }))
+    }
+
+    /// Two a page, so that every test of more chats pages.
+    async fn list_chat_ids(
+        &self,
+        request: Request<ListChatIdsRequest>,
+    ) -> Result<Response<ListChatIdsResponse>, Status> {
+        let ListChatIdsRequest { user_id, after_chat_id, .. } = request.into_inner();
+        let members = self.members.lock().unwrap();
+        let theirs = members.iter().filter(|(chat, user)| *user == user_id && *chat > after_chat_id);
+        let mut chat_ids: Vec<String> = theirs.map(|(chat, _)| chat.clone()).take(3).collect();
+        let has_more = chat_ids.len() > 2;
+        chat_ids.truncate(2);
+        Ok(Response::new(ListChatIdsResponse { chat_ids, has_more }))
+    }
+
+    async fn list_members(&self, _: Request<ListMembersRequest>) -> Result<Response<ListMembersResponse>, Status> {
+        Err(Status::unimplemented("not asked by search"))
+    }
+
+    async fn list_direct_peers(
+        &self,
+        _: Request<ListDirectPeersRequest>,
+    ) -> Result<Response<ListDirectPeersResponse>, Status> {
+        Err(Status::unimplemented("not asked by search"))
+    }
+}
