@@ -18,7 +18,9 @@ struct OwnServers {
 
 impl OwnServers {
     fn start(parts: &[&str]) -> Self {
-        let dir = root().join(".godwit").join(godwit_testkit::unique("e2e-"));
+        // The process id in the name lets `scripts/test` find what a killed test left running.
+        let name = godwit_testkit::unique(&format!("e2e-{}-", std::process::id()));
+        let dir = root().join(".godwit").join(name);
         let servers = Self { dir };
         servers.stack("up", parts);
         servers
