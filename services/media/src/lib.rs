@@ -2,19 +2,19 @@
 //! this service owns the record of each upload: who began it, what was announced, and whether it was verified.
 //!
 //! Reading order: [`domain`] (limits and rules), [`app`] (one file a use case), [`store`] (the `media` table),
-//! [`object_store`] (the only S3 client), `grpc` (the contract), `workers` (the bucket, and the expiry of what was
+//! [`object_store`] (the only S3 client), [`grpc`] (the contract), [`workers`] (the bucket, and the expiry of what was
 //! never completed), [`embedded_s3`] (the S3 server that runs inside the process on one machine).
 
 pub mod app;
 pub mod domain;
 pub mod embedded_s3;
+pub mod grpc;
 pub mod object_store;
 pub mod store;
+pub mod workers;
 
 mod config;
 mod error;
-mod grpc;
-mod workers;
 
 pub use config::Config;
 pub use error::Error;
