@@ -87,7 +87,7 @@ where
 }
 
 async fn open_live(options: &LiveOptions) -> anyhow::Result<Arc<dyn Live>> {
-    match options.adapter {
+    match options.live {
         LiveAdapter::Memory => Ok(Arc::new(MemoryLive::new())),
         LiveAdapter::Redis => {
             let url = options.redis_url.as_ref().context("GODWIT_LIVE=redis needs GODWIT_REDIS_URL")?;
@@ -102,7 +102,7 @@ async fn open_live(options: &LiveOptions) -> anyhow::Result<Arc<dyn Live>> {
 }
 
 fn open_events(options: &EventsOptions, databases: &Databases) -> anyhow::Result<Arc<dyn EventLog>> {
-    match options.adapter {
+    match options.events {
         EventsAdapter::Postgres => Ok(Arc::new(PostgresLog::new(databases.pool(&godwit_events::postgres::SCHEMA)?))),
         EventsAdapter::Kafka => {
             let kafka = kafka_options(&options.kafka)?;

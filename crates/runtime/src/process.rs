@@ -199,7 +199,7 @@ impl Process {
                     .with_context(|| format!("{} cannot be used", EndpointOptions::variable(target)))?;
             }
         }
-        if self.options.live.adapter == LiveAdapter::Memory && !self.runs_everything() {
+        if self.options.live.live == LiveAdapter::Memory && !self.runs_everything() {
             tracing::warn!(
                 "GODWIT_LIVE=memory reaches this process only, which does not run every service: live events and \
                  rate limits will not cross processes. Set GODWIT_LIVE=redis"

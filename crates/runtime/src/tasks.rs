@@ -228,8 +228,7 @@ mod tests {
             drop(alive);
             Ok(())
         });
-        tokio::time::pause();
-        assert_eq!(tasks.stop(Stage::Work, in_secs(1)).await, ["deaf"]);
+        assert_eq!(tasks.stop(Stage::Work, in_secs(0)).await, ["deaf"]);
         assert!(watched.changed().await.is_err(), "the task's values are dropped");
     }
 

@@ -87,7 +87,7 @@ pub struct LiveOptions {
     /// What carries live events, leases and rate limits: `memory` inside one process that runs everything, `redis`
     /// between several.
     #[arg(long = "live", env = "GODWIT_LIVE", value_name = "GODWIT_LIVE", default_value = "memory")]
-    pub adapter: LiveAdapter,
+    pub live: LiveAdapter,
 
     /// Redis, such as `redis://:password@redis.example:6379`; of a cluster some nodes, separated by commas. Needed
     /// with GODWIT_LIVE=redis.
@@ -128,7 +128,7 @@ pub enum EventsAdapter {
 pub struct EventsOptions {
     /// What carries the durable event stream: `postgres` (the schema `events`) on one machine, `kafka` on clusters.
     #[arg(long = "events", env = "GODWIT_EVENTS", value_name = "GODWIT_EVENTS", default_value = "postgres")]
-    pub adapter: EventsAdapter,
+    pub events: EventsAdapter,
 
     /// Which Kafka.
     #[command(flatten)]
@@ -364,5 +364,15 @@ impl LifecycleOptions {
     #[must_use]
     pub fn grace(&self) -> Duration {
         Duration::from_secs(self.shutdown_grace_secs.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_options_do_not_clash() {
+        CommonOptions::augment_args(clap::Command::new("test")).debug_assert();
     }
 }
