@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use axum::response::IntoResponse;
-use godwit_rpc::ServerLayer;
+use godwit_rpc::{Directory, LocalRoutes, ServerLayer, Target};
 use http::Request;
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
@@ -18,7 +18,7 @@ use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Certificate, ClientTlsConfig, Identity, Server, ServerTlsConfig};
 use tower::Layer;
 
-use crate::options::GrpcOptions;
+use crate::options::{CommonOptions, EndpointOptions, GrpcOptions};
 
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -101,6 +101,31 @@ impl GrpcTls {
     pub fn client(&self) -> ClientTlsConfig {
         ClientTlsConfig::new().identity(self.identity.clone()).ca_certificate(self.authority.clone())
     }
+}
+
+/// Where the services of other processes are, and those of this one (`local_targets`) once `routes` are bound. Must
+/// be called inside the Tokio runtime.
+///
+/// # Errors
+/// When a URL or certificate cannot be used; the error names the variable.
+pub fn open_directory(
+    options: &CommonOptions,
+    routes: LocalRoutes,
+    local_targets: impl IntoIterator<Item = Target>,
+) -> anyhow::Result<Directory> {
+    let mut directory = Directory::new(routes, local_targets);
+    if let Some(tls) = GrpcTls::read(&options.grpc)? {
+        directory = directory.with_tls(tls.client());
+    }
+    for target in Target::ALL {
+        let urls = options.endpoints.of(target);
+        if !urls.is_empty() {
+            directory = directory
+                .with_remote(target, urls)
+                .with_context(|| format!("{} cannot be used", EndpointOptions::variable(target)))?;
+        }
+    }
+    Ok(directory)
 }
 
 /// The gRPC listener of a process, bound but not answering yet.

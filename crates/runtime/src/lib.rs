@@ -17,11 +17,11 @@ mod telemetry;
 
 pub mod options;
 
-pub use grpc::GrpcRoutes;
+pub use grpc::{GrpcRoutes, open_directory};
 pub use health::{Health, Weight};
 pub use options::CommandLine;
-pub use platform::Platform;
-pub use process::{Process, main};
+pub use platform::{Platform, schema_url};
+pub use process::{Process, block_on, fail, main};
 pub use secret::Secret;
 pub use service::{Diagnosis, Service, ServiceEntry};
 pub use tasks::{Stage, TaskFailure, Tasks};

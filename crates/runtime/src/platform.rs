@@ -171,12 +171,11 @@ impl Databases {
     }
 }
 
-/// The URL with which the role of `schema` logs in, and the variable it comes from.
-pub(crate) fn schema_url(
-    options: &DatabaseOptions,
-    urls: &DatabaseUrls,
-    schema: &Schema,
-) -> anyhow::Result<(String, String)> {
+/// The variable that says where `schema` is, and the URL with which its role logs in there.
+///
+/// # Errors
+/// When a variable is missing or wrong; the error names it.
+pub fn schema_url(options: &DatabaseOptions, urls: &DatabaseUrls, schema: &Schema) -> anyhow::Result<(String, String)> {
     let variable = databases::variable(schema.name);
     if let Some(url) = urls.get(schema) {
         return Ok((variable, url.expose().to_owned()));

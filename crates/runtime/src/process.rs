@@ -5,16 +5,17 @@ use anyhow::Context;
 use clap::{ArgMatches, Command, FromArgMatches};
 use godwit_kernel::{NodeId, SystemClock, SystemEntropy};
 use godwit_pg::Schema;
-use godwit_rpc::{Directory, LocalRoutes, ServerLayer, Target};
+use godwit_rpc::{LocalRoutes, ServerLayer, Target};
 use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
-use crate::grpc::{self, GrpcTls};
+use crate::grpc::{self, GrpcTls, open_directory};
 use crate::health::Phase;
 use crate::lifecycle::{self, Signals};
-use crate::options::{CommandLine, CommonOptions, DatabaseUrls, EndpointOptions, GrpcListen, LiveAdapter, OptionGroup};
+use crate::options::{CommandLine, CommonOptions, DatabaseUrls, GrpcListen, LiveAdapter, OptionGroup};
 use crate::telemetry::Telemetry;
 use crate::{Platform, Service, ServiceEntry, Stage, admin, meters};
 
@@ -37,8 +38,9 @@ pub fn main<S: Service>() -> ExitCode {
     }
 }
 
-/// Says why the process does not start, where a person sees it: there is no log yet.
-fn fail(error: &anyhow::Error) -> ExitCode {
+/// Says on stderr why a process or tool goes no further, for a person: there may be no log yet.
+#[must_use]
+pub fn fail(error: &anyhow::Error) -> ExitCode {
     let _ = writeln!(std::io::stderr(), "error: {error:#}");
     ExitCode::FAILURE
 }
@@ -121,14 +123,7 @@ impl Process {
     /// a signal ended it.
     #[must_use]
     pub fn run(self) -> ExitCode {
-        install_crypto();
-        let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("godwit").build() {
-            Ok(runtime) => runtime,
-            Err(error) => return fail(&anyhow::Error::new(error).context("no threads can be started")),
-        };
-        let code = runtime.block_on(self.run_logged());
-        runtime.shutdown_timeout(lifecycle::BLOCKING_GRACE);
-        code
+        block_on(self.run_logged())
     }
 
     async fn run_logged(self) -> ExitCode {
@@ -158,7 +153,9 @@ impl Process {
             .with_context(|| format!("GODWIT_ADMIN_LISTEN: cannot listen at {admin_listen}"))?;
         let admin_address = admin_listener.local_addr()?;
         let routes = LocalRoutes::new();
-        let directory = self.directory(routes.clone())?;
+        let local = self.services.iter().map(|(service, _)| service.target);
+        let directory = open_directory(&self.options, routes.clone(), local)?;
+        self.warn_of_memory_between_processes();
         let platform = Platform::open(&self.options, self.databases.clone(), directory).await?;
         meters::keep_up(&platform.tasks, metrics.clone());
 
@@ -184,28 +181,13 @@ impl Process {
         end
     }
 
-    /// Where the services of this process and of others are.
-    fn directory(&self, routes: LocalRoutes) -> anyhow::Result<Directory> {
-        let tls = GrpcTls::read(&self.options.grpc)?;
-        let mut directory = Directory::new(routes, self.services.iter().map(|(service, _)| service.target));
-        if let Some(tls) = &tls {
-            directory = directory.with_tls(tls.client());
-        }
-        for target in Target::ALL {
-            let urls = self.options.endpoints.of(target);
-            if !urls.is_empty() {
-                directory = directory
-                    .with_remote(target, urls)
-                    .with_context(|| format!("{} cannot be used", EndpointOptions::variable(target)))?;
-            }
-        }
+    fn warn_of_memory_between_processes(&self) {
         if self.options.live.live == LiveAdapter::Memory && !self.runs_everything() {
             tracing::warn!(
                 "GODWIT_LIVE=memory reaches this process only, which does not run every service: live events and \
                  rate limits will not cross processes. Set GODWIT_LIVE=redis"
             );
         }
-        Ok(directory)
     }
 
     fn runs_everything(&self) -> bool {
@@ -274,6 +256,24 @@ impl Process {
         }
         Ok(end)
     }
+}
+
+/// Runs a tool that is no service, such as a migration, with the threads and cryptography that a service has.
+pub fn block_on(tool: impl Future<Output = ExitCode>) -> ExitCode {
+    install_crypto();
+    match threads() {
+        Ok(runtime) => {
+            let code = runtime.block_on(tool);
+            runtime.shutdown_timeout(lifecycle::BLOCKING_GRACE);
+            code
+        }
+        Err(error) => fail(&error),
+    }
+}
+
+fn threads() -> anyhow::Result<Runtime> {
+    let mut threads = tokio::runtime::Builder::new_multi_thread();
+    threads.enable_all().thread_name("godwit").build().context("no threads can be started")
 }
 
 /// The one cryptography provider of the process; installing it again (tests) changes nothing.
