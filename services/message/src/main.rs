@@ -1,2 +1,7 @@
-//! The update log of every chat.
-fn main() {}
+//! The message service on its own.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    godwit_runtime::main::<godwit_message::Message>()
+}

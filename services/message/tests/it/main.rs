@@ -1,1 +1,14 @@
-//! Integration tests.
+//! The message service against real PostgreSQL: every promise of the update log.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
+
+mod append;
+mod failures;
+mod harness;
+mod history;
+mod live;
+mod model;
+mod permission;
+mod send;
+mod sync_account;
+mod sync_chat;

@@ -1,0 +1,45 @@
+use bytes::Bytes;
+use godwit_kernel::{ChatId, EventId, UserId};
+
+use super::App;
+use crate::domain::{Change, Entry, MembershipVersion, NewEvent, Outcome, Placed};
+use crate::error::Error;
+use crate::events::outgoing;
+
+/// A change that another service has committed.
+#[derive(Clone, Debug)]
+pub struct AppendUpdate {
+    /// Appended once, however often it is asked for.
+    pub event_id: EventId,
+    /// Whose log.
+    pub chat_id: ChatId,
+    /// The version of the member list after it.
+    pub membership_version: MembershipVersion,
+    /// Actor and change, encoded.
+    pub partial_update: Bytes,
+    /// Users who are told on their own.
+    pub announced_to: Vec<UserId>,
+}
+
+impl App {
+    /// Appends a change to its chat's log, which begins with its first one. Again for the same event: the first place.
+    ///
+    /// # Errors
+    /// Those of the appender.
+    #[tracing::instrument(
+        name = "message.append_update",
+        skip_all,
+        fields(chat.id = %update.chat_id, event.id = %update.event_id),
+        err(level = "debug")
+    )]
+    pub async fn append_update(&self, update: AppendUpdate) -> Result<Placed, Error> {
+        let AppendUpdate { event_id, chat_id, membership_version, partial_update, announced_to } = update;
+        let event = NewEvent { event_id, membership_version, partial_update, announced_to };
+        let entry = Entry { chat_id, headers: outgoing::current_headers(), change: Change::Event(event) };
+        match self.appenders.append(entry).await? {
+            Outcome::Appended(placed) | Outcome::Repeated(placed) => Ok(placed),
+            // Only messages depend on a policy, and an event makes the log that it needs.
+            Outcome::Reused | Outcome::StalePolicy | Outcome::NoLog => Err(Error::LogNotReady),
+        }
+    }
+}

@@ -1,0 +1,276 @@
+use std::sync::Arc;
+use std::time::Instant;
+
+use godwit_kernel::{ChatId, Entropy};
+use godwit_pg::Pool;
+use godwit_runtime::Tasks;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::publisher::{Committed, Publisher};
+use super::room::{Held, Room};
+use crate::domain::{Change, Entry, Outcome};
+use crate::error::Error;
+use crate::events::outgoing;
+use crate::store::{self, Append, AppendError, Written};
+
+/// A batch that lost against another transaction is written again this often.
+const CONFLICT_RETRIES: u32 = 3;
+
+/// The limits of the appenders.
+#[derive(Clone, Copy, Debug)]
+pub struct AppenderOptions {
+    /// How many write at once; each has the chats of its hash.
+    pub appender_count: usize,
+    /// The most entries that wait for one appender.
+    pub queue_max: usize,
+    /// The most bytes that wait for all of them.
+    pub queue_bytes_max: usize,
+    /// The most entries of a batch.
+    pub batch_max: usize,
+    /// A batch with this many bytes takes no more entries.
+    pub batch_bytes_max: usize,
+}
+
+/// What an appender writes with.
+#[derive(Clone)]
+pub struct Committing {
+    /// The service's database.
+    pub pool: Pool,
+    /// Names the logs that begin.
+    pub entropy: Arc<dyn Entropy>,
+    /// Takes what is committed.
+    pub publisher: Publisher,
+}
+
+/// The writers of the logs: group commit. What arrives while a batch is being committed is the next batch, so one
+/// sender has the latency of one commit, and a thousand share it.
+///
+/// A chat normally has one appender in one replica. Nothing depends on that: the lock on its head decides.
+pub struct Appenders {
+    queues: Vec<mpsc::Sender<Waiting>>,
+    room: Room,
+}
+
+struct Waiting {
+    entry: Entry,
+    caller: Caller,
+}
+
+struct Caller {
+    reply: oneshot::Sender<Result<Outcome, Error>>,
+    since: Instant,
+    /// Freed when the caller is answered.
+    _held: Held,
+}
+
+impl Appenders {
+    /// Starts the tasks. They end at the stop, when everything that was taken is answered.
+    pub fn start(tasks: &Tasks, committing: &Committing, options: AppenderOptions) -> Self {
+        let queues = (0..options.appender_count.max(1)).map(|_| {
+            let (sender, queue) = mpsc::channel(options.queue_max);
+            let appender = Appender { committing: committing.clone(), options, queue };
+            tasks.spawn("message.appender", |stop| appender.run(stop));
+            sender
+        });
+        Self { queues: queues.collect(), room: Room::for_bytes(options.queue_bytes_max) }
+    }
+
+    /// Appends an entry, and returns when it is committed, or why it is not.
+    ///
+    /// # Errors
+    /// [`Error::Overloaded`] when the queue is full; [`Error::Stopping`]; [`Error::AppendUnavailable`] when the database
+    /// did not confirm the commit: the entry may be committed all the same, and asking again tells;
+    /// [`Error::AppendRefused`] when it can never be.
+    pub async fn append(&self, entry: Entry) -> Result<Outcome, Error> {
+        let held = self.room.try_take(size_bytes(&entry)).ok_or(Error::Overloaded).inspect_err(count_refused)?;
+        let (reply, answer) = oneshot::channel();
+        let queue = self.queue(entry.chat_id).ok_or(Error::Stopping)?;
+        let caller = Caller { reply, since: Instant::now(), _held: held };
+        queue.try_send(Waiting { entry, caller }).map_err(|error| {
+            let error = match error {
+                mpsc::error::TrySendError::Full(_) => Error::Overloaded,
+                mpsc::error::TrySendError::Closed(_) => Error::Stopping,
+            };
+            count_refused(&error);
+            error
+        })?;
+        answer.await.map_err(|_| Error::Stopping)?
+    }
+
+    /// The queue that has a chat: by the last byte of its id, which is random.
+    fn queue(&self, chat_id: ChatId) -> Option<&mpsc::Sender<Waiting>> {
+        let [.., last] = *chat_id.as_bytes();
+        self.queues.get(usize::from(last) % self.queues.len())
+    }
+}
+
+fn count_refused(_: &Error) {
+    metrics::counter!("godwit_message_appends_total", "outcome" => "overloaded").increment(1);
+}
+
+/// What an entry takes in memory and, roughly, in its batch.
+fn size_bytes(entry: &Entry) -> usize {
+    let change = match &entry.change {
+        Change::Message(message) => message.text.as_str().len(),
+        Change::Event(event) => event.partial_update.len(),
+    };
+    change + 256
+}
+
+struct Appender {
+    committing: Committing,
+    options: AppenderOptions,
+    queue: mpsc::Receiver<Waiting>,
+}
+
+impl Appender {
+    async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
+        loop {
+            let first = tokio::select! {
+                first = self.queue.recv() => first,
+                () = stop.cancelled(), if !self.queue.is_closed() => {
+                    // What was taken before is still written; recv() then ends.
+                    self.queue.close();
+                    continue;
+                }
+            };
+            let Some(first) = first else {
+                return Ok(());
+            };
+            let batch = self.gather(first);
+            if !batch.entries.is_empty() {
+                self.commit(batch).await;
+            }
+        }
+    }
+
+    fn gather(&mut self, first: Waiting) -> Batch {
+        #[expect(clippy::cast_precision_loss, reason = "a queue is far shorter than 2^52")]
+        metrics::histogram!("godwit_message_append_queue").record(self.queue.len() as f64 + 1.0);
+        let mut batch = Batch::default();
+        batch.push(first);
+        while batch.entries.len() < self.options.batch_max && batch.bytes < self.options.batch_bytes_max {
+            let Ok(waiting) = self.queue.try_recv() else { break };
+            batch.push(waiting);
+        }
+        batch
+    }
+
+    /// Writes a batch and answers its callers. When an entry of it makes the database refuse, the batch is halved
+    /// until that entry stands alone.
+    async fn commit(&self, batch: Batch) {
+        let mut parts = vec![batch];
+        while let Some(part) = parts.pop() {
+            match self.write(&part.entries).await {
+                Ok(written) => self.finish(part, written),
+                Err(AppendError::Database(error)) if !error.is_unavailable() => {
+                    if part.entries.len() > 1 {
+                        let (first, second) = part.halve();
+                        parts.extend([second, first]);
+                    } else {
+                        part.fail(std::iter::once(Error::AppendRefused(error)));
+                    }
+                }
+                Err(error) => {
+                    let entries = part.entries.len();
+                    tracing::warn!(error = &error as &dyn std::error::Error, entries, "a batch could not be committed");
+                    part.fail(std::iter::repeat_with(|| Error::AppendUnavailable));
+                }
+            }
+        }
+    }
+
+    async fn write(&self, entries: &[Entry]) -> Result<Written, AppendError> {
+        let mut retries = 0;
+        loop {
+            let mut conn = self.committing.pool.get().await?;
+            let batch = Append { entries, entropy: self.committing.entropy.as_ref(), encode: &outgoing::encode_update };
+            let started_at = Instant::now();
+            match store::append(&mut conn, batch).await {
+                Err(AppendError::Database(error)) if error.is_conflict() && retries < CONFLICT_RETRIES => retries += 1,
+                result => {
+                    metrics::histogram!("godwit_message_commit_seconds").record(started_at.elapsed());
+                    return result;
+                }
+            }
+        }
+    }
+
+    /// Answers first: the callers wait for nothing but the commit.
+    fn finish(&self, batch: Batch, written: Written) {
+        let Batch { entries, callers, .. } = batch;
+        #[expect(clippy::cast_precision_loss, reason = "a batch is far smaller than 2^52")]
+        metrics::histogram!("godwit_message_batch_size").record(entries.len() as f64);
+        let mut payloads = written.payloads.into_iter();
+        let mut committed = Vec::with_capacity(payloads.len());
+        for ((entry, caller), outcome) in entries.into_iter().zip(callers).zip(written.outcomes) {
+            if let Outcome::Appended(_) = outcome
+                && let Some(payload) = payloads.next()
+            {
+                let announced_to = match entry.change {
+                    Change::Event(event) => event.announced_to,
+                    Change::Message(_) => Vec::new(),
+                };
+                committed.push(Committed { chat_id: entry.chat_id, payload, headers: entry.headers, announced_to });
+            }
+            caller.answer(Ok(outcome));
+        }
+        self.committing.publisher.publish(committed);
+    }
+}
+
+impl Caller {
+    fn answer(self, answer: Result<Outcome, Error>) {
+        let outcome = match &answer {
+            Ok(Outcome::Appended(_)) => "appended",
+            Ok(Outcome::Repeated(_)) => "repeated",
+            Ok(Outcome::Reused) => "reused",
+            Ok(Outcome::StalePolicy) => "stale_policy",
+            Ok(Outcome::NoLog) => "no_log",
+            Err(_) => "failed",
+        };
+        metrics::counter!("godwit_message_appends_total", "outcome" => outcome).increment(1);
+        metrics::histogram!("godwit_message_append_seconds").record(self.since.elapsed());
+        // A caller that has gone asks again with the same id.
+        self.reply.send(answer).ok();
+    }
+}
+
+#[derive(Default)]
+struct Batch {
+    entries: Vec<Entry>,
+    callers: Vec<Caller>,
+    bytes: usize,
+}
+
+impl Batch {
+    /// Takes an entry, unless its caller has given up: then nobody would learn the outcome.
+    fn push(&mut self, waiting: Waiting) {
+        let Waiting { entry, caller } = waiting;
+        if caller.reply.is_closed() {
+            metrics::counter!("godwit_message_appends_total", "outcome" => "abandoned").increment(1);
+            return;
+        }
+        metrics::histogram!("godwit_message_append_wait_seconds").record(caller.since.elapsed());
+        self.bytes += size_bytes(&entry);
+        self.entries.push(entry);
+        self.callers.push(caller);
+    }
+
+    fn halve(mut self) -> (Self, Self) {
+        let middle = self.entries.len() / 2;
+        let second = Self {
+            entries: self.entries.split_off(middle),
+            callers: self.callers.split_off(middle),
+            bytes: self.bytes / 2,
+        };
+        (self, second)
+    }
+
+    fn fail(self, errors: impl Iterator<Item = Error>) {
+        for (caller, error) in self.callers.into_iter().zip(errors) {
+            caller.answer(Err(error));
+        }
+    }
+}

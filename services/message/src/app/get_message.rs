@@ -1,0 +1,31 @@
+use godwit_kernel::{MessageId, UserId};
+
+use super::App;
+use crate::domain::Message;
+use crate::error::Error;
+use crate::store;
+
+impl App {
+    /// One message, for members of its chat.
+    ///
+    /// # Errors
+    /// [`Error::MessageNotFound`], also for who is not a member.
+    #[tracing::instrument(
+        name = "message.get_message",
+        skip_all,
+        fields(chat.id = %id.chat_id, message.seq = id.seq.get()),
+        err(level = "debug")
+    )]
+    pub async fn get_message(&self, caller: UserId, id: MessageId) -> Result<Message, Error> {
+        let hidden = |error| match error {
+            Error::ChatNotFound => Error::MessageNotFound,
+            error => error,
+        };
+        let policy = self.policies.get(id.chat_id, caller).await.map_err(hidden)?;
+        let mut conn = self.pool.get().await?;
+        let found = store::find_message(&mut conn, id).await?;
+        drop(conn);
+        self.policies.confirm(id.chat_id, caller, policy, found.membership_version).await.map_err(hidden)?;
+        found.messages.into_iter().next().ok_or(Error::MessageNotFound)
+    }
+}

@@ -1,0 +1,80 @@
+use std::time::Duration;
+
+use crate::app::AppenderOptions;
+
+/// A batch with this many bytes takes no more messages.
+const BATCH_BYTES_MAX: usize = 1024 * 1024;
+/// Of messages that wait.
+const QUEUE_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// The options of the message service.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Config {
+    /// How many batches of messages are committed side by side. One is best on few processors: its batches are
+    /// larger; more help when the database's disk is slow to confirm.
+    #[arg(
+        long = "message-appenders",
+        env = "GODWIT_MESSAGE_APPENDERS",
+        value_name = "GODWIT_MESSAGE_APPENDERS",
+        default_value_t = 2,
+        value_parser = clap::value_parser!(u16).range(1..=64)
+    )]
+    pub appenders: u16,
+
+    /// The most messages that are committed at once.
+    #[arg(
+        long = "message-batch-max",
+        env = "GODWIT_MESSAGE_BATCH_MAX",
+        value_name = "GODWIT_MESSAGE_BATCH_MAX",
+        default_value_t = 256,
+        value_parser = clap::value_parser!(u16).range(1..=5_000)
+    )]
+    pub batch_max: u16,
+
+    /// The most messages that wait for one appender; the next sender is told to try again.
+    #[arg(
+        long = "message-queue-max",
+        env = "GODWIT_MESSAGE_QUEUE_MAX",
+        value_name = "GODWIT_MESSAGE_QUEUE_MAX",
+        default_value_t = 4_096,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+    )]
+    pub queue_max: u32,
+
+    /// For how many pairs of chat and member it is remembered what the member may do.
+    #[arg(
+        long = "message-policy-cache-max",
+        env = "GODWIT_MESSAGE_POLICY_CACHE_MAX",
+        value_name = "GODWIT_MESSAGE_POLICY_CACHE_MAX",
+        default_value_t = 200_000
+    )]
+    pub policy_cache_max: u64,
+
+    /// How often the outbox is looked through for updates that nobody got through, in milliseconds.
+    #[arg(
+        long = "message-sweep-interval-ms",
+        env = "GODWIT_MESSAGE_SWEEP_INTERVAL_MS",
+        value_name = "GODWIT_MESSAGE_SWEEP_INTERVAL_MS",
+        default_value_t = 250,
+        value_parser = clap::value_parser!(u32).range(10..=60_000)
+    )]
+    pub sweep_interval_ms: u32,
+}
+
+impl Config {
+    /// The limits of the appenders.
+    pub fn appenders(&self) -> AppenderOptions {
+        AppenderOptions {
+            appender_count: self.appenders.into(),
+            queue_max: usize::try_from(self.queue_max).unwrap_or(usize::MAX),
+            queue_bytes_max: QUEUE_BYTES_MAX,
+            batch_max: self.batch_max.into(),
+            batch_bytes_max: BATCH_BYTES_MAX,
+        }
+    }
+
+    /// How often the outbox is looked through.
+    pub const fn sweep_interval(&self) -> Duration {
+        Duration::from_millis(self.sweep_interval_ms as u64)
+    }
+}

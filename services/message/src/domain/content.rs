@@ -1,0 +1,132 @@
+use godwit_kernel::limits;
+use sha2::{Digest as _, Sha256};
+
+/// The text breaks a rule; the message says which, for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Violation(pub &'static str);
+
+/// What a message says: 1 to 4096 characters, not only white space, and no NUL, which PostgreSQL cannot store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageText(String);
+
+impl MessageText {
+    /// The text, if it may be sent.
+    ///
+    /// # Errors
+    /// Which rule it breaks.
+    pub fn parse(text: String) -> Result<Self, Violation> {
+        if text.chars().nth(limits::MESSAGE_TEXT_CHARS).is_some() {
+            return Err(Violation("must have at most 4096 characters"));
+        }
+        if text.trim().is_empty() {
+            return Err(Violation("must not be empty or only white space"));
+        }
+        if text.contains('\0') {
+            return Err(Violation("must not contain the character NUL"));
+        }
+        Ok(Self(text))
+    }
+
+    /// A text that was parsed before it was stored.
+    pub const fn from_store(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What a sender calls a message, so that a resend is known: 1 to 64 of `A-Z a-z 0-9 _ -`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ClientMessageId(String);
+
+impl ClientMessageId {
+    /// The id, if it is one.
+    ///
+    /// # Errors
+    /// Which rule it breaks.
+    pub fn parse(text: String) -> Result<Self, Violation> {
+        if text.is_empty() || text.len() > limits::CLIENT_MESSAGE_ID_BYTES {
+            return Err(Violation("must have 1 to 64 characters"));
+        }
+        if !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-') {
+            return Err(Violation("must consist of A-Z a-z 0-9 _ -"));
+        }
+        Ok(Self(text))
+    }
+
+    /// An id that was parsed before it was stored.
+    pub const fn from_store(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Tells a resend from another message under the same id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ContentHash([u8; 32]);
+
+impl ContentHash {
+    /// SHA-256 over all that the sender chose. What later joins the text is hashed behind it, each part after its
+    /// length, and only when it is there, so that the hash of a plain text never changes.
+    pub fn of(text: &MessageText) -> Self {
+        let text = text.as_str().as_bytes();
+        Self(Sha256::new().chain_update((text.len() as u64).to_be_bytes()).chain_update(text).finalize().into())
+    }
+
+    /// A hash that was stored; `None` when it has another length.
+    pub fn from_store(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+
+    /// The bytes.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_of_4096_characters_of_any_width_is_taken() {
+        for one in ["a", "é", "猫", "🐦"] {
+            assert!(MessageText::parse(one.repeat(4_096)).is_ok(), "{one}");
+            assert!(MessageText::parse(one.repeat(4_097)).is_err(), "{one}");
+        }
+    }
+
+    #[test]
+    fn a_text_without_anything_to_read_is_refused() {
+        for text in ["", " ", "\n\t", "\u{2003}", "a\0b"] {
+            assert!(MessageText::parse(text.to_owned()).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_client_message_id_is_1_to_64_url_safe_characters() {
+        for text in ["a", "A-z_09", &"x".repeat(64)] {
+            assert!(ClientMessageId::parse(text.to_owned()).is_ok(), "{text:?}");
+        }
+        for text in ["", "a b", "ä", "a\0", "a/b", &"x".repeat(65)] {
+            assert!(ClientMessageId::parse(text.to_owned()).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn other_content_has_another_hash() {
+        let hash = |text: &str| ContentHash::of(&MessageText::parse(text.to_owned()).unwrap());
+        assert_eq!(hash("hello"), hash("hello"));
+        assert_ne!(hash("hello"), hash("hello "));
+        assert_eq!(ContentHash::from_store(hash("a").as_bytes()), Some(hash("a")));
+        assert_eq!(ContentHash::from_store(b"short"), None);
+    }
+}

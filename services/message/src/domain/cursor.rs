@@ -1,0 +1,193 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use godwit_kernel::{ChatId, Seq};
+use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
+
+use super::COMMIT_MARGIN;
+
+/// The form of the bytes below; a cursor of another form is not taken.
+const FORM: u8 = 1;
+/// A client that was away longer loads its chats again.
+const RETENTION: Duration = Duration::days(30);
+
+/// How far one account has synced, over all its chats. The text form is opaque to clients, who may forge one: it
+/// decides only where reading begins, never what may be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AccountCursor {
+    /// The name of all logs together; another one means that the database was restored.
+    pub generation: Uuid,
+    /// Everything visible at this instant of the log's clock was given.
+    pub as_of: OffsetDateTime,
+    /// The round of pages that is under way.
+    pub round: Option<Round>,
+}
+
+/// A round of pages over all chats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Round {
+    /// When it began: what the cursor will be as of once the round is over.
+    pub began_at: OffsetDateTime,
+    /// What comes next.
+    pub position: Position,
+}
+
+/// A place in a round, which goes through the chats in id order and through each chat in seq order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The chats below it were given.
+    pub chat_id: ChatId,
+    /// Of this chat, the updates below it were given.
+    pub next_seq: Seq,
+}
+
+/// The text is no account cursor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a cursor of this service")]
+pub struct InvalidCursor;
+
+/// The cursor was given by this service, but cannot be continued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the cursor is too old or of another log")]
+pub struct StaleCursor;
+
+impl AccountCursor {
+    /// A cursor after everything that was visible at `as_of`.
+    pub const fn finished(generation: Uuid, as_of: OffsetDateTime) -> Self {
+        Self { generation, as_of, round: None }
+    }
+
+    /// Reads the text form.
+    ///
+    /// # Errors
+    /// When it is not one.
+    pub fn decode(text: &str) -> Result<Self, InvalidCursor> {
+        // The longest one has 76 characters; nothing longer is decoded.
+        if text.len() > 100 {
+            return Err(InvalidCursor);
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| InvalidCursor)?;
+        let mut fields = Fields(&bytes);
+        if fields.take::<1>()? != [FORM] {
+            return Err(InvalidCursor);
+        }
+        let generation = Uuid::from_bytes(fields.take()?);
+        let as_of = fields.instant()?;
+        let round = if fields.0.is_empty() { None } else { Some(fields.round()?) };
+        if !fields.0.is_empty() || round.is_some_and(|round| round.began_at < as_of) {
+            return Err(InvalidCursor);
+        }
+        Ok(Self { generation, as_of, round })
+    }
+
+    /// The text form.
+    pub fn encode(&self) -> String {
+        let mut bytes = Vec::with_capacity(57);
+        bytes.push(FORM);
+        bytes.extend_from_slice(self.generation.as_bytes());
+        bytes.extend_from_slice(&micros(self.as_of).to_be_bytes());
+        if let Some(Round { began_at, position }) = self.round {
+            bytes.extend_from_slice(&micros(began_at).to_be_bytes());
+            bytes.extend_from_slice(position.chat_id.as_bytes());
+            bytes.extend_from_slice(&position.next_seq.get().to_be_bytes());
+        }
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// Whether it can be continued now, by the log's clock and name.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub fn check(&self, generation: Uuid, now: OffsetDateTime) -> Result<(), StaleCursor> {
+        let newest = self.round.map_or(self.as_of, |round| round.began_at);
+        if self.generation != generation || self.as_of < now - RETENTION || newest > now + COMMIT_MARGIN {
+            return Err(StaleCursor);
+        }
+        Ok(())
+    }
+}
+
+/// Microseconds since 1970: what PostgreSQL keeps of an instant.
+fn micros(instant: OffsetDateTime) -> i64 {
+    i64::try_from(instant.unix_timestamp_nanos() / 1_000).unwrap_or(i64::MAX)
+}
+
+struct Fields<'a>(&'a [u8]);
+
+impl Fields<'_> {
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], InvalidCursor> {
+        let (field, rest) = self.0.split_first_chunk::<N>().ok_or(InvalidCursor)?;
+        self.0 = rest;
+        Ok(*field)
+    }
+
+    fn instant(&mut self) -> Result<OffsetDateTime, InvalidCursor> {
+        let micros = i64::from_be_bytes(self.take()?);
+        OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000).map_err(|_| InvalidCursor)
+    }
+
+    fn round(&mut self) -> Result<Round, InvalidCursor> {
+        let began_at = self.instant()?;
+        let chat_id = ChatId::from_uuid(Uuid::from_bytes(self.take()?));
+        let next_seq = Seq::new(u64::from_be_bytes(self.take()?)).ok_or(InvalidCursor)?;
+        Ok(Round { began_at, position: Position { chat_id, next_seq } })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use time::macros::datetime;
+
+    use super::*;
+
+    const NOW: OffsetDateTime = datetime!(2026-06-01 12:00:00.123456 UTC);
+    const GENERATION: Uuid = Uuid::from_u128(42);
+
+    fn cursor(age: Duration) -> AccountCursor {
+        AccountCursor::finished(GENERATION, NOW - age)
+    }
+
+    proptest! {
+        #[test]
+        fn a_cursor_survives_its_text_form(age_us in 0..10_000_000_000_i64, chat: u128, seq in 0..=i64::MAX.cast_unsigned(), paging: bool) {
+            let mut cursor = cursor(Duration::microseconds(age_us));
+            if paging {
+                let position = Position { chat_id: ChatId::from_uuid(Uuid::from_u128(chat)), next_seq: Seq::new(seq).unwrap() };
+                cursor.round = Some(Round { began_at: NOW, position });
+            }
+            prop_assert_eq!(AccountCursor::decode(&cursor.encode()), Ok(cursor));
+        }
+
+        #[test]
+        fn any_text_is_decoded_or_refused(text in "[A-Za-z0-9_-]{0,120}") {
+            if let Ok(cursor) = AccountCursor::decode(&text) {
+                prop_assert_eq!(cursor.encode(), text);
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_decoded_or_refused(mut bytes in prop::collection::vec(any::<u8>(), 0..70)) {
+            if let Some(first) = bytes.first_mut() {
+                *first = FORM;
+            }
+            let text = URL_SAFE_NO_PAD.encode(&bytes);
+            if let Ok(cursor) = AccountCursor::decode(&text) {
+                prop_assert_eq!(cursor.encode(), text);
+                cursor.check(GENERATION, NOW).ok();
+            }
+        }
+    }
+
+    #[test]
+    fn a_cursor_is_continued_for_30_days() {
+        assert_eq!(cursor(Duration::days(30)).check(GENERATION, NOW), Ok(()));
+        assert_eq!(cursor(Duration::days(30) + Duration::SECOND).check(GENERATION, NOW), Err(StaleCursor));
+    }
+
+    #[test]
+    fn a_cursor_of_another_log_or_of_the_future_is_not_continued() {
+        assert_eq!(cursor(Duration::ZERO).check(Uuid::nil(), NOW), Err(StaleCursor));
+        assert_eq!(cursor(-Duration::minutes(5)).check(GENERATION, NOW), Err(StaleCursor));
+    }
+}

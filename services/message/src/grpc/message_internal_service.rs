@@ -1,0 +1,69 @@
+use godwit_contract::message::v1::message_internal_service_server::MessageInternalService;
+use godwit_contract::message::v1::{
+    AppendUpdateRequest, AppendUpdateResponse, ChatHead, GetHeadsRequest, GetHeadsResponse,
+};
+use godwit_contract::v1::update::Change;
+use godwit_kernel::limits::BATCH_IDS_MAX;
+use godwit_kernel::{ChatId, UserId};
+use godwit_rpc::{InvalidField, parse_id, to_status};
+use tonic::{Request, Response, Status, async_trait};
+
+use super::Server;
+use crate::app::AppendUpdate;
+use crate::domain::{CHANGE_BYTES_MAX, MembershipVersion};
+use crate::events::outgoing::{announced_to, encode_message, partial_update};
+
+#[async_trait]
+impl MessageInternalService for Server {
+    async fn append_update(
+        &self,
+        request: Request<AppendUpdateRequest>,
+    ) -> Result<Response<AppendUpdateResponse>, Status> {
+        let update = decode_update(request.into_inner()).map_err(to_status)?;
+        let placed = self.0.append_update(update).await.map_err(to_status)?;
+        Ok(Response::new(AppendUpdateResponse { seq: placed.seq.get(), epoch: placed.epoch.to_string() }))
+    }
+
+    async fn get_heads(&self, request: Request<GetHeadsRequest>) -> Result<Response<GetHeadsResponse>, Status> {
+        let chats = decode_chats(request.get_ref()).map_err(to_status)?;
+        let heads = self.0.get_heads(&chats).await.map_err(to_status)?;
+        let heads = heads.into_iter().map(|head| ChatHead {
+            chat_id: head.chat_id.to_string(),
+            last_seq: head.last_seq.get(),
+            epoch: head.epoch.to_string(),
+            last_message: head.last_message.as_ref().map(encode_message),
+        });
+        Ok(Response::new(GetHeadsResponse { heads: heads.collect() }))
+    }
+}
+
+fn decode_update(request: AppendUpdateRequest) -> Result<AppendUpdate, InvalidField> {
+    let event_id = parse_id("event_id", &request.event_id)?;
+    let update = request.update.ok_or_else(|| InvalidField::new("update", "is missing"))?;
+    let chat_id = parse_id("update.chat_id", &update.chat_id)?;
+    if !update.actor_id.is_empty() {
+        parse_id::<UserId>("update.actor_id", &update.actor_id)?;
+    }
+    match &update.change {
+        None => return Err(InvalidField::new("update.change", "is missing or not known to this version")),
+        Some(Change::MessageCreated(_)) => {
+            return Err(InvalidField::new("update.change", "a message is sent by MessageService.SendMessage"));
+        }
+        Some(_) => {}
+    }
+    let membership_version = MembershipVersion::new(request.membership_version)
+        .ok_or_else(|| InvalidField::new("membership_version", "must be below 2^63"))?;
+    let announced_to = announced_to(&update);
+    let partial_update = partial_update(update);
+    if partial_update.len() > CHANGE_BYTES_MAX {
+        return Err(InvalidField::new("update.change", "must have at most 65536 bytes"));
+    }
+    Ok(AppendUpdate { event_id, chat_id, membership_version, partial_update, announced_to })
+}
+
+fn decode_chats(request: &GetHeadsRequest) -> Result<Vec<ChatId>, InvalidField> {
+    if request.chat_ids.len() > BATCH_IDS_MAX {
+        return Err(InvalidField::new("chat_ids", "must have at most 200 items"));
+    }
+    request.chat_ids.iter().map(|id| parse_id("chat_ids", id)).collect()
+}

@@ -1,0 +1,34 @@
+//! Decode, call the use case, encode.
+
+mod message_internal_service;
+mod message_service;
+
+use std::sync::Arc;
+
+use godwit_contract::message::v1 as api;
+use godwit_contract::v1 as pb;
+use prost::Message as _;
+
+use crate::app::{App, ChatPage};
+use crate::error::Error;
+use crate::store::StoredUpdate;
+
+/// Both gRPC services over one app.
+#[derive(Clone)]
+pub struct Server(pub Arc<App>);
+
+fn encode_page(page: ChatPage) -> Result<api::ChatUpdates, Error> {
+    Ok(api::ChatUpdates {
+        chat_id: page.chat_id.to_string(),
+        updates: page.updates.into_iter().map(decode_update).collect::<Result<_, _>>()?,
+        head_seq: page.head_seq.get(),
+        epoch: page.epoch,
+        has_more: page.has_more,
+        reset: page.reset,
+    })
+}
+
+fn decode_update(update: StoredUpdate) -> Result<pb::Update, Error> {
+    let damaged = Error::Damaged { chat_id: update.chat_id, problem: "an update cannot be decoded" };
+    pb::Update::decode(update.payload).map_err(|_| damaged)
+}

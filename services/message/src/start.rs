@@ -1,0 +1,83 @@
+use std::sync::Arc;
+
+use godwit_contract::message::v1::message_internal_service_server::MessageInternalServiceServer;
+use godwit_contract::message::v1::message_service_server::MessageServiceServer;
+use godwit_events::EventLog;
+use godwit_kernel::Entropy;
+use godwit_live::Live;
+use godwit_pg as pg;
+use godwit_rpc::{Directory, Target};
+use godwit_runtime::{Platform, Service, Tasks};
+use uuid::Uuid;
+
+use crate::app::{App, Appenders, Committing, PostingPolicies, Publisher, Sweeper};
+use crate::clients::Chats;
+use crate::config::Config;
+use crate::events::incoming::{SyncLogHandler, sync_log_group};
+use crate::grpc::Server;
+use crate::{store, workers};
+
+/// The message service.
+pub struct Message;
+
+impl Service for Message {
+    const TARGET: Target = Target::Message;
+    const SCHEMA: Option<&'static pg::Schema> = Some(&store::SCHEMA);
+    type Config = Config;
+
+    async fn start(platform: &Platform, config: Config) -> anyhow::Result<()> {
+        let parts = Parts {
+            pool: platform.database(&store::SCHEMA)?,
+            directory: platform.directory.clone(),
+            live: Arc::clone(&platform.live),
+            events: Arc::clone(&platform.events),
+            entropy: Arc::clone(&platform.entropy),
+            tasks: platform.tasks.clone(),
+        };
+        let server = Server(parts.launch(&config));
+        platform.grpc.add(MessageServiceServer::new(server.clone()));
+        platform.grpc.add(MessageInternalServiceServer::new(server));
+        Ok(())
+    }
+}
+
+/// What one replica runs on.
+pub struct Parts {
+    /// The service's database.
+    pub pool: pg::Pool,
+    /// Where the chat service is.
+    pub directory: Directory,
+    /// What may be lost.
+    pub live: Arc<dyn Live>,
+    /// The stream.
+    pub events: Arc<dyn EventLog>,
+    /// For epochs and the replica's name.
+    pub entropy: Arc<dyn Entropy>,
+    /// Where its tasks are started.
+    pub tasks: Tasks,
+}
+
+impl Parts {
+    /// Starts the replica's tasks and returns its use cases.
+    pub fn launch(self, config: &Config) -> Arc<App> {
+        let Self { pool, directory, live, events, entropy, tasks } = self;
+        let holder = Uuid::from_bytes(entropy.bytes());
+        // Only what publishes holds the publisher, so that it ends after them.
+        let publisher = Publisher::start(&tasks, live, Arc::clone(&events));
+        let committing = Committing { pool: pool.clone(), entropy, publisher: publisher.clone() };
+        let appenders = Appenders::start(&tasks, &committing, config.appenders());
+        let sweeper = Sweeper { pool: pool.clone(), publisher, holder };
+        let sweep_interval = config.sweep_interval();
+        tasks.spawn("message.sweeper", |stop| workers::sweep_outbox(sweeper, sweep_interval, stop));
+
+        let chats = Chats::new(&directory);
+        let policies = PostingPolicies::new(config.policy_cache_max, chats.clone());
+        let app = Arc::new(App { pool, chats, policies, appenders });
+        let handler = Arc::new(SyncLogHandler(Arc::clone(&app)));
+        tasks.spawn(
+            "message.sync-log",
+            |stop| async move { Ok(events.consume(sync_log_group(), handler, stop).await?) },
+        );
+        app
+    }
+}

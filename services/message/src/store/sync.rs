@@ -1,0 +1,240 @@
+use bytes::Bytes;
+use diesel::QueryableByName;
+use diesel::sql_query;
+use diesel::sql_types::{Array, BigInt, Binary, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel_async::RunQueryDsl as _;
+use godwit_kernel::{ChatId, Seq};
+use godwit_pg::{Connection, Error};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::prepared::Prepared;
+use crate::domain::{Epoch, MembershipVersion};
+
+/// The clock by which updates are dated, and the name of all logs together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogClock {
+    /// The present.
+    pub now: OffsetDateTime,
+    /// Another one means that the database was restored.
+    pub generation: Uuid,
+}
+
+#[derive(QueryableByName)]
+struct ClockRow {
+    #[diesel(sql_type = Timestamptz)]
+    now: OffsetDateTime,
+    #[diesel(sql_type = SqlUuid)]
+    generation: Uuid,
+}
+
+/// The clock and the name of all logs.
+///
+/// # Errors
+/// When the database does.
+pub async fn log_clock(conn: &mut Connection) -> Result<LogClock, Error> {
+    let query = sql_query("SELECT clock_timestamp() AS now, generation FROM log_generation WHERE is_only");
+    let ClockRow { now, generation } = Prepared(query).get_result(conn).await?;
+    Ok(LogClock { now, generation })
+}
+
+/// An update as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredUpdate {
+    /// The chat.
+    pub chat_id: ChatId,
+    /// Its place in the chat's log.
+    pub seq: Seq,
+    /// An encoded `godwit.v1.Update`.
+    pub payload: Bytes,
+}
+
+/// A chat's log, as of one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChatLog {
+    /// The newest update.
+    pub last_seq: Seq,
+    /// The oldest update that may be synced.
+    pub first_seq: Seq,
+    /// The log's name.
+    pub epoch: Epoch,
+    /// The version of the chat's member list.
+    pub membership_version: MembershipVersion,
+    /// The updates asked for, in order.
+    pub updates: Vec<StoredUpdate>,
+}
+
+#[derive(QueryableByName)]
+struct ChatLogRow {
+    #[diesel(sql_type = BigInt)]
+    last_seq: i64,
+    #[diesel(sql_type = BigInt)]
+    first_seq: i64,
+    #[diesel(sql_type = Text)]
+    epoch: String,
+    #[diesel(sql_type = BigInt)]
+    membership_version: i64,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    seq: Option<i64>,
+    #[diesel(sql_type = Nullable<Binary>)]
+    payload: Option<Vec<u8>>,
+}
+
+/// A chat's log with at most `limit` updates after a seq and no more than `max_bytes` of them, but always one; `None`
+/// when there is no log yet. Sync log and outbox are read in one statement: an update that moves from one to the
+/// other at this moment is seen in one of them.
+///
+/// # Errors
+/// When the database does.
+pub async fn chat_log(
+    conn: &mut Connection,
+    chat_id: ChatId,
+    after: Seq,
+    limit: u32,
+    max_bytes: usize,
+) -> Result<Option<ChatLog>, Error> {
+    let query = sql_query(
+        "SELECT h.last_seq, h.first_seq, h.epoch, h.membership_version, u.seq, u.payload
+         FROM chat_heads h LEFT JOIN LATERAL (
+             SELECT both_parts.seq, both_parts.payload,
+                 sum(octet_length(both_parts.payload)) OVER (ORDER BY both_parts.seq)
+                     - octet_length(both_parts.payload) AS bytes_before
+             FROM (
+                 (SELECT seq, payload FROM sync_log WHERE chat_id = $1 AND seq > $2 ORDER BY seq LIMIT $3)
+                 UNION ALL
+                 (SELECT seq, payload FROM outbox WHERE chat_id = $1 AND seq > $2 ORDER BY seq LIMIT $3)
+                 ORDER BY seq LIMIT $3
+             ) AS both_parts
+         ) AS u ON u.bytes_before < $4
+         WHERE h.chat_id = $1 AND h.last_seq > 0 ORDER BY u.seq",
+    )
+    .bind::<SqlUuid, _>(chat_id.as_uuid())
+    .bind::<BigInt, _>(after.as_i64())
+    .bind::<BigInt, _>(i64::from(limit))
+    .bind::<BigInt, _>(i64::try_from(max_bytes).unwrap_or(i64::MAX));
+    let rows: Vec<ChatLogRow> = Prepared(query).load(conn).await?;
+    let Some(first) = rows.as_slice().first() else {
+        return Ok(None);
+    };
+    let mut log = ChatLog {
+        last_seq: Seq::from_i64(first.last_seq),
+        first_seq: Seq::from_i64(first.first_seq),
+        epoch: Epoch::from_store(first.epoch.clone()),
+        membership_version: MembershipVersion::from_i64(first.membership_version),
+        updates: Vec::with_capacity(rows.len()),
+    };
+    for row in rows {
+        if let (Some(seq), Some(payload)) = (row.seq, row.payload) {
+            log.updates.push(StoredUpdate { chat_id, seq: Seq::from_i64(seq), payload: payload.into() });
+        }
+    }
+    Ok(Some(log))
+}
+
+/// A chat whose log changed after an instant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangedChat {
+    /// The chat.
+    pub chat_id: ChatId,
+    /// The newest update.
+    pub last_seq: Seq,
+    /// The log's name.
+    pub epoch: Epoch,
+    /// The first update that occurred after the instant.
+    pub from_seq: Seq,
+}
+
+#[derive(QueryableByName)]
+struct ChangedRow {
+    #[diesel(sql_type = SqlUuid)]
+    chat_id: Uuid,
+    #[diesel(sql_type = BigInt)]
+    last_seq: i64,
+    #[diesel(sql_type = Text)]
+    epoch: String,
+    #[diesel(sql_type = BigInt)]
+    from_seq: i64,
+}
+
+/// Those of `chats` whose logs changed after `since`, in id order, at most `limit`.
+///
+/// # Errors
+/// When the database does.
+pub async fn changed_chats(
+    conn: &mut Connection,
+    chats: &[ChatId],
+    since: OffsetDateTime,
+    limit: u32,
+) -> Result<Vec<ChangedChat>, Error> {
+    let query = sql_query(
+        "SELECT chat_id, last_seq, epoch, first_seq_after(chat_id, first_seq, last_seq, $2) AS from_seq
+         FROM (
+             SELECT chat_id, first_seq, last_seq, epoch FROM chat_heads
+             WHERE chat_id = ANY ($1) AND changed_at > $2 AND last_seq >= first_seq
+             ORDER BY chat_id LIMIT $3
+         ) AS changed ORDER BY chat_id",
+    )
+    .bind::<Array<SqlUuid>, _>(chats.iter().map(ChatId::as_uuid).collect::<Vec<_>>())
+    .bind::<Timestamptz, _>(since)
+    .bind::<BigInt, _>(i64::from(limit));
+    let rows: Vec<ChangedRow> = Prepared(query).load(conn).await?;
+    let changed = rows.into_iter().map(|row| ChangedChat {
+        chat_id: ChatId::from_uuid(row.chat_id),
+        last_seq: Seq::from_i64(row.last_seq),
+        epoch: Epoch::from_store(row.epoch),
+        from_seq: Seq::from_i64(row.from_seq),
+    });
+    Ok(changed.collect())
+}
+
+#[derive(QueryableByName)]
+struct UpdateRow {
+    #[diesel(sql_type = SqlUuid)]
+    chat_id: Uuid,
+    #[diesel(sql_type = BigInt)]
+    seq: i64,
+    #[diesel(sql_type = Binary)]
+    payload: Vec<u8>,
+}
+
+/// The updates of several chats, each from a seq on, in chat and seq order: at most `limit`, and no more than
+/// `max_bytes`, but always one.
+///
+/// # Errors
+/// When the database does.
+pub async fn updates_from(
+    conn: &mut Connection,
+    starts: &[(ChatId, Seq)],
+    limit: u32,
+    max_bytes: usize,
+) -> Result<Vec<StoredUpdate>, Error> {
+    let query = sql_query(
+        "SELECT chat_id, seq, payload FROM (
+             SELECT page.*, sum(octet_length(payload)) OVER (ORDER BY chat_id, seq)
+                 - octet_length(payload) AS bytes_before
+             FROM (
+                 SELECT s.chat_id, u.seq, u.payload
+                 FROM unnest($1, $2) AS s (chat_id, from_seq) CROSS JOIN LATERAL (
+                     (SELECT seq, payload FROM sync_log
+                      WHERE chat_id = s.chat_id AND seq >= s.from_seq ORDER BY seq LIMIT $3)
+                     UNION ALL
+                     (SELECT seq, payload FROM outbox
+                      WHERE chat_id = s.chat_id AND seq >= s.from_seq ORDER BY seq LIMIT $3)
+                     ORDER BY seq LIMIT $3
+                 ) AS u
+                 ORDER BY s.chat_id, u.seq LIMIT $3
+             ) AS page
+         ) AS measured WHERE bytes_before < $4 ORDER BY chat_id, seq",
+    )
+    .bind::<Array<SqlUuid>, _>(starts.iter().map(|(chat_id, _)| chat_id.as_uuid()).collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(starts.iter().map(|(_, seq)| seq.as_i64()).collect::<Vec<_>>())
+    .bind::<BigInt, _>(i64::from(limit))
+    .bind::<BigInt, _>(i64::try_from(max_bytes).unwrap_or(i64::MAX));
+    let rows: Vec<UpdateRow> = Prepared(query).load(conn).await?;
+    let updates = rows.into_iter().map(|row| StoredUpdate {
+        chat_id: ChatId::from_uuid(row.chat_id),
+        seq: Seq::from_i64(row.seq),
+        payload: row.payload.into(),
+    });
+    Ok(updates.collect())
+}

@@ -1,0 +1,215 @@
+//! The appender's transaction on its own, and what other services have appended.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use diesel::connection::InstrumentationEvent;
+use diesel_async::{AsyncConnection as _, AsyncPgConnection, SimpleAsyncConnection as _};
+use futures_util::future::join_all;
+use godwit_contract::message::v1 as api;
+use godwit_contract::message::v1::message_internal_service_server::MessageInternalService as _;
+use godwit_contract::v1 as pb;
+use godwit_kernel::{ChatId, MessageId, Seq, SystemClock, SystemEntropy, UserId};
+use godwit_message::domain::{Change, ClientMessageId, ContentHash, Entry, Headers, MessageText, NewMessage, Outcome};
+use godwit_message::domain::{MembershipVersion, NewEvent};
+use godwit_message::events::outgoing;
+use godwit_message::store::{self, Append, Direction, Written};
+use time::OffsetDateTime;
+use tonic::{Code, Request};
+
+use crate::harness::{Bed, created, event_id, seqs, user};
+
+/// A send as it reaches the store.
+pub fn message(chat_id: ChatId, sender_id: UserId, name: &str, text: &str) -> Entry {
+    let text = MessageText::from_store(text.to_owned());
+    let change = Change::Message(NewMessage {
+        sender_id,
+        client_message_id: ClientMessageId::parse(name.to_owned()).unwrap(),
+        content_hash: ContentHash::of(&text),
+        text,
+        policy_version: MembershipVersion::new(1).unwrap(),
+    });
+    Entry { chat_id, headers: Headers::new(), change }
+}
+
+/// The beginning of a chat's log as it reaches the store.
+pub fn beginning(chat_id: ChatId) -> Entry {
+    let created = created(chat_id, &[]);
+    let change = Change::Event(NewEvent {
+        event_id: created.event_id,
+        membership_version: created.membership_version,
+        partial_update: created.partial_update,
+        announced_to: created.announced_to,
+    });
+    Entry { chat_id, headers: Headers::new(), change }
+}
+
+/// Commits a batch as an appender does, and publishes nothing: what is left of a process that was killed then.
+pub async fn commit(conn: &mut AsyncPgConnection, entries: &[Entry]) -> Written {
+    let batch = Append { entries, entropy: &SystemEntropy, encode: &outgoing::encode_update };
+    store::append(conn, batch).await.unwrap()
+}
+
+fn chat_id() -> ChatId {
+    ChatId::generate(&SystemClock, &SystemEntropy)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_takes_the_same_number_of_statements_whatever_its_size() {
+    let bed = Bed::new().await;
+    let mut conn = AsyncPgConnection::establish(&bed.db.role_url(&store::SCHEMA)).await.unwrap();
+    let chats: Vec<ChatId> = (0..50).map(|_| chat_id()).collect();
+    commit(&mut conn, &chats.iter().map(|id| beginning(*id)).collect::<Vec<_>>()).await;
+
+    let statements = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&statements);
+    conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+        if matches!(event, InstrumentationEvent::StartQuery { .. }) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    let sender = user();
+    let mut counts = Vec::new();
+    for (round, size) in [1_usize, 2, 50, 1_000].into_iter().enumerate() {
+        let entries: Vec<Entry> = (0..size)
+            .map(|number| message(chats[number % chats.len()], sender, &format!("{round}-{number}"), "hi"))
+            .collect();
+        let before = statements.load(Ordering::Relaxed);
+        let written = commit(&mut conn, &entries).await;
+        assert!(written.outcomes.iter().all(|outcome| matches!(outcome, Outcome::Appended(_))));
+        counts.push(statements.load(Ordering::Relaxed) - before);
+    }
+    // BEGIN, lock, find, write, COMMIT.
+    assert_eq!(counts, [5, 5, 5, 5]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn statements_are_prepared_once() {
+    let bed = Bed::new().await;
+    let mut conn = AsyncPgConnection::establish(&bed.db.role_url(&store::SCHEMA)).await.unwrap();
+    let id = chat_id();
+    commit(&mut conn, &[beginning(id)]).await;
+    let caches = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&caches);
+    conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+        if matches!(event, InstrumentationEvent::CacheQuery { .. }) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    commit(&mut conn, &[message(id, user(), "a", "hi")]).await;
+    let prepared = caches.load(Ordering::Relaxed);
+    commit(&mut conn, &[message(id, user(), "b", "hi")]).await;
+    assert_eq!(caches.load(Ordering::Relaxed), prepared);
+}
+
+/// A plan is kept for the life of its connection, so one that was made while the tables were small must not scan them.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_statement_reaches_rows_by_key_even_in_small_tables() {
+    let bed = Bed::new().await;
+    let mut conn = bed.pool.get().await.unwrap();
+    let (id, sender) = (chat_id(), user());
+    commit(&mut conn, &[beginning(id)]).await;
+    for round in 0..3 {
+        commit(&mut conn, &[message(id, sender, &round.to_string(), "hi")]).await;
+        store::claim_outbox(&mut conn, store::Sweep::First, 10).await.unwrap();
+        store::claim_outbox(&mut conn, store::Sweep::Again, 10).await.unwrap();
+        store::move_to_sync_log(&mut conn, &[(id, Seq::ZERO.next())]).await.unwrap();
+        store::chat_log(&mut conn, id, Seq::ZERO, 10, 1_000).await.unwrap();
+        store::changed_chats(&mut conn, &[id], OffsetDateTime::UNIX_EPOCH, 10).await.unwrap();
+        store::updates_from(&mut conn, &[(id, Seq::ZERO)], 10, 1_000).await.unwrap();
+        store::list_messages(&mut conn, id, Direction::After(Seq::ZERO), 10).await.unwrap();
+        store::find_message(&mut conn, MessageId { chat_id: id, seq: Seq::ZERO.next() }).await.unwrap();
+        store::heads_with_messages(&mut conn, &[id]).await.unwrap();
+        conn.batch_execute("SELECT pg_stat_force_next_flush()").await.unwrap();
+    }
+    drop(conn);
+    let scans = |column: &str| format!("SELECT sum({column}) FROM pg_stat_user_tables WHERE schemaname = 'message'");
+    assert_ne!(bed.number(&scans("idx_scan")).await, 0, "the statistics are there");
+    assert_eq!(bed.number(&scans("seq_scan")).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_is_appended_once_however_often_it_is_asked_for() {
+    let bed = Bed::new().await;
+    let replicas = [bed.replica(), bed.replica()];
+    let (ada, bob) = (user(), user());
+    let id = chat_id();
+    bed.chats.put(id, &[ada, bob], 1);
+    let update = created(id, &[ada, bob]);
+    let appends = (0..30).map(|number| replicas[number % 2].app.append_update(update.clone()));
+    for placed in join_all(appends).await {
+        assert_eq!(placed.unwrap().seq.get(), 1);
+    }
+    assert_eq!(seqs(&replicas[0].client(ada).whole_log(id, 0).await), [1]);
+    let other = replicas[1].app.append_update(created(id, &[])).await.unwrap();
+    assert_eq!(other.seq.get(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_membership_version_never_goes_back() {
+    let bed = Bed::new().await;
+    let replica = bed.replica();
+    let id = chat_id();
+    for version in [1, 7, 3] {
+        let mut update = created(id, &[]);
+        update.membership_version = MembershipVersion::new(version).unwrap();
+        replica.app.append_update(update).await.unwrap();
+    }
+    let stored = bed.number(&format!("SELECT membership_version FROM chat_heads WHERE chat_id = '{id}'")).await;
+    assert_eq!(stored, 7);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_that_the_log_cannot_take_is_refused() {
+    let bed = Bed::new().await;
+    let replica = bed.replica();
+    let good = api::AppendUpdateRequest {
+        event_id: event_id().to_string(),
+        update: Some(pb::Update {
+            chat_id: chat_id().to_string(),
+            change: Some(pb::update::Change::ChatCreated(pb::ChatCreated::default())),
+            ..pb::Update::default()
+        }),
+        membership_version: 1,
+    };
+    let with = |change: &dyn Fn(&mut pb::Update)| {
+        let mut request = good.clone();
+        change(request.update.as_mut().unwrap());
+        request
+    };
+    let huge = pb::ChatCreated { member_ids: vec!["x".repeat(70_000)], ..pb::ChatCreated::default() };
+    let bad = [
+        api::AppendUpdateRequest { event_id: "e".to_owned(), ..good.clone() },
+        api::AppendUpdateRequest { update: None, ..good.clone() },
+        api::AppendUpdateRequest { membership_version: u64::MAX, ..good.clone() },
+        with(&|update| update.chat_id.clear()),
+        with(&|update| "nobody".clone_into(&mut update.actor_id)),
+        with(&|update| update.change = None),
+        with(&|update| update.change = Some(pb::update::Change::MessageCreated(pb::MessageCreated::default()))),
+        with(&|update| update.change = Some(pb::update::Change::ChatCreated(huge.clone()))),
+    ];
+    for request in bad {
+        let refused = replica.server.append_update(Request::new(request)).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument);
+    }
+    assert_eq!(bed.number("SELECT count(*) FROM chat_heads").await, 0);
+    let answer = replica.server.append_update(Request::new(good)).await.unwrap().into_inner();
+    assert_eq!(answer.seq, 1);
+    assert!(!answer.epoch.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_entry_that_the_database_refuses_does_not_fail_its_batch() {
+    let bed = Bed::new().await;
+    let replica = bed.replica();
+    let (ada, bob) = (user(), user());
+    let id = bed.chat(&replica, &[ada, bob]).await;
+    let appends = (0..40).map(|number| {
+        let text = if number == 17 { "the character \0 is poison" } else { "fine" };
+        replica.app.appenders.append(message(id, ada, &number.to_string(), text))
+    });
+    let answers = join_all(appends).await;
+    let failed: Vec<usize> = (0..40).filter(|number| answers[*number].is_err()).collect();
+    assert_eq!(failed, [17]);
+    assert_eq!(seqs(&replica.client(bob).whole_log(id, 0).await), (1..=40).collect::<Vec<u64>>());
+}

@@ -1,0 +1,140 @@
+use godwit_contract::message::v1::ListMessagesRequest;
+use godwit_kernel::{ChatId, SystemClock, SystemEntropy};
+use godwit_message::app::AppendUpdate;
+use godwit_message::domain::MembershipVersion;
+use tonic::Code;
+
+use crate::harness::{Bed, created, reason, user};
+
+/// An update that raises the version of the member list, as a removal would.
+fn raise(chat_id: ChatId, version: u64) -> AppendUpdate {
+    AppendUpdate { membership_version: MembershipVersion::new(version).unwrap(), ..created(chat_id, &[]) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn permission_costs_no_rpc_once_it_is_known() {
+    let bed = Bed::new().await;
+    let replica = bed.replica();
+    let (ada, bob) = (user(), user());
+    let chat_id = bed.chat(&replica, &[ada, bob]).await;
+    let client = replica.client(ada);
+    for name in 0..20 {
+        client.send(chat_id, &name.to_string(), "hi").await.unwrap();
+        client.sync_chat(chat_id, 0, 0, "").await.unwrap();
+    }
+    assert_eq!(bed.chats.policy_reads(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_not_a_member_is_told_that_there_is_no_such_chat() {
+    let bed = Bed::new().await;
+    let replica = bed.replica();
+    let (ada, bob) = (user(), user());
+    let chat_id = bed.chat(&replica, &[ada, bob]).await;
+    let message = replica.client(ada).send(chat_id, "m", "secret").await.unwrap();
+
+    let eve = replica.client(user());
+    let list = ListMessagesRequest { chat_id: chat_id.to_string(), ..ListMessagesRequest::default() };
+    for refused in [
+        eve.send(chat_id, "m", "hi").await.unwrap_err(),
+        eve.list(list).await.unwrap_err(),
+        eve.sync_chat(chat_id, 0, 0, "").await.unwrap_err(),
+        eve.sync_chat(ChatId::generate(&SystemClock, &SystemEntropy), 0, 0, "").await.unwrap_err(),
+    ] {
+        assert_eq!((refused.code(), reason(&refused).as_str()), (Code::NotFound, "CHAT_NOT_FOUND"));
+    }
+    let refused = eve.get(&message.id).await.unwrap_err();
+    assert_eq!((refused.code(), reason(&refused).as_str()), (Code::NotFound, "MESSAGE_NOT_FOUND"));
+    assert!(eve.sync_all("", 100).await.0.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removed_member_is_out_when_the_removal_is_appended_though_replicas_remember_them() {
+    let bed = Bed::new().await;
+    let replicas = [bed.replica(), bed.replica()];
+    let (ada, bob) = (user(), user());
+    let chat_id = bed.chat(&replicas[0], &[ada, bob]).await;
+    let sent = replicas[0].client(bob).send(chat_id, "m", "hi").await.unwrap();
+    let (_, cursor) = replicas[0].client(bob).sync_all("", 100).await;
+    for replica in &replicas {
+        replica.client(bob).sync_chat(chat_id, 0, 0, "").await.unwrap();
+    }
+
+    let version = bed.chats.remove(chat_id, bob);
+    replicas[0].app.append_update(raise(chat_id, version)).await.unwrap();
+
+    for replica in &replicas {
+        let client = replica.client(bob);
+        let list = ListMessagesRequest { chat_id: chat_id.to_string(), ..ListMessagesRequest::default() };
+        for refused in [
+            client.send(chat_id, "n", "still here?").await.unwrap_err(),
+            client.sync_chat(chat_id, 0, 0, "").await.unwrap_err(),
+            client.list(list).await.unwrap_err(),
+            client.get(&sent.id).await.unwrap_err(),
+        ] {
+            assert_eq!(refused.code(), Code::NotFound);
+        }
+        assert!(client.sync_all(&cursor, 100).await.0.is_empty());
+    }
+    replicas[1].client(ada).send(chat_id, "o", "bye").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_who_may_only_read_cannot_post_until_they_may() {
+    let bed = Bed::new().await;
+    let replica = bed.replica();
+    let (ada, bob) = (user(), user());
+    let chat_id = bed.chat(&replica, &[ada, bob]).await;
+    let client = replica.client(bob);
+    client.send(chat_id, "m", "hi").await.unwrap();
+
+    let version = bed.chats.silence(chat_id, bob);
+    replica.app.append_update(raise(chat_id, version)).await.unwrap();
+    let refused = client.send(chat_id, "n", "hi").await.unwrap_err();
+    assert_eq!((refused.code(), reason(&refused).as_str()), (Code::PermissionDenied, "POSTING_NOT_ALLOWED"));
+    client.sync_chat(chat_id, 0, 0, "").await.unwrap();
+
+    let version = bed.chats.unsilence(chat_id, bob);
+    replica.app.append_update(raise(chat_id, version)).await.unwrap();
+    client.send(chat_id, "n", "hi").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_that_is_ahead_of_the_log_is_taken() {
+    let bed = Bed::new().await;
+    let replica = bed.replica();
+    let (ada, bob) = (user(), user());
+    let chat_id = bed.chat(&replica, &[ada, bob]).await;
+    // Committed by the chat service, not appended yet.
+    bed.chats.put(chat_id, &[ada, bob], 5);
+    replica.client(ada).send(chat_id, "m", "hi").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chat_whose_log_has_not_begun_is_unavailable_for_sends_and_empty_for_sync() {
+    let bed = Bed::new().await;
+    let replica = bed.replica();
+    let (ada, bob) = (user(), user());
+    let chat_id = ChatId::generate(&SystemClock, &SystemEntropy);
+    bed.chats.put(chat_id, &[ada, bob], 1);
+    let client = replica.client(ada);
+
+    let refused = client.send(chat_id, "m", "hi").await.unwrap_err();
+    assert_eq!((refused.code(), reason(&refused).as_str()), (Code::Unavailable, "CHAT_NOT_READY"));
+    let page = client.sync_chat(chat_id, 0, 0, "").await.unwrap();
+    assert_eq!((page.head_seq, page.reset, page.has_more), (0, false, false));
+    assert!(client.sync_chat(chat_id, 3, 0, "").await.unwrap().reset);
+
+    replica.app.append_update(created(chat_id, &[ada, bob])).await.unwrap();
+    assert_eq!(client.send(chat_id, "m", "hi").await.unwrap().seq, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_without_a_caller_is_refused() {
+    use godwit_contract::message::v1::SyncRequest;
+    use godwit_contract::message::v1::message_service_server::MessageService as _;
+    let bed = Bed::new().await;
+    let replica = bed.replica();
+    let refused = replica.server.sync(tonic::Request::new(SyncRequest::default())).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unauthenticated);
+}

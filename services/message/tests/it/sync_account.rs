@@ -1,0 +1,229 @@
+use std::collections::BTreeSet;
+
+use diesel::sql_types::{Array, BigInt, Timestamptz, Uuid as SqlUuid};
+use diesel_async::RunQueryDsl as _;
+use godwit_kernel::{ChatId, SystemClock, SystemEntropy};
+use godwit_message::domain::AccountCursor;
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+use time::{Duration, OffsetDateTime};
+use tonic::Code;
+
+use crate::append::{commit, message};
+use crate::harness::{Bed, reason, seqs, user};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_cursor_gives_only_a_cursor() {
+    let bed = Bed::new().await;
+    let replica = bed.replica();
+    let (ada, bob) = (user(), user());
+    bed.chat(&replica, &[ada, bob]).await;
+    let page = replica.client(ada).sync("", 0).await.unwrap();
+    assert!(page.chats.is_empty() && !page.has_more && !page.reset && !page.next_cursor.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sync_gives_the_changed_chats_only_whatever_the_number_of_chats() {
+    let bed = Bed::new().await;
+    let replica = bed.replica();
+    let (ada, bob) = (user(), user());
+    let mut chats = Vec::new();
+    for _ in 0..300 {
+        chats.push(bed.chat(&replica, &[ada, bob]).await);
+    }
+    for chat_id in &chats[..20] {
+        replica.client(bob).send(*chat_id, "old", "old").await.unwrap();
+    }
+    bed.age("1 hour").await;
+    let cursor = replica.client(ada).sync("", 0).await.unwrap().next_cursor;
+
+    let changed: BTreeSet<String> = [7, 100, 299].iter().map(|index| chats[*index].to_string()).collect();
+    for index in [7, 100, 299] {
+        for name in 0..3 {
+            replica.client(bob).send(chats[index], &name.to_string(), "new").await.unwrap();
+        }
+    }
+    let id_reads = bed.chats.id_reads();
+    let page = replica.client(ada).sync(&cursor, 0).await.unwrap();
+    assert!(!page.has_more);
+    assert_eq!(page.chats.iter().map(|chat| chat.chat_id.clone()).collect::<BTreeSet<_>>(), changed);
+    for chat in &page.chats {
+        let first_new = if chat.chat_id == chats[7].to_string() { 3 } else { 2 };
+        assert_eq!(seqs(&chat.updates), [first_new, first_new + 1, first_new + 2], "older updates are not given again");
+        assert_eq!((chat.head_seq, chat.has_more), (first_new + 2, false));
+    }
+    assert_eq!(bed.chats.id_reads() - id_reads, 1);
+
+    // Once the margin has passed, a synced account with nothing new gets nothing.
+    bed.age("1 hour").await;
+    let page = replica.client(ada).sync(&page.next_cursor, 0).await.unwrap();
+    assert!(page.chats.is_empty() && !page.has_more);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_of_any_size_give_everything_in_order() {
+    let bed = Bed::new().await;
+    let replica = bed.replica();
+    let (ada, bob) = (user(), user());
+    let cursor = replica.client(ada).sync("", 0).await.unwrap().next_cursor;
+    let mut chats = Vec::new();
+    for count in [1, 9, 1, 30, 2, 2, 5, 1] {
+        let chat_id = bed.chat(&replica, &[ada, bob]).await;
+        for name in 1..count {
+            replica.client(bob).send(chat_id, &name.to_string(), "new").await.unwrap();
+        }
+        chats.push((chat_id, count));
+    }
+    for limit in [1, 2, 3, 7, 10, 51, 52, 1_000] {
+        let (pages, _) = replica.client(ada).sync_all(&cursor, limit).await;
+        for (chat_id, count) in &chats {
+            let given: Vec<u64> = pages
+                .iter()
+                .filter(|page| page.chat_id == chat_id.to_string())
+                .flat_map(|page| seqs(&page.updates))
+                .collect();
+            assert_eq!(given, (1..=*count).collect::<Vec<u64>>(), "limit {limit}");
+        }
+        let ids: Vec<&String> = pages.iter().map(|page| &page.chat_id).collect();
+        assert!(ids.is_sorted(), "chats come in id order");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_happens_during_a_round_is_given_by_it_or_by_the_next() {
+    let bed = Bed::new().await;
+    let replica = bed.replica();
+    let (ada, bob) = (user(), user());
+    let mut cursor = replica.client(ada).sync("", 0).await.unwrap().next_cursor;
+    let mut chats = Vec::new();
+    for _ in 0..10 {
+        chats.push(bed.chat(&replica, &[ada, bob]).await);
+    }
+    let mut given: BTreeSet<(String, u64)> = BTreeSet::new();
+    for round in 0..40 {
+        let page = replica.client(ada).sync(&cursor, 3).await.unwrap();
+        given.extend(
+            page.chats.iter().flat_map(|chat| {
+                chat.updates.iter().map(|update| (chat.chat_id.clone(), update.seq)).collect::<Vec<_>>()
+            }),
+        );
+        cursor = page.next_cursor;
+        replica.client(bob).send(chats[round % 10], &round.to_string(), "new").await.unwrap();
+    }
+    let (pages, _) = replica.client(ada).sync_all(&cursor, 100).await;
+    given.extend(
+        pages
+            .iter()
+            .flat_map(|chat| chat.updates.iter().map(|update| (chat.chat_id.clone(), update.seq)).collect::<Vec<_>>()),
+    );
+    let expected: BTreeSet<_> =
+        chats.iter().flat_map(|chat_id| (1..=5).map(|seq| (chat_id.to_string(), seq))).collect();
+    assert_eq!(given, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cursor_of_garbage_is_refused_and_an_old_one_reset() {
+    let bed = Bed::new().await;
+    let replica = bed.replica();
+    let ada = user();
+    let client = replica.client(ada);
+    for garbage in ["x", "AAAA", "!!!", &"A".repeat(5_000)] {
+        let refused = client.sync(garbage, 0).await.unwrap_err();
+        assert_eq!((refused.code(), reason(&refused).as_str()), (Code::InvalidArgument, "INVALID_CURSOR"));
+    }
+    let mut cursor = AccountCursor::decode(&client.sync("", 0).await.unwrap().next_cursor).unwrap();
+    cursor.as_of -= Duration::days(31);
+    let page = client.sync(&cursor.encode(), 0).await.unwrap();
+    assert!(page.reset && page.chats.is_empty());
+    let page = client.sync(&page.next_cursor, 0).await.unwrap();
+    assert!(!page.reset, "the cursor of a reset is a beginning");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_that_is_visible_only_after_the_round_is_given_by_the_next() {
+    let bed = Bed::new().await;
+    let replica = bed.replica();
+    let (ada, bob) = (user(), user());
+    let chat_id = bed.chat(&replica, &[ada, bob]).await;
+    let cursor = replica.client(ada).sync("", 0).await.unwrap().next_cursor;
+    let (_, cursor) = replica.client(ada).sync_all(&cursor, 100).await;
+    // Dated before the cursor, committed after it.
+    let mut conn = bed.pool.get().await.unwrap();
+    commit(&mut conn, &[message(chat_id, bob, "late", "late")]).await;
+    bed.run_sql(
+        "UPDATE chat_heads SET changed_at = changed_at - interval '15 seconds';
+         UPDATE outbox SET occurred_at = occurred_at - interval '15 seconds';",
+    )
+    .await;
+    let (pages, _) = replica.client(ada).sync_all(&cursor, 100).await;
+    assert!(pages.iter().any(|page| page.updates.iter().any(|update| update.seq == 2)));
+}
+
+#[derive(diesel::QueryableByName)]
+struct Found {
+    #[diesel(sql_type = BigInt)]
+    seq: i64,
+}
+
+/// The search for the first update after an instant against a plain look at all of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_update_after_an_instant_is_found_wherever_it_is_stored() {
+    let bed = Bed::new().await;
+    let start = OffsetDateTime::from_unix_timestamp(1_780_000_000).unwrap();
+    let cases = prop::collection::vec((0..4_i64, any::<bool>()), 1..70);
+    let runtime = tokio::runtime::Handle::current();
+    let search = |steps: Vec<(i64, bool)>, ago: i64| {
+        let chat_id = ChatId::generate(&SystemClock, &SystemEntropy).as_uuid();
+        let bed = &bed;
+        async move {
+            let mut conn = bed.pool.get().await.unwrap();
+            let mut at = start;
+            let mut dates = Vec::new();
+            for (step, _) in &steps {
+                at += Duration::seconds(*step);
+                dates.push(at);
+            }
+            for (in_log, table) in [(true, "sync_log"), (false, "outbox")] {
+                let rows: Vec<usize> = (0..steps.len()).filter(|index| steps[*index].1 == in_log).collect();
+                let (columns, values) = match in_log {
+                    true => ("", ""),
+                    false => (", headers, next_attempt_at", ", '{}', now()"),
+                };
+                diesel::sql_query(format!(
+                    "INSERT INTO {table} (chat_id, seq, payload, occurred_at{columns})
+                     SELECT $1, r.seq, '', r.at{values} FROM unnest($2, $3) AS r (seq, at)"
+                ))
+                .bind::<SqlUuid, _>(chat_id)
+                .bind::<Array<BigInt>, _>(rows.iter().map(|index| seq_at(*index)).collect::<Vec<_>>())
+                .bind::<Array<Timestamptz>, _>(rows.iter().map(|index| dates[*index]).collect::<Vec<_>>())
+                .execute(&mut conn)
+                .await
+                .unwrap();
+            }
+            let since = at - Duration::seconds(ago) - Duration::milliseconds(500);
+            let found = diesel::sql_query("SELECT first_seq_after($1, 1, $2, $3) AS seq")
+                .bind::<SqlUuid, _>(chat_id)
+                .bind::<BigInt, _>(seq_at(steps.len() - 1))
+                .bind::<Timestamptz, _>(since)
+                .get_result::<Found>(&mut conn)
+                .await
+                .unwrap();
+            let expected = seq_at(dates.iter().position(|date| *date > since).unwrap());
+            (found.seq, expected)
+        }
+    };
+    let mut runner = TestRunner::new(ProptestConfig { cases: 60, ..ProptestConfig::default() });
+    tokio::task::block_in_place(|| {
+        runner
+            .run(&(cases, 0..120_i64), |(steps, ago)| {
+                let (found, expected) = runtime.block_on(search(steps, ago));
+                prop_assert_eq!(found, expected);
+                Ok(())
+            })
+            .unwrap();
+    });
+}
+
+fn seq_at(index: usize) -> i64 {
+    i64::try_from(index).unwrap() + 1
+}
