@@ -41,6 +41,7 @@ impl Plan {
         set(&mut common, "GODWIT_LOG", "info");
         set(&mut common, "GODWIT_SHUTDOWN_GRACE_SECS", "10");
         set(&mut common, "GODWIT_AUTH_BCRYPT_COST", "4");
+        set(&mut common, "GODWIT_PUSH_ALLOW_PRIVATE_ENDPOINTS", "true");
         let mailbox = mail(shape, dir, &mut common);
         match shape {
             Shape::Embedded => {

@@ -15,4 +15,5 @@ mod hostile;
 mod load;
 mod outage;
 mod path;
+mod push;
 mod slices;
