@@ -1,0 +1,193 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use godwit_client::{ConnectOptions, ConnectionState, Encoding, Event, Events, Snapshot};
+use godwit_contract::v1::{ResyncFrame, server_frame};
+use godwit_kernel::{ChatId, Entropy, SystemEntropy};
+use tokio::time::timeout;
+
+use crate::server::{Live, SOON, Server, chat_id};
+
+async fn next(events: &mut Events) -> Event {
+    timeout(SOON, events.next()).await.unwrap().unwrap()
+}
+
+/// Takes events until every chat has come as far as it is on the server, and checks that they come in order.
+async fn take_all(server: &Server, events: &mut Events, seqs: &mut BTreeMap<String, u64>) {
+    loop {
+        let heads: BTreeMap<_, _> =
+            server.account.lock().chats.iter().map(|(chat, log)| (chat.clone(), log.len() as u64)).collect();
+        if *seqs == heads {
+            return;
+        }
+        match next(events).await {
+            Event::Update(update) => {
+                let seq = seqs.entry(update.chat_id).or_default();
+                assert_eq!(update.seq, *seq + 1);
+                *seq = update.seq;
+            }
+            Event::ChatLoaded(chat) => drop(seqs.insert(chat.id, chat.seq)),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn pick<T: Copy, const N: usize>(of: [T; N]) -> T {
+    let entropy: &dyn Entropy = &SystemEntropy;
+    let index = entropy.below(u32::try_from(N).unwrap());
+    *of.get(usize::try_from(index).unwrap()).unwrap()
+}
+
+async fn everything_comes_once_and_in_order(encoding: Encoding, event_capacity: usize) {
+    let server = Server::start().await;
+    let chats = [chat_id(), chat_id(), chat_id()];
+    server.append(chats[0], Live::Lost);
+    let client = server.client();
+    let options = ConnectOptions {
+        encoding,
+        event_capacity,
+        sync_interval: Duration::from_millis(700),
+        ..ConnectOptions::default()
+    };
+    let (connection, mut events) = client.connect(options);
+    timeout(SOON, connection.live()).await.unwrap().unwrap();
+    let mut seqs = BTreeMap::new();
+    for round in 0..12 {
+        for _ in 0..40 {
+            server.append(pick(chats), pick([Live::Once, Live::Once, Live::Once, Live::Twice, Live::Lost, Live::Late]));
+        }
+        match round % 4 {
+            1 => server.break_off(),
+            2 => server.broadcast(server_frame::Frame::Resync(ResyncFrame {})),
+            3 => server.close(1012),
+            _ => {}
+        }
+        // Every other round the application falls behind.
+        if round % 2 == 1 {
+            take_all(&server, &mut events, &mut seqs).await;
+        }
+    }
+    take_all(&server, &mut events, &mut seqs).await;
+}
+
+#[tokio::test]
+async fn whatever_the_network_does_everything_comes_once_and_in_order() {
+    everything_comes_once_and_in_order(Encoding::Binary, 1_024).await;
+}
+
+#[tokio::test]
+async fn json_frames_carry_the_same() {
+    everything_comes_once_and_in_order(Encoding::Json, 1_024).await;
+}
+
+#[tokio::test]
+async fn an_application_that_is_behind_gets_everything_all_the_same() {
+    everything_comes_once_and_in_order(Encoding::Binary, 2).await;
+}
+
+#[tokio::test]
+async fn a_connection_begins_with_the_chats_as_they_are() {
+    let server = Server::start().await;
+    let (old, new) = (chat_id(), chat_id());
+    for _ in 0..3 {
+        server.append(old, Live::Lost);
+    }
+    let (connection, mut events) = server.client().connect(ConnectOptions::default());
+    let Event::ChatLoaded(chat) = next(&mut events).await else { panic!() };
+    assert_eq!((chat.id, chat.seq), (old.to_string(), 3));
+    timeout(SOON, connection.live()).await.unwrap().unwrap();
+    server.append(old, Live::Once);
+    expect_update(&mut events, old, 4).await;
+    // A chat that is new is told from its beginning, also when that was lost.
+    server.append(new, Live::Lost);
+    server.append(new, Live::Once);
+    expect_update(&mut events, new, 1).await;
+    expect_update(&mut events, new, 2).await;
+}
+
+async fn expect_update(events: &mut Events, chat: ChatId, seq: u64) {
+    match next(events).await {
+        Event::Update(update) => assert_eq!((update.chat_id, update.seq), (chat.to_string(), seq)),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn from_a_snapshot_nothing_comes_twice_and_nothing_is_left_out() {
+    let server = Server::start().await;
+    let chat = chat_id();
+    let (connection, mut events) = server.client().connect(ConnectOptions::default());
+    timeout(SOON, connection.live()).await.unwrap().unwrap();
+    for _ in 0..20 {
+        server.append(chat, Live::Once);
+    }
+    for seq in 1..=9 {
+        expect_update(&mut events, chat, seq).await;
+    }
+    let stored = serde_json::to_string(&events.snapshot()).unwrap();
+    connection.close().await;
+    drop((connection, events));
+
+    server.append(chat, Live::Lost);
+    let snapshot: Snapshot = serde_json::from_str(&stored).unwrap();
+    let options = ConnectOptions { snapshot: Some(snapshot), ..ConnectOptions::default() };
+    let (_connection, mut events) = server.client().connect(options);
+    for seq in 10..=21 {
+        expect_update(&mut events, chat, seq).await;
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_was_rebuilt_is_loaded_again() {
+    let server = Server::start().await;
+    let chat = chat_id();
+    server.append(chat, Live::Lost);
+    let (connection, mut events) = server.client().connect(ConnectOptions::default());
+    timeout(SOON, connection.live()).await.unwrap().unwrap();
+    let Event::ChatLoaded(_) = next(&mut events).await else { panic!() };
+    // Restored from a backup: shorter numbers under another name.
+    {
+        let mut account = server.account.lock();
+        account.epochs.insert(chat.to_string(), "e2".to_owned());
+        for update in account.chats.get_mut(&chat.to_string()).unwrap() {
+            update.epoch = "e2".to_owned();
+        }
+    }
+    server.append(chat, Live::Once);
+    let Event::ChatLoaded(loaded) = next(&mut events).await else { panic!() };
+    assert_eq!((loaded.epoch.as_str(), loaded.seq), ("e2", 2));
+    server.append(chat, Live::Once);
+    expect_update(&mut events, chat, 3).await;
+}
+
+#[tokio::test]
+async fn a_cursor_that_the_server_gave_up_is_begun_anew() {
+    let server = Server::start().await;
+    let (known, unknown) = (chat_id(), chat_id());
+    for chat in [known, known, unknown] {
+        server.append(chat, Live::Lost);
+    }
+    let mut snapshot = Snapshot { cursor: "from another age".to_owned(), ..Snapshot::default() };
+    let position = godwit_client::log::Position { seq: 1, epoch: "e1".to_owned() };
+    snapshot.chats.insert(known.to_string(), position);
+    let options = ConnectOptions { snapshot: Some(snapshot), ..ConnectOptions::default() };
+    let (connection, mut events) = server.client().connect(options);
+    timeout(SOON, connection.live()).await.unwrap().unwrap();
+    let mut seqs = BTreeMap::from([(known.to_string(), 1)]);
+    take_all(&server, &mut events, &mut seqs).await;
+    assert_eq!(connection.state(), ConnectionState::Live);
+}
+
+#[tokio::test]
+async fn a_chat_that_is_gone_is_told() {
+    let server = Server::start().await;
+    let chat = chat_id();
+    server.append(chat, Live::Lost);
+    let (connection, mut events) = server.client().connect(ConnectOptions::default());
+    timeout(SOON, connection.live()).await.unwrap().unwrap();
+    let Event::ChatLoaded(_) = next(&mut events).await else { panic!() };
+    server.append(chat, Live::Lost);
+    server.append(chat, Live::Once);
+    server.account.lock().chats.clear();
+    assert_eq!(next(&mut events).await, Event::ChatGone(chat));
+}
