@@ -50,8 +50,10 @@ impl Cluster {
             "test".to_owned(),
             format!("--database-url={}", self.db.url()),
             format!("--database-role-password={ROLE_PASSWORD}"),
-            "--auth-bcrypt-cost=4".to_owned(),
         ];
+        if !options.iter().any(|option| option.starts_with("--auth-bcrypt-cost=")) {
+            arguments.push("--auth-bcrypt-cost=4".to_owned());
+        }
         arguments.extend(options.iter().map(|option| (*option).to_owned()));
         let services = [ServiceEntry::of::<Auth>()];
         let parsed = CommandLine::new(Command::new("test"), Process::option_groups(&services)).parse(arguments)?;

@@ -7,6 +7,8 @@ mod codes;
 mod harness;
 mod keys;
 mod login;
+mod logs;
 mod mail;
 mod refresh;
 mod register;
+mod upkeep;
