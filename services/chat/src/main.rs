@@ -1,2 +1,7 @@
-//! Chats, members and who may do what in them.
-fn main() {}
+//! The chat service on its own.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    godwit_runtime::main::<godwit_chat::Chat>()
+}

@@ -1,0 +1,17 @@
+use godwit_kernel::{ChatId, UserId};
+
+use super::App;
+use crate::domain::PostingPolicy;
+use crate::error::Error;
+use crate::store;
+
+impl App {
+    /// What a user may do in a chat now; `None` for who is not a member, also of a chat that does not exist.
+    ///
+    /// # Errors
+    /// When the database does.
+    pub async fn posting_policy(&self, chat_id: ChatId, user_id: UserId) -> Result<Option<PostingPolicy>, Error> {
+        let mut conn = self.pool.get().await?;
+        store::posting_policy(&mut conn, chat_id, user_id).await
+    }
+}

@@ -1,0 +1,3 @@
+//! Updates and live payloads as they leave.
+
+pub mod outgoing;

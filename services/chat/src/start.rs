@@ -1,0 +1,67 @@
+use std::sync::Arc;
+
+use godwit_contract::chat::v1::chat_internal_service_server::ChatInternalServiceServer;
+use godwit_contract::chat::v1::chat_service_server::ChatServiceServer;
+use godwit_kernel::{Clock, Entropy};
+use godwit_live::Live;
+use godwit_pg as pg;
+use godwit_rpc::{Directory, Target};
+use godwit_runtime::{Platform, Service, Tasks};
+
+use crate::app::App;
+use crate::clients::{Logs, Users};
+use crate::config::Config;
+use crate::grpc::Server;
+use crate::{store, workers};
+
+/// The chat service.
+pub struct Chat;
+
+impl Service for Chat {
+    const TARGET: Target = Target::Chat;
+    const SCHEMA: Option<&'static pg::Schema> = Some(&store::SCHEMA);
+    type Config = Config;
+
+    async fn start(platform: &Platform, config: Config) -> anyhow::Result<()> {
+        let parts = Parts {
+            pool: platform.database(&store::SCHEMA)?,
+            directory: platform.directory.clone(),
+            live: Arc::clone(&platform.live),
+            clock: Arc::clone(&platform.clock),
+            entropy: Arc::clone(&platform.entropy),
+            tasks: platform.tasks.clone(),
+        };
+        let server = Server(parts.launch(&config));
+        platform.grpc.add(ChatServiceServer::new(server.clone()));
+        platform.grpc.add(ChatInternalServiceServer::new(server));
+        Ok(())
+    }
+}
+
+/// What one replica runs on.
+pub struct Parts {
+    /// The service's database.
+    pub pool: pg::Pool,
+    /// Where the auth and message services are.
+    pub directory: Directory,
+    /// What may be lost.
+    pub live: Arc<dyn Live>,
+    /// The present.
+    pub clock: Arc<dyn Clock>,
+    /// For ids.
+    pub entropy: Arc<dyn Entropy>,
+    /// Where its tasks are started.
+    pub tasks: Tasks,
+}
+
+impl Parts {
+    /// Starts the replica's tasks and returns its use cases.
+    pub fn launch(self, config: &Config) -> Arc<App> {
+        let Self { pool, directory, live, clock, entropy, tasks } = self;
+        let (users, logs) = (Users::new(&directory), Logs::new(&directory));
+        let app = Arc::new(App { pool, users, logs, live, clock, entropy });
+        let (worker, every) = (Arc::clone(&app), config.delivery_interval());
+        tasks.spawn("chat.deliver-updates", |stop| workers::deliver_updates(worker, every, stop));
+        app
+    }
+}

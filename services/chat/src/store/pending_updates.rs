@@ -1,0 +1,150 @@
+use std::time::Duration;
+
+use bytes::Bytes;
+use diesel::prelude::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _};
+use diesel::sql_types::{BigInt, Double, Uuid as SqlUuid};
+use diesel_async::RunQueryDsl as _;
+use godwit_kernel::{ChatId, EventId};
+use godwit_pg::Connection;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::schema::pending_updates;
+use crate::domain::MembershipVersion;
+use crate::error::Error;
+
+/// For so long after the commit the update is left to the call that made it.
+const FIRST_PAUSE: time::Duration = time::Duration::seconds(2);
+
+/// An update that is committed here and not yet appended to its chat's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PendingUpdate {
+    /// The log appends it once by this.
+    pub event_id: EventId,
+    /// Whose log.
+    pub chat_id: ChatId,
+    /// An encoded `godwit.v1.Update` without seq and epoch.
+    pub payload: Bytes,
+    /// The version of the member list after it.
+    pub membership_version: MembershipVersion,
+}
+
+/// Keeps an update until it is appended, inside the transaction of the change that it tells of. A change of an
+/// existing chat has locked the chat's row before, so the numbers of a chat's updates have the order of its changes.
+///
+/// # Errors
+/// When the database does.
+pub async fn insert_pending_update(
+    conn: &mut Connection,
+    update: &PendingUpdate,
+    now: OffsetDateTime,
+) -> Result<(), Error> {
+    diesel::insert_into(pending_updates::table)
+        .values((
+            pending_updates::event_id.eq(update.event_id.as_uuid()),
+            pending_updates::chat_id.eq(update.chat_id.as_uuid()),
+            pending_updates::payload.eq(update.payload.as_ref()),
+            pending_updates::membership_version.eq(update.membership_version.as_i64()),
+            pending_updates::created_at.eq(now),
+            pending_updates::next_attempt_at.eq(now + FIRST_PAUSE),
+        ))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// The oldest update of a chat that is not appended yet.
+///
+/// # Errors
+/// When the database does.
+pub async fn next_pending_update(conn: &mut Connection, chat_id: ChatId) -> Result<Option<PendingUpdate>, Error> {
+    let row: Option<(Uuid, Vec<u8>, i64)> = pending_updates::table
+        .filter(pending_updates::chat_id.eq(chat_id.as_uuid()))
+        .order(pending_updates::id)
+        .select((pending_updates::event_id, pending_updates::payload, pending_updates::membership_version))
+        .first(conn)
+        .await
+        .optional()?;
+    Ok(row.map(|(event_id, payload, version)| PendingUpdate {
+        event_id: EventId::from_uuid(event_id),
+        chat_id,
+        payload: payload.into(),
+        membership_version: MembershipVersion::from_i64(version),
+    }))
+}
+
+/// Forgets an update that is appended.
+///
+/// # Errors
+/// When the database does.
+pub async fn remove_pending_update(conn: &mut Connection, event_id: EventId) -> Result<(), Error> {
+    let row = pending_updates::table.filter(pending_updates::event_id.eq(event_id.as_uuid()));
+    diesel::delete(row).execute(conn).await?;
+    Ok(())
+}
+
+#[derive(diesel::QueryableByName)]
+struct ChatRow {
+    #[diesel(sql_type = SqlUuid)]
+    chat_id: Uuid,
+}
+
+/// Takes at most `limit` updates whose append is due again, makes them due again after a pause that doubles with each
+/// time up to a minute, and returns their chats, each once. Several replicas take different ones.
+///
+/// # Errors
+/// When the database does.
+pub async fn claim_pending_updates(conn: &mut Connection, now: OffsetDateTime, limit: u32) -> Result<Vec<ChatId>, Error> {
+    let rows: Vec<ChatRow> = diesel::sql_query(
+        "WITH due AS (
+             SELECT id FROM pending_updates WHERE next_attempt_at <= $1
+             ORDER BY next_attempt_at LIMIT $2 FOR UPDATE SKIP LOCKED
+         ), claimed AS (
+             UPDATE pending_updates p SET attempts = p.attempts + 1,
+                 next_attempt_at = $1 + make_interval(secs => least(2 ^ least(p.attempts + 1, 6), 60))
+             FROM due WHERE p.id = due.id RETURNING p.chat_id
+         )
+         SELECT DISTINCT chat_id FROM claimed",
+    )
+    .bind::<diesel::sql_types::Timestamptz, _>(now)
+    .bind::<BigInt, _>(i64::from(limit))
+    .load(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| ChatId::from_uuid(row.chat_id)).collect())
+}
+
+/// How much waits to be appended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Backlog {
+    /// How many updates.
+    pub update_count: u32,
+    /// The age of the oldest of them.
+    pub oldest_age: Duration,
+}
+
+#[derive(diesel::QueryableByName)]
+struct BacklogRow {
+    #[diesel(sql_type = BigInt)]
+    update_count: i64,
+    #[diesel(sql_type = Double)]
+    oldest_age_secs: f64,
+}
+
+/// How much waits to be appended.
+///
+/// # Errors
+/// When the database does.
+pub async fn backlog(conn: &mut Connection, now: OffsetDateTime) -> Result<Backlog, Error> {
+    let row: BacklogRow = diesel::sql_query(
+        "SELECT count(*) AS update_count,
+             coalesce(extract(epoch FROM $1 - min(created_at)), 0)::float8 AS oldest_age_secs
+         FROM (SELECT created_at FROM pending_updates ORDER BY id LIMIT 100000) AS oldest",
+    )
+    .bind::<diesel::sql_types::Timestamptz, _>(now)
+    .get_result(conn)
+    .await?;
+    Ok(Backlog {
+        update_count: u32::try_from(row.update_count).unwrap_or(u32::MAX),
+        oldest_age: Duration::try_from_secs_f64(row.oldest_age_secs.max(0.0)).unwrap_or_default(),
+    })
+}
