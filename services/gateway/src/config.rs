@@ -1,0 +1,181 @@
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// What the gateway reads from the environment.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Config {
+    /// Where clients connect, by HTTP and WebSocket.
+    #[arg(
+        long = "gateway-listen",
+        env = "GODWIT_GATEWAY_LISTEN",
+        value_name = "GODWIT_GATEWAY_LISTEN",
+        default_value = "127.0.0.1:8080"
+    )]
+    pub listen: SocketAddr,
+
+    /// The origins of web pages that may call the API and open sockets, separated by commas, such as
+    /// `https://app.example`. Pages that the gateway serves itself always may.
+    #[arg(
+        long = "gateway-origins",
+        env = "GODWIT_GATEWAY_ORIGINS",
+        value_name = "GODWIT_GATEWAY_ORIGINS",
+        value_delimiter = ','
+    )]
+    pub origins: Vec<String>,
+
+    /// How many reverse proxies stand before the gateway, each of which adds to `X-Forwarded-For`. With 0 that header
+    /// is not believed.
+    #[arg(
+        long = "gateway-trusted-proxies",
+        env = "GODWIT_GATEWAY_TRUSTED_PROXIES",
+        value_name = "GODWIT_GATEWAY_TRUSTED_PROXIES",
+        default_value_t = 0
+    )]
+    pub trusted_proxies: u8,
+
+    /// The threads that carry connections; 0 for one a core.
+    #[arg(
+        long = "gateway-workers",
+        env = "GODWIT_GATEWAY_WORKERS",
+        value_name = "GODWIT_GATEWAY_WORKERS",
+        default_value_t = 0,
+        value_parser = clap::value_parser!(u16).range(0..=512)
+    )]
+    pub workers: u16,
+
+    /// The most WebSockets of the process.
+    #[arg(
+        long = "gateway-max-sockets",
+        env = "GODWIT_GATEWAY_MAX_SOCKETS",
+        value_name = "GODWIT_GATEWAY_MAX_SOCKETS",
+        default_value_t = 50_000,
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
+    pub max_sockets: u32,
+
+    /// The most WebSockets of one user on one gateway; one more closes the oldest.
+    #[arg(
+        long = "gateway-sockets-per-user",
+        env = "GODWIT_GATEWAY_SOCKETS_PER_USER",
+        value_name = "GODWIT_GATEWAY_SOCKETS_PER_USER",
+        default_value_t = 20,
+        value_parser = clap::value_parser!(u32).range(1..=1_000)
+    )]
+    pub sockets_per_user: u32,
+
+    /// How many frames a second a client may send over one WebSocket in the long run; twice as many at once.
+    #[arg(
+        long = "gateway-frames-per-sec",
+        env = "GODWIT_GATEWAY_FRAMES_PER_SEC",
+        value_name = "GODWIT_GATEWAY_FRAMES_PER_SEC",
+        default_value_t = 5_000,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+    )]
+    pub frames_per_sec: u32,
+
+    /// How many HTTP requests a second one user may make in the long run; four times as many at once.
+    #[arg(
+        long = "gateway-requests-per-sec",
+        env = "GODWIT_GATEWAY_REQUESTS_PER_SEC",
+        value_name = "GODWIT_GATEWAY_REQUESTS_PER_SEC",
+        default_value_t = 200,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+    )]
+    pub requests_per_sec: u32,
+
+    /// How many HTTP requests without an access token a second one address may make in the long run; four times as
+    /// many at once.
+    #[arg(
+        long = "gateway-open-requests-per-sec",
+        env = "GODWIT_GATEWAY_OPEN_REQUESTS_PER_SEC",
+        value_name = "GODWIT_GATEWAY_OPEN_REQUESTS_PER_SEC",
+        default_value_t = 100,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+    )]
+    pub open_requests_per_sec: u32,
+
+    /// The most HTTP requests that are served at once; the next is refused with 503.
+    #[arg(
+        long = "gateway-max-requests",
+        env = "GODWIT_GATEWAY_MAX_REQUESTS",
+        value_name = "GODWIT_GATEWAY_MAX_REQUESTS",
+        default_value_t = 1_024,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+    )]
+    pub max_requests: u32,
+
+    /// How often a WebSocket client is pinged, in milliseconds.
+    #[arg(
+        long = "gateway-heartbeat-ms",
+        env = "GODWIT_GATEWAY_HEARTBEAT_MS",
+        value_name = "GODWIT_GATEWAY_HEARTBEAT_MS",
+        default_value_t = 25_000,
+        value_parser = clap::value_parser!(u32).range(10..=600_000)
+    )]
+    pub heartbeat_ms: u32,
+
+    /// After how many milliseconds without a sign of life a WebSocket is closed.
+    #[arg(
+        long = "gateway-dead-after-ms",
+        env = "GODWIT_GATEWAY_DEAD_AFTER_MS",
+        value_name = "GODWIT_GATEWAY_DEAD_AFTER_MS",
+        default_value_t = 60_000,
+        value_parser = clap::value_parser!(u32).range(20..=3_600_000)
+    )]
+    pub dead_after_ms: u32,
+
+    /// How many milliseconds a WebSocket client may take to make room for one more frame before it is closed.
+    #[arg(
+        long = "gateway-write-timeout-ms",
+        env = "GODWIT_GATEWAY_WRITE_TIMEOUT_MS",
+        value_name = "GODWIT_GATEWAY_WRITE_TIMEOUT_MS",
+        default_value_t = 10_000,
+        value_parser = clap::value_parser!(u32).range(10..=600_000)
+    )]
+    pub write_timeout_ms: u32,
+
+    /// The longest pause that clients are told to wait before they connect again when this gateway goes away, in
+    /// milliseconds; each is told another.
+    #[arg(
+        long = "gateway-reconnect-spread-ms",
+        env = "GODWIT_GATEWAY_RECONNECT_SPREAD_MS",
+        value_name = "GODWIT_GATEWAY_RECONNECT_SPREAD_MS",
+        default_value_t = 5_000,
+        value_parser = clap::value_parser!(u32).range(1..=600_000)
+    )]
+    pub reconnect_spread_ms: u32,
+}
+
+impl Config {
+    /// How often a client is pinged.
+    pub(crate) fn heartbeat(&self) -> Duration {
+        Duration::from_millis(self.heartbeat_ms.into())
+    }
+
+    /// When a silent client is given up.
+    pub(crate) fn dead_after(&self) -> Duration {
+        Duration::from_millis(self.dead_after_ms.into())
+    }
+
+    /// How long one write may take.
+    pub(crate) fn write_timeout(&self) -> Duration {
+        Duration::from_millis(self.write_timeout_ms.into())
+    }
+
+    /// # Errors
+    /// When values do not fit together; the error names the variable.
+    pub(crate) fn validate(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            self.dead_after_ms > self.heartbeat_ms,
+            "GODWIT_GATEWAY_DEAD_AFTER_MS must be more than GODWIT_GATEWAY_HEARTBEAT_MS"
+        );
+        for origin in &self.origins {
+            let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+            anyhow::ensure!(
+                host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '*', ' '])),
+                "GODWIT_GATEWAY_ORIGINS: {origin:?} is not an origin, such as https://app.example"
+            );
+        }
+        Ok(())
+    }
+}

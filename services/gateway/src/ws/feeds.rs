@@ -1,0 +1,384 @@
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use godwit_kernel::{ChatId, SessionId, UserId};
+use godwit_live::Channel;
+
+use super::frames::LiveFrame;
+use super::outbox::Close;
+use super::socket::{Scope, Socket};
+
+/// Which local sockets get what. Channels are followed by reference: a user's while they have a socket here, a chat's
+/// while one of its members has.
+#[derive(Default)]
+pub struct Feeds {
+    socket_count: usize,
+    users: HashMap<UserId, User>,
+    chats: HashMap<ChatId, Followers>,
+    sessions: HashMap<SessionId, Vec<Arc<Socket>>>,
+    changes: Changes,
+    incarnations: u64,
+}
+
+/// What changed since somebody last asked.
+#[derive(Default)]
+struct Changes {
+    /// Channels that may be followed now and were not, or the other way.
+    channels: HashSet<Channel>,
+    /// Users who came or went.
+    users: HashSet<UserId>,
+    /// Users who joined a chat whose updates were not followed: some may have been missed.
+    joined: HashSet<UserId>,
+    /// Counts changes of `channels`.
+    generation: u64,
+}
+
+struct User {
+    /// Tells this stay of the user from an earlier one.
+    incarnation: u64,
+    sockets: Vec<Arc<Socket>>,
+    /// Followed for sockets that show all; empty until they are listed.
+    chats: HashSet<ChatId>,
+    is_listed: bool,
+    /// What was joined (true) and left (false) while the chats are being listed, which the list may not know.
+    meanwhile: Option<HashMap<ChatId, bool>>,
+    /// Held by who lists the chats.
+    gate: Arc<tokio::sync::Mutex<()>>,
+}
+
+#[derive(Default)]
+struct Followers {
+    users: HashSet<UserId>,
+    sockets: Vec<Arc<Socket>>,
+}
+
+impl Followers {
+    fn is_empty(&self) -> bool {
+        self.users.is_empty() && self.sockets.is_empty()
+    }
+}
+
+/// A listing of a user's chats that was begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listing {
+    user: UserId,
+    incarnation: u64,
+}
+
+/// Changes of what is followed.
+pub struct ChannelChanges {
+    /// To follow.
+    pub added: Vec<Channel>,
+    /// To follow no longer.
+    pub removed: Vec<Channel>,
+    /// Once this is done, all changes until this generation are.
+    pub generation: u64,
+    /// Who must sync when it is done.
+    pub joined: Vec<UserId>,
+}
+
+impl Feeds {
+    /// How many sockets there are.
+    pub fn socket_count(&self) -> usize {
+        self.socket_count
+    }
+
+    /// Takes a socket in, and follows its user. Gives the user's oldest when they have more than `per_user` now.
+    pub fn add(&mut self, socket: &Arc<Socket>, per_user: usize) -> Option<Arc<Socket>> {
+        let user_id = socket.caller.user_id;
+        let user = match self.users.entry(user_id) {
+            Entry::Occupied(user) => user.into_mut(),
+            Entry::Vacant(place) => {
+                self.incarnations += 1;
+                self.changes.note(Channel::User(user_id));
+                self.changes.users.insert(user_id);
+                place.insert(User::new(self.incarnations))
+            }
+        };
+        user.sockets.push(Arc::clone(socket));
+        let oldest = user.sockets.first().filter(|_| user.sockets.len() > per_user).cloned();
+        self.sessions.entry(socket.caller.session_id).or_default().push(Arc::clone(socket));
+        self.socket_count += 1;
+        oldest
+    }
+
+    /// Takes a socket out, and follows no longer what only it needed. A socket that is out already stays out.
+    pub fn remove(&mut self, socket: &Arc<Socket>) {
+        let user_id = socket.caller.user_id;
+        let Some(user) = self.users.get_mut(&user_id) else { return };
+        let Some(place) = user.sockets.iter().position(|known| Arc::ptr_eq(known, socket)) else { return };
+        user.sockets.remove(place);
+        self.socket_count -= 1;
+        if let Entry::Occupied(mut sockets) = self.sessions.entry(socket.caller.session_id) {
+            sockets.get_mut().retain(|known| !Arc::ptr_eq(known, socket));
+            if sockets.get().is_empty() {
+                sockets.remove();
+            }
+        }
+        if let Scope::Chat(chat) = socket.scope {
+            self.unfollow(chat, |followers| followers.sockets.retain(|known| !Arc::ptr_eq(known, socket)));
+        }
+        let Some(user) = self.users.get_mut(&user_id) else { return };
+        // Without a socket that shows all, the user's chats need not be followed.
+        let is_gone = user.sockets.is_empty();
+        if is_gone || user.sockets.iter().all(|socket| socket.scope != Scope::User) {
+            user.is_listed = false;
+            for chat in std::mem::take(&mut user.chats) {
+                self.unfollow(chat, |followers| {
+                    followers.users.remove(&user_id);
+                });
+            }
+        }
+        if is_gone {
+            self.users.remove(&user_id);
+            self.changes.note(Channel::User(user_id));
+            self.changes.users.insert(user_id);
+        }
+    }
+
+    /// Follows the chat of a socket that shows one.
+    pub fn follow_for(&mut self, socket: &Arc<Socket>, chat: ChatId) {
+        if self.users.get(&socket.caller.user_id).is_some_and(|user| user.has(socket)) {
+            self.follow(chat, |followers| followers.sockets.push(Arc::clone(socket)));
+        }
+    }
+
+    /// What keeps listings of one user apart; `None` when they have no socket.
+    pub fn gate(&self, user: UserId) -> Option<Arc<tokio::sync::Mutex<()>>> {
+        self.users.get(&user).map(|user| Arc::clone(&user.gate))
+    }
+
+    /// Begins to list a user's chats; `None` when that is not needed: they are listed already, or no socket shows
+    /// them.
+    pub fn begin_listing(&mut self, user_id: UserId, relist: Relist) -> Option<Listing> {
+        let user = self.users.get_mut(&user_id)?;
+        let shows_all = user.sockets.iter().any(|socket| socket.scope == Scope::User);
+        if !shows_all || (user.is_listed && relist == Relist::IfUnknown) {
+            return None;
+        }
+        user.meanwhile = Some(HashMap::new());
+        Some(Listing { user: user_id, incarnation: user.incarnation })
+    }
+
+    /// Follows the chats that were listed, with what was joined and left meanwhile, and no others.
+    pub fn finish_listing(&mut self, listing: Listing, listed: Vec<ChatId>) {
+        let Some(user) = self.users.get_mut(&listing.user).filter(|u| u.incarnation == listing.incarnation) else {
+            return;
+        };
+        let Some(meanwhile) = user.meanwhile.take() else { return };
+        let mut chats: HashSet<ChatId> = listed.into_iter().collect();
+        for (chat, is_joined) in meanwhile {
+            if is_joined {
+                chats.insert(chat);
+            } else {
+                chats.remove(&chat);
+            }
+        }
+        let was_listed = std::mem::replace(&mut user.is_listed, true);
+        let before = std::mem::replace(&mut user.chats, chats.clone());
+        if was_listed && !chats.is_subset(&before) {
+            self.changes.joined.insert(listing.user);
+        }
+        for chat in chats.difference(&before) {
+            self.follow(*chat, |followers| {
+                followers.users.insert(listing.user);
+            });
+        }
+        for chat in before.difference(&chats) {
+            self.unfollow(*chat, |followers| {
+                followers.users.remove(&listing.user);
+            });
+        }
+    }
+
+    /// A listing that failed: what comes meanwhile needs no more noting.
+    pub fn abandon_listing(&mut self, listing: Listing) {
+        if let Some(user) = self.users.get_mut(&listing.user).filter(|u| u.incarnation == listing.incarnation) {
+            user.meanwhile = None;
+        }
+    }
+
+    /// The user is a member of these chats now.
+    pub fn join(&mut self, user_id: UserId, chats: &[ChatId]) {
+        let Some(user) = self.users.get_mut(&user_id) else { return };
+        user.note_meanwhile(chats, true);
+        if !user.is_listed {
+            return;
+        }
+        let added: Vec<ChatId> = chats.iter().copied().filter(|chat| user.chats.insert(*chat)).collect();
+        if !added.is_empty() {
+            self.changes.joined.insert(user_id);
+        }
+        for chat in added {
+            self.follow(chat, |followers| {
+                followers.users.insert(user_id);
+            });
+        }
+    }
+
+    /// The user is a member of these chats no longer: they get nothing of them from here on.
+    pub fn leave(&mut self, user_id: UserId, chats: &[ChatId]) {
+        let Some(user) = self.users.get_mut(&user_id) else { return };
+        user.note_meanwhile(chats, false);
+        for socket in &user.sockets {
+            if matches!(socket.scope, Scope::Chat(chat) if chats.contains(&chat)) {
+                socket.outbox.close(Close::Forbidden, None);
+            }
+        }
+        let removed: Vec<ChatId> = chats.iter().copied().filter(|chat| user.chats.remove(chat)).collect();
+        for chat in removed {
+            self.unfollow(chat, |followers| {
+                followers.users.remove(&user_id);
+            });
+        }
+    }
+
+    /// Gives an event to all who follow the chat, and tells how many sockets that were.
+    pub fn deliver_to_chat(&self, chat: ChatId, frame: &LiveFrame) -> u64 {
+        let Some(followers) = self.chats.get(&chat) else { return 0 };
+        let of_users = followers.users.iter().filter_map(|user| self.users.get(user)).flat_map(User::showing_all);
+        deliver(of_users.chain(&followers.sockets), frame)
+    }
+
+    /// Gives an event to the user's sockets that show all, and tells how many that were.
+    pub fn deliver_to_user(&self, user: UserId, frame: &LiveFrame) -> u64 {
+        self.users.get(&user).map_or(0, |user| deliver(user.showing_all(), frame))
+    }
+
+    /// Every socket.
+    pub fn sockets(&self) -> impl Iterator<Item = &Arc<Socket>> {
+        self.users.values().flat_map(|user| &user.sockets)
+    }
+
+    /// The sockets of a session.
+    pub fn sockets_of_session(&self, session: SessionId) -> &[Arc<Socket>] {
+        self.sessions.get(&session).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The sockets of a user.
+    pub fn sockets_of_user(&self, user: UserId) -> &[Arc<Socket>] {
+        self.users.get(&user).map(|user| user.sockets.as_slice()).unwrap_or_default()
+    }
+
+    /// Who has a socket here.
+    pub fn users(&self) -> impl Iterator<Item = UserId> {
+        self.users.keys().copied()
+    }
+
+    /// Whether the user has a socket here.
+    pub fn has_user(&self, user: UserId) -> bool {
+        self.users.contains_key(&user)
+    }
+
+    /// Users who came or went since this was last asked.
+    pub fn take_changed_users(&mut self) -> HashSet<UserId> {
+        std::mem::take(&mut self.changes.users)
+    }
+
+    /// How many channels are followed.
+    pub fn channel_count(&self) -> usize {
+        self.users.len() + self.chats.len()
+    }
+
+    /// The number of the latest change of what is followed.
+    pub fn generation(&self) -> u64 {
+        self.changes.generation
+    }
+
+    /// What to follow and what not, given what `current` is followed, which is brought up to date.
+    pub fn take_channel_changes(&mut self, current: &mut HashSet<Channel>) -> ChannelChanges {
+        let mut changes = ChannelChanges {
+            added: Vec::new(),
+            removed: Vec::new(),
+            generation: self.changes.generation,
+            joined: self.changes.joined.drain().collect(),
+        };
+        for channel in std::mem::take(&mut self.changes.channels) {
+            let is_wanted = match channel {
+                Channel::User(user) => self.users.contains_key(&user),
+                Channel::Chat(chat) => self.chats.contains_key(&chat),
+                Channel::Sessions => true,
+            };
+            if is_wanted && current.insert(channel) {
+                changes.added.push(channel);
+            } else if !is_wanted && current.remove(&channel) {
+                changes.removed.push(channel);
+            }
+        }
+        changes
+    }
+
+    fn follow(&mut self, chat: ChatId, add: impl FnOnce(&mut Followers)) {
+        let followers = self.chats.entry(chat).or_insert_with(|| {
+            self.changes.note(Channel::Chat(chat));
+            Followers::default()
+        });
+        add(followers);
+    }
+
+    fn unfollow(&mut self, chat: ChatId, remove: impl FnOnce(&mut Followers)) {
+        let Entry::Occupied(mut followers) = self.chats.entry(chat) else { return };
+        remove(followers.get_mut());
+        if followers.get().is_empty() {
+            followers.remove();
+            self.changes.note(Channel::Chat(chat));
+        }
+    }
+}
+
+/// Whether chats that are listed are listed again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Relist {
+    /// Only when they are not listed yet.
+    IfUnknown,
+    /// In any case.
+    Always,
+}
+
+impl Changes {
+    fn note(&mut self, channel: Channel) {
+        self.channels.insert(channel);
+        self.generation += 1;
+    }
+}
+
+impl User {
+    fn new(incarnation: u64) -> Self {
+        Self {
+            incarnation,
+            sockets: Vec::with_capacity(1),
+            chats: HashSet::new(),
+            is_listed: false,
+            meanwhile: None,
+            gate: Arc::default(),
+        }
+    }
+
+    fn has(&self, socket: &Arc<Socket>) -> bool {
+        self.sockets.iter().any(|known| Arc::ptr_eq(known, socket))
+    }
+
+    fn showing_all(&self) -> impl Iterator<Item = &Arc<Socket>> {
+        self.sockets.iter().filter(|socket| socket.scope == Scope::User)
+    }
+
+    fn note_meanwhile(&mut self, chats: &[ChatId], is_joined: bool) {
+        if let Some(meanwhile) = &mut self.meanwhile {
+            meanwhile.extend(chats.iter().map(|chat| (*chat, is_joined)));
+        }
+    }
+}
+
+fn deliver<'a>(sockets: impl Iterator<Item = &'a Arc<Socket>>, frame: &LiveFrame) -> u64 {
+    let mut count = 0;
+    for socket in sockets {
+        socket.outbox.push_live(frame);
+        count += 1;
+    }
+    count
+}
+
+#[cfg(test)]
+#[path = "feeds_tests.rs"]
+mod tests;

@@ -1,0 +1,157 @@
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use godwit_kernel::{DeviceId, SystemClock, SystemEntropy};
+use godwit_rpc::Caller;
+
+use super::super::frames::{Encoding, Wire};
+use super::super::outbox::{Item, Outbox};
+use super::*;
+
+struct Scene {
+    feeds: Feeds,
+    followed: HashSet<Channel>,
+    user: UserId,
+}
+
+fn scene() -> Scene {
+    Scene { feeds: Feeds::default(), followed: HashSet::new(), user: UserId::generate(&SystemClock, &SystemEntropy) }
+}
+
+fn chat() -> ChatId {
+    ChatId::generate(&SystemClock, &SystemEntropy)
+}
+
+impl Scene {
+    fn connect(&mut self, scope: Scope) -> Arc<Socket> {
+        let caller = Caller {
+            user_id: self.user,
+            session_id: SessionId::generate(&SystemClock, &SystemEntropy),
+            device_id: DeviceId::generate(&SystemClock, &SystemEntropy),
+        };
+        let outbox = Outbox::new(Encoding::Binary);
+        outbox.open(Wire::Binary(Bytes::new()));
+        outbox.next().now_or_never().unwrap();
+        let socket = Arc::new(Socket { caller, scope, outbox });
+        self.feeds.add(&socket, 100);
+        socket
+    }
+
+    fn list(&mut self, chats: &[ChatId]) {
+        let listing = self.feeds.begin_listing(self.user, Relist::Always).unwrap();
+        self.feeds.finish_listing(listing, chats.to_vec());
+    }
+
+    fn follows(&mut self, channel: Channel) -> bool {
+        self.feeds.take_channel_changes(&mut self.followed);
+        self.followed.contains(&channel)
+    }
+}
+
+fn gets_event(feeds: &Feeds, chat: ChatId, socket: &Socket) -> bool {
+    feeds.deliver_to_chat(chat, &LiveFrame::new(Bytes::from_static(b"event")));
+    matches!(socket.outbox.next().now_or_never(), Some(Item::Live(_)))
+}
+
+#[test]
+fn channels_are_followed_as_long_as_a_socket_needs_them() {
+    let (mut scene, chat) = (scene(), chat());
+    let user = Channel::User(scene.user);
+    let (one, other) = (scene.connect(Scope::User), scene.connect(Scope::User));
+    scene.list(&[chat]);
+    assert!(scene.follows(user) && scene.follows(Channel::Chat(chat)));
+    scene.feeds.remove(&one);
+    scene.feeds.remove(&one);
+    assert!(scene.follows(user) && scene.follows(Channel::Chat(chat)));
+    assert!(gets_event(&scene.feeds, chat, &other));
+    assert!(!gets_event(&scene.feeds, chat, &one));
+    scene.feeds.remove(&other);
+    assert!(!scene.follows(user) && !scene.follows(Channel::Chat(chat)));
+    assert_eq!((scene.feeds.socket_count(), scene.feeds.channel_count(), scene.feeds.sessions.len()), (0, 0, 0));
+}
+
+#[test]
+fn joining_and_leaving_move_interest_at_once() {
+    let (mut scene, chat) = (scene(), chat());
+    let socket = scene.connect(Scope::User);
+    scene.list(&[]);
+    scene.feeds.join(scene.user, &[chat]);
+    let changes = scene.feeds.take_channel_changes(&mut scene.followed);
+    assert_eq!((changes.joined, changes.added.len()), (vec![scene.user], 2));
+    assert!(gets_event(&scene.feeds, chat, &socket));
+    scene.feeds.leave(scene.user, &[chat]);
+    assert!(!gets_event(&scene.feeds, chat, &socket));
+    assert!(!scene.follows(Channel::Chat(chat)));
+}
+
+#[test]
+fn what_changes_while_chats_are_listed_is_not_lost() {
+    let (mut scene, [old, new, stale]) = (scene(), [chat(), chat(), chat()]);
+    let socket = scene.connect(Scope::User);
+    let listing = scene.feeds.begin_listing(scene.user, Relist::IfUnknown).unwrap();
+    scene.feeds.leave(scene.user, &[stale]);
+    scene.feeds.join(scene.user, &[new]);
+    scene.feeds.finish_listing(listing, vec![old, stale]);
+    for (chat, expected) in [(old, true), (new, true), (stale, false)] {
+        assert_eq!(gets_event(&scene.feeds, chat, &socket), expected);
+    }
+    assert_eq!(scene.feeds.begin_listing(scene.user, Relist::IfUnknown), None);
+}
+
+#[test]
+fn a_new_list_takes_the_place_of_the_old() {
+    let (mut scene, [old, new]) = (scene(), [chat(), chat()]);
+    let socket = scene.connect(Scope::User);
+    scene.list(&[old]);
+    scene.list(&[new]);
+    assert!(!gets_event(&scene.feeds, old, &socket) && gets_event(&scene.feeds, new, &socket));
+    assert!(!scene.follows(Channel::Chat(old)));
+}
+
+#[test]
+fn a_list_for_a_user_who_went_and_came_back_is_not_taken() {
+    let (mut scene, chat) = (scene(), chat());
+    let socket = scene.connect(Scope::User);
+    let listing = scene.feeds.begin_listing(scene.user, Relist::IfUnknown).unwrap();
+    scene.feeds.remove(&socket);
+    let back = scene.connect(Scope::User);
+    scene.feeds.finish_listing(listing, vec![chat]);
+    assert!(!gets_event(&scene.feeds, chat, &back));
+}
+
+#[test]
+fn a_socket_of_one_chat_shows_only_it_and_is_closed_when_its_user_leaves() {
+    let (mut scene, [one, other]) = (scene(), [chat(), chat()]);
+    let all = scene.connect(Scope::User);
+    let narrow = scene.connect(Scope::Chat(one));
+    scene.list(&[one, other]);
+    scene.feeds.follow_for(&narrow, one);
+    assert!(gets_event(&scene.feeds, one, &narrow) && !gets_event(&scene.feeds, other, &narrow));
+    assert_eq!(scene.feeds.deliver_to_user(scene.user, &LiveFrame::new(Bytes::new())), 1);
+    scene.feeds.leave(scene.user, &[one]);
+    assert_eq!(narrow.outbox.closed(), Some(Close::Forbidden));
+    assert_eq!(all.outbox.closed(), None);
+    scene.feeds.remove(&all);
+    assert!(!scene.follows(Channel::Chat(other)));
+    scene.feeds.remove(&narrow);
+    assert!(!scene.follows(Channel::Chat(one)));
+}
+
+#[test]
+fn the_oldest_socket_over_the_limit_is_given_back() {
+    let mut scene = scene();
+    let first = scene.connect(Scope::User);
+    let second = scene.connect(Scope::User);
+    let third = Arc::new(Socket { caller: second.caller, scope: Scope::User, outbox: Outbox::new(Encoding::Json) });
+    let oldest = scene.feeds.add(&third, 2).unwrap();
+    assert!(Arc::ptr_eq(&oldest, &first));
+}
+
+#[test]
+fn users_who_come_and_go_are_noted_once() {
+    let mut scene = scene();
+    let socket = scene.connect(Scope::User);
+    scene.connect(Scope::User);
+    assert_eq!(scene.feeds.take_changed_users(), HashSet::from([scene.user]));
+    scene.feeds.remove(&socket);
+    assert!(scene.feeds.take_changed_users().is_empty());
+}

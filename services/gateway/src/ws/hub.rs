@@ -1,0 +1,314 @@
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use godwit_contract::events::v1::live_payload::Payload;
+use godwit_contract::events::v1::{ChatInterest, LivePayload};
+use godwit_contract::v1::ReconnectFrame;
+use godwit_contract::v1::server_frame::Frame;
+use godwit_kernel::{ChatId, Entropy, SessionId, UserId};
+use godwit_live::{Channel, Delivery};
+use parking_lot::Mutex;
+use prost::Message as _;
+use tokio::sync::{Notify, watch};
+
+use super::feeds::{ChannelChanges, Feeds, Relist};
+use super::frames::{LiveFrame, Wire, notice};
+use super::outbox::Close;
+use super::socket::{Scope, Socket};
+use crate::clients::Services;
+use crate::identity::Revocations;
+use crate::{Config, Error};
+
+/// How long sockets may take to write their last words when the gateway goes away.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// All sockets of this node, and what comes for them.
+pub struct Hub {
+    feeds: Mutex<Feeds>,
+    services: Services,
+    revocations: Arc<Revocations>,
+    max_sockets: usize,
+    per_user: usize,
+    reconnect_spread_ms: u32,
+    is_draining: AtomicBool,
+    /// What is followed has changed; for [`super::interest`].
+    channels_changed: Notify,
+    /// Until which generation changes of what is followed are done.
+    settled: watch::Sender<u64>,
+    /// Users came or went; for [`super::presence`].
+    pub(super) users_changed: Notify,
+    /// Events may have been lost; for [`super::upkeep`].
+    pub(super) interrupted: Notify,
+    /// The last socket is gone.
+    emptied: Notify,
+}
+
+/// Keeps a socket in the hub while it lives.
+pub struct Registration {
+    hub: Arc<Hub>,
+    socket: Arc<Socket>,
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.hub.remove(&self.socket);
+    }
+}
+
+impl Hub {
+    /// A hub without sockets.
+    pub fn new(config: &Config, services: Services, revocations: Arc<Revocations>) -> Self {
+        Self {
+            feeds: Mutex::default(),
+            services,
+            revocations,
+            max_sockets: usize::try_from(config.max_sockets).unwrap_or(usize::MAX),
+            per_user: usize::try_from(config.sockets_per_user).unwrap_or(usize::MAX),
+            reconnect_spread_ms: config.reconnect_spread_ms,
+            is_draining: AtomicBool::new(false),
+            channels_changed: Notify::new(),
+            settled: watch::Sender::new(0),
+            users_changed: Notify::new(),
+            interrupted: Notify::new(),
+            emptied: Notify::new(),
+        }
+    }
+
+    /// # Errors
+    /// When no socket can be taken now.
+    pub fn check_room(&self) -> Result<(), Error> {
+        if self.is_draining.load(Ordering::Acquire) {
+            return Err(Error::Draining);
+        }
+        if self.feeds.lock().socket_count() >= self.max_sockets {
+            return Err(Error::Overloaded);
+        }
+        Ok(())
+    }
+
+    /// Takes a socket in. From here on it can be closed, but it gets events only after [`Self::open`].
+    pub fn register(self: &Arc<Self>, socket: &Arc<Socket>) -> Registration {
+        let mut feeds = self.feeds.lock();
+        let oldest = feeds.add(socket, self.per_user);
+        // Whoever revokes looks for sockets after noting the session, so one of the two sees the other.
+        let is_revoked = self.revocations.has(socket.caller.session_id);
+        self.gauge(&feeds);
+        drop(feeds);
+        if let Some(oldest) = oldest {
+            oldest.outbox.close(Close::Replaced, None);
+        }
+        if is_revoked {
+            socket.outbox.close(Close::Unauthenticated, None);
+        }
+        if self.is_draining.load(Ordering::Acquire) {
+            socket.outbox.close(Close::Restart, None);
+        }
+        self.channels_changed.notify_one();
+        self.users_changed.notify_one();
+        Registration { hub: Arc::clone(self), socket: Arc::clone(socket) }
+    }
+
+    fn remove(&self, socket: &Arc<Socket>) {
+        let mut feeds = self.feeds.lock();
+        feeds.remove(socket);
+        let is_empty = feeds.socket_count() == 0;
+        self.gauge(&feeds);
+        drop(feeds);
+        self.channels_changed.notify_one();
+        self.users_changed.notify_one();
+        if is_empty {
+            self.emptied.notify_waiters();
+        }
+    }
+
+    fn gauge(&self, feeds: &Feeds) {
+        let count = |number: usize| f64::from(u32::try_from(number).unwrap_or(u32::MAX));
+        metrics::gauge!("gateway_sockets").set(count(feeds.socket_count()));
+        metrics::gauge!("gateway_followed_channels").set(count(feeds.channel_count()));
+    }
+
+    /// Follows all that the socket shows. On return, what is published later arrives: the user's own channel is
+    /// followed before the chats are listed, so that no change of them is missed.
+    ///
+    /// # Errors
+    /// When its user is not a member of the chat that it shows, or the chats cannot be listed.
+    pub async fn open(&self, socket: &Arc<Socket>) -> Result<(), Error> {
+        let user = socket.caller.user_id;
+        self.settle().await;
+        match socket.scope {
+            Scope::User => self.list_chats(user, Relist::IfUnknown).await?,
+            Scope::Chat(chat) => {
+                if !self.services.is_member(chat, user).await? {
+                    return Err(Error::ChatNotFound);
+                }
+                self.feeds.lock().follow_for(socket, chat);
+                self.channels_changed.notify_one();
+            }
+        }
+        self.settle().await;
+        Ok(())
+    }
+
+    /// Looks again which chats a user's sockets may show, after changes of that may have been missed.
+    ///
+    /// # Errors
+    /// When that cannot be told now.
+    pub async fn recheck(&self, user: UserId) -> Result<(), Error> {
+        self.list_chats(user, Relist::Always).await?;
+        let narrow: HashSet<ChatId> = self
+            .feeds
+            .lock()
+            .sockets_of_user(user)
+            .iter()
+            .filter_map(|socket| match socket.scope {
+                Scope::Chat(chat) => Some(chat),
+                Scope::User => None,
+            })
+            .collect();
+        for chat in narrow {
+            if !self.services.is_member(chat, user).await? {
+                self.feeds.lock().leave(user, &[chat]);
+            }
+        }
+        self.channels_changed.notify_one();
+        Ok(())
+    }
+
+    async fn list_chats(&self, user: UserId, relist: Relist) -> Result<(), Error> {
+        let Some(gate) = self.feeds.lock().gate(user) else { return Ok(()) };
+        let _held = gate.lock().await;
+        let Some(listing) = self.feeds.lock().begin_listing(user, relist) else { return Ok(()) };
+        match self.services.chat_ids(user).await {
+            Ok(chats) => {
+                self.feeds.lock().finish_listing(listing, chats);
+                self.channels_changed.notify_one();
+                Ok(())
+            }
+            Err(status) => {
+                self.feeds.lock().abandon_listing(listing);
+                Err(status.into())
+            }
+        }
+    }
+
+    /// Waits until all that should be followed now is.
+    async fn settle(&self) {
+        let generation = self.feeds.lock().generation();
+        // Fails only when the hub is gone.
+        let _ = self.settled.subscribe().wait_for(|settled| *settled >= generation).await;
+    }
+
+    /// Waits for changes of what is followed, and takes them.
+    pub(super) async fn next_channel_changes(&self, current: &mut HashSet<Channel>) -> ChannelChanges {
+        self.channels_changed.notified().await;
+        self.feeds.lock().take_channel_changes(current)
+    }
+
+    /// The changes until `generation` are done; users who joined a chat since must sync, because its updates until now
+    /// may have been missed.
+    pub(super) fn changes_done(&self, generation: u64, joined: &[UserId]) {
+        self.settled.send_replace(generation);
+        let feeds = self.feeds.lock();
+        for socket in joined.iter().flat_map(|user| feeds.sockets_of_user(*user)) {
+            if socket.scope == Scope::User {
+                socket.outbox.push_resync("joined");
+            }
+        }
+    }
+
+    /// Takes what came on the live channels.
+    pub(super) fn dispatch(&self, delivery: Delivery) {
+        match delivery {
+            Delivery::Message { channel, payload } => match LivePayload::decode(payload) {
+                Ok(LivePayload { payload: Some(payload) }) => self.dispatch_payload(channel, payload),
+                Ok(LivePayload { payload: None }) => {}
+                Err(error) => tracing::error!(%error, "a live payload cannot be read"),
+            },
+            Delivery::Interrupted => {
+                tracing::warn!("live events may have been lost: every client is told to sync");
+                for socket in self.feeds.lock().sockets() {
+                    socket.outbox.push_resync("interrupted");
+                }
+                self.interrupted.notify_one();
+            }
+        }
+    }
+
+    fn dispatch_payload(&self, channel: Channel, payload: Payload) {
+        match (payload, channel) {
+            (Payload::ServerFrame(frame), Channel::Chat(chat)) => {
+                self.deliver("chat", frame, |feeds, frame| feeds.deliver_to_chat(chat, frame))
+            }
+            (Payload::ServerFrame(frame), Channel::User(user)) => {
+                self.deliver("user", frame, |feeds, frame| feeds.deliver_to_user(user, frame))
+            }
+            (Payload::Joined(interest), Channel::User(user)) => {
+                self.feeds.lock().join(user, &chat_ids(&interest));
+                self.channels_changed.notify_one();
+            }
+            (Payload::Left(interest), Channel::User(user)) => {
+                self.feeds.lock().leave(user, &chat_ids(&interest));
+                self.channels_changed.notify_one();
+            }
+            (Payload::SessionRevoked(revoked), _) => match revoked.session_id.parse() {
+                Ok(session) => self.revoke(session),
+                Err(_) => tracing::error!("a revoked session has a malformed id"),
+            },
+            (_, channel) => tracing::error!(%channel, "a live payload is on the wrong channel"),
+        }
+    }
+
+    fn deliver(&self, kind: &'static str, frame: Bytes, to: impl FnOnce(&Feeds, &LiveFrame) -> u64) {
+        let count = to(&self.feeds.lock(), &LiveFrame::new(frame));
+        metrics::counter!("gateway_live_events_total", "channel" => kind).increment(1);
+        metrics::counter!("gateway_live_deliveries_total", "channel" => kind).increment(count);
+    }
+
+    /// Ends a session here: its sockets are closed and its tokens refused.
+    pub fn revoke(&self, session: SessionId) {
+        self.revocations.add(session);
+        for socket in self.feeds.lock().sockets_of_session(session) {
+            socket.outbox.close(Close::Unauthenticated, None);
+        }
+    }
+
+    /// Who has a socket here.
+    pub(super) fn users(&self) -> Vec<UserId> {
+        self.feeds.lock().users().collect()
+    }
+
+    /// Users who came (true) or went (false) since this was last asked.
+    pub(super) fn take_changed_users(&self) -> Vec<(UserId, bool)> {
+        let mut feeds = self.feeds.lock();
+        let changed = feeds.take_changed_users();
+        changed.into_iter().map(|user| (user, feeds.has_user(user))).collect()
+    }
+
+    /// Forgets ended sessions whose tokens are over.
+    pub(super) fn purge_revocations(&self) {
+        self.revocations.purge();
+    }
+
+    /// Takes no more sockets, and sends those that are here away, each after another pause, so that they do not all
+    /// come back at once. Waits until they are gone.
+    pub async fn drain(&self, entropy: &dyn Entropy) {
+        self.is_draining.store(true, Ordering::Release);
+        let emptied = self.emptied.notified();
+        let sockets: Vec<Arc<Socket>> = self.feeds.lock().sockets().cloned().collect();
+        for socket in &sockets {
+            let after_ms = entropy.below(self.reconnect_spread_ms);
+            let reconnect = notice(Frame::Reconnect(ReconnectFrame { after_ms }));
+            socket.outbox.close(Close::Restart, Some(Wire::encode(&reconnect, socket.outbox.encoding())));
+        }
+        if !sockets.is_empty() && tokio::time::timeout(DRAIN_TIMEOUT, emptied).await.is_err() {
+            tracing::info!(sockets = self.feeds.lock().socket_count(), "sockets did not take their leave in time");
+        }
+    }
+}
+
+fn chat_ids(interest: &ChatInterest) -> Vec<ChatId> {
+    interest.chat_ids.iter().filter_map(|id| id.parse().ok()).collect()
+}

@@ -1,0 +1,113 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use godwit_contract::presence::v1::ReportNodeRequest;
+use godwit_kernel::{NodeId, UserId};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::Hub;
+use crate::clients::Services;
+use crate::edge::Edge;
+
+/// Users who come and go within this time are reported together.
+const GATHER: Duration = Duration::from_millis(100);
+const FIRST_LEASE: Duration = Duration::from_secs(30);
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// The most users of one report, either way.
+const REPORT_USERS_MAX: usize = 10_000;
+
+/// Tells presence who is here: one lease for the node, and whoever came or went.
+pub struct Reporter {
+    node: NodeId,
+    hub: Arc<Hub>,
+    services: Services,
+    /// What presence was not told yet: whether the user is here.
+    untold: HashMap<UserId, bool>,
+    lease: Duration,
+}
+
+impl Reporter {
+    /// The reporter of this process.
+    pub fn new(node: NodeId, edge: &Edge) -> Self {
+        Self {
+            node,
+            hub: Arc::clone(&edge.hub),
+            services: edge.services.clone(),
+            untold: HashMap::new(),
+            lease: FIRST_LEASE,
+        }
+    }
+
+    /// Reports until `stop`, then takes leave with all who are here.
+    pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = self.report_for_ever() => {}
+        }
+        let leave = ReportNodeRequest { leaving: true, ..self.empty_report() };
+        if let Err(status) = self.services.report_node(leave).await {
+            tracing::info!(code = ?status.code(), "presence was not told that this gateway goes: its lease will end");
+        }
+        Ok(())
+    }
+
+    async fn report_for_ever(&mut self) {
+        loop {
+            let is_told = self.report().await;
+            // Within a third of the lease, so that two reports may fail.
+            let next = Instant::now() + if is_told { self.lease / 3 } else { RETRY_AFTER };
+            if tokio::time::timeout_at(next, self.hub.users_changed.notified()).await.is_ok() {
+                tokio::time::sleep(GATHER).await;
+            }
+            if !is_told {
+                tokio::time::sleep_until(next).await;
+            }
+        }
+    }
+
+    /// Tells all that is untold, and renews the lease; whether that went through.
+    async fn report(&mut self) -> bool {
+        self.untold.extend(self.hub.take_changed_users());
+        let mut has_resent = false;
+        loop {
+            let (report, users) = self.next_report();
+            match self.services.report_node(report).await {
+                Ok(answer) => {
+                    self.lease = Duration::from_millis(answer.lease_ms.max(1_000).into());
+                    for user in users {
+                        self.untold.remove(&user);
+                    }
+                    // Once a round, whatever presence answers.
+                    if answer.resend_all && !has_resent {
+                        has_resent = true;
+                        self.untold.extend(self.hub.users().into_iter().map(|user| (user, true)));
+                    }
+                }
+                Err(status) => {
+                    tracing::debug!(code = ?status.code(), "presence cannot be told now");
+                    return false;
+                }
+            }
+            if self.untold.is_empty() {
+                return true;
+            }
+        }
+    }
+
+    fn next_report(&self) -> (ReportNodeRequest, Vec<UserId>) {
+        let mut report = self.empty_report();
+        let mut users = Vec::new();
+        for (user, is_here) in self.untold.iter().take(REPORT_USERS_MAX) {
+            users.push(*user);
+            let list = if *is_here { &mut report.joined_user_ids } else { &mut report.left_user_ids };
+            list.push(user.to_string());
+        }
+        (report, users)
+    }
+
+    fn empty_report(&self) -> ReportNodeRequest {
+        ReportNodeRequest { node_id: self.node.to_string(), ..ReportNodeRequest::default() }
+    }
+}
