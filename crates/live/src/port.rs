@@ -53,23 +53,23 @@ pub trait Live: Send + Sync + 'static {
     /// When the store is not reachable.
     async fn remove(&self, key: &str) -> Result<(), Error>;
 
-    /// Adds members to a set, which ends when `ttl` has passed since the last addition.
+    /// Adds members to each of some sets, which end when `ttl` has passed since the last addition.
     ///
     /// # Errors
-    /// When the store is not reachable.
-    async fn add_to_set(&self, key: &str, members: &[String], ttl: Duration) -> Result<(), Error>;
+    /// When the store is not reachable; some sets may have been changed. Likewise for the two below.
+    async fn add_to_sets(&self, keys: &[String], members: &[String], ttl: Duration) -> Result<(), Error>;
 
-    /// Takes members from a set, and tells how many remain.
+    /// Takes members from each of some sets, and tells how many remain in each.
     ///
     /// # Errors
     /// When the store is not reachable.
-    async fn remove_from_set(&self, key: &str, members: &[String]) -> Result<u64, Error>;
+    async fn remove_from_sets(&self, keys: &[String], members: &[String]) -> Result<Vec<u64>, Error>;
 
-    /// The members of a set; empty when there is none.
+    /// The members of each of some sets, in the order asked; none of what is not set.
     ///
     /// # Errors
     /// When the store is not reachable.
-    async fn set_members(&self, key: &str) -> Result<Vec<String>, Error>;
+    async fn members_of_sets(&self, keys: &[String]) -> Result<Vec<Vec<String>>, Error>;
 
     /// Takes one token from the bucket named `key`.
     ///

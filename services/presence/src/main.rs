@@ -1,2 +1,7 @@
-//! Who is online where.
-fn main() {}
+//! The presence service on its own.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    godwit_runtime::main::<godwit_presence::Presence>()
+}

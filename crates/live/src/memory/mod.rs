@@ -80,16 +80,16 @@ impl Live for MemoryLive {
         })
     }
 
-    async fn add_to_set(&self, key: &str, members: &[String], ttl: Duration) -> Result<(), Error> {
-        self.on_keys(|keys| keys.add_to_set(key, members, ttl))
+    async fn add_to_sets(&self, keys: &[String], members: &[String], ttl: Duration) -> Result<(), Error> {
+        self.on_keys(|stored| keys.iter().try_for_each(|key| stored.add_to_set(key, members, ttl)))
     }
 
-    async fn remove_from_set(&self, key: &str, members: &[String]) -> Result<u64, Error> {
-        self.on_keys(|keys| keys.remove_from_set(key, members))
+    async fn remove_from_sets(&self, keys: &[String], members: &[String]) -> Result<Vec<u64>, Error> {
+        self.on_keys(|stored| keys.iter().map(|key| stored.remove_from_set(key, members)).collect())
     }
 
-    async fn set_members(&self, key: &str) -> Result<Vec<String>, Error> {
-        self.on_keys(|keys| keys.set_members(key))
+    async fn members_of_sets(&self, keys: &[String]) -> Result<Vec<Vec<String>>, Error> {
+        self.on_keys(|stored| keys.iter().map(|key| stored.set_members(key)).collect())
     }
 
     async fn take_token(&self, key: &str, bucket: TokenBucket) -> Result<TokenDecision, Error> {

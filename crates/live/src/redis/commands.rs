@@ -11,7 +11,7 @@ use super::nodes::{Map, Nodes};
 use super::topology::Address;
 use crate::{Channel, Error, TokenBucket, TokenDecision};
 
-/// Commands of one pipeline: what the server holds back for one answer stays small.
+/// Keys of one pipeline: what the server holds back for one answer stays small.
 const PIPELINE_MAX: usize = 1_000;
 /// Redis refuses an end that does not fit its signed milliseconds.
 const MAX_TTL_MS: u64 = 10 * 365 * 24 * 60 * 60 * 1_000;
@@ -76,21 +76,12 @@ impl Commands {
     }
 
     pub(super) async fn get_many(&self, keys: &[String]) -> Result<Vec<Option<Bytes>>, Error> {
-        let asked: Vec<(String, ())> = keys.iter().map(|key| (self.key(key), ())).collect();
         // MGET of one key, unlike GET, counts a key of another kind as not set.
         let get = |pipeline: &mut Pipeline, key: &str, (): &()| {
             pipeline.cmd("MGET").arg(key);
         };
-        let mut values = vec![None; keys.len()];
-        for part in self.on_all::<Vec<(Option<Vec<u8>>,)>, _>(&asked, get).await {
-            let answers = part.answer?.map_err(refusal)?;
-            for (place, (value,)) in part.places.into_iter().zip(answers) {
-                if let Some(slot) = values.get_mut(place) {
-                    *slot = value.map(Bytes::from);
-                }
-            }
-        }
-        Ok(values)
+        let values = self.on_each::<(Option<Vec<u8>>,)>(keys, get).await?;
+        Ok(values.into_iter().map(|(value,)| value.map(Bytes::from)).collect())
     }
 
     pub(super) async fn remove(&self, key: &str) -> Result<(), Error> {
@@ -100,35 +91,32 @@ impl Commands {
         self.on(&key, &pipeline).await
     }
 
-    pub(super) async fn add_to_set(&self, key: &str, members: &[String], ttl: Duration) -> Result<(), Error> {
+    pub(super) async fn add_to_sets(&self, keys: &[String], members: &[String], ttl: Duration) -> Result<(), Error> {
         if members.is_empty() {
             return Ok(());
         }
-        let key = self.key(key);
-        let mut pipeline = Pipeline::with_capacity(2);
-        pipeline.atomic().cmd("SADD").arg(&key).arg(members).ignore();
-        pipeline.cmd("PEXPIRE").arg(&key).arg(ttl_ms(ttl)).ignore();
-        self.on(&key, &pipeline).await
+        let add = |pipeline: &mut Pipeline, key: &str, (): &()| {
+            pipeline.cmd("SADD").arg(key).arg(members).ignore();
+            pipeline.cmd("PEXPIRE").arg(key).arg(ttl_ms(ttl));
+        };
+        self.on_each::<bool>(keys, add).await.map(drop)
     }
 
-    pub(super) async fn remove_from_set(&self, key: &str, members: &[String]) -> Result<u64, Error> {
-        let key = self.key(key);
-        let mut pipeline = Pipeline::with_capacity(2);
-        pipeline.atomic();
-        if !members.is_empty() {
-            pipeline.cmd("SREM").arg(&key).arg(members).ignore();
-        }
-        pipeline.cmd("SCARD").arg(&key);
-        let (remaining,): (u64,) = self.on(&key, &pipeline).await?;
-        Ok(remaining)
+    pub(super) async fn remove_from_sets(&self, keys: &[String], members: &[String]) -> Result<Vec<u64>, Error> {
+        let remove = |pipeline: &mut Pipeline, key: &str, (): &()| {
+            if !members.is_empty() {
+                pipeline.cmd("SREM").arg(key).arg(members).ignore();
+            }
+            pipeline.cmd("SCARD").arg(key);
+        };
+        self.on_each(keys, remove).await
     }
 
-    pub(super) async fn set_members(&self, key: &str) -> Result<Vec<String>, Error> {
-        let key = self.key(key);
-        let mut pipeline = Pipeline::with_capacity(1);
-        pipeline.cmd("SMEMBERS").arg(&key);
-        let (members,): (Vec<String>,) = self.on(&key, &pipeline).await?;
-        Ok(members)
+    pub(super) async fn members_of_sets(&self, keys: &[String]) -> Result<Vec<Vec<String>>, Error> {
+        let list = |pipeline: &mut Pipeline, key: &str, (): &()| {
+            pipeline.cmd("SMEMBERS").arg(key);
+        };
+        self.on_each(keys, list).await
     }
 
     pub(super) async fn take_token(&self, key: &str, bucket: TokenBucket) -> Result<TokenDecision, Error> {
@@ -192,7 +180,25 @@ impl Commands {
         run(self.nodes.refreshed().await.node_of(key)?.1, pipeline).await
     }
 
-    /// Runs one command on each of many keys; what went to the wrong server goes again, to the right one.
+    /// The answers to commands on each of many keys, one a key, in the order of the keys.
+    async fn on_each<T: FromRedisValue>(
+        &self,
+        keys: &[String],
+        commands: impl Fn(&mut Pipeline, &str, &()),
+    ) -> Result<Vec<T>, Error> {
+        let items: Vec<(String, ())> = keys.iter().map(|key| (self.key(key), ())).collect();
+        let mut answers: Vec<(usize, T)> = Vec::with_capacity(items.len());
+        for part in self.on_all::<Vec<T>, ()>(&items, commands).await {
+            answers.extend(part.places.into_iter().zip(part.answer?.map_err(refusal)?));
+        }
+        if answers.len() != items.len() {
+            return Err(Error::unavailable("fewer answers than commands"));
+        }
+        answers.sort_unstable_by_key(|(place, _)| *place);
+        Ok(answers.into_iter().map(|(_, answer)| answer).collect())
+    }
+
+    /// Runs commands on each of many keys; what went to the wrong server goes again, to the right one.
     async fn on_all<T: FromRedisValue, V>(
         &self,
         items: &[(String, V)],

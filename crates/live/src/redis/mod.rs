@@ -94,16 +94,16 @@ impl Live for RedisLive {
         self.counted(self.commands.remove(key).await)
     }
 
-    async fn add_to_set(&self, key: &str, members: &[String], ttl: Duration) -> Result<(), Error> {
-        self.counted(self.commands.add_to_set(key, members, ttl).await)
+    async fn add_to_sets(&self, keys: &[String], members: &[String], ttl: Duration) -> Result<(), Error> {
+        self.counted(self.commands.add_to_sets(keys, members, ttl).await)
     }
 
-    async fn remove_from_set(&self, key: &str, members: &[String]) -> Result<u64, Error> {
-        self.counted(self.commands.remove_from_set(key, members).await)
+    async fn remove_from_sets(&self, keys: &[String], members: &[String]) -> Result<Vec<u64>, Error> {
+        self.counted(self.commands.remove_from_sets(keys, members).await)
     }
 
-    async fn set_members(&self, key: &str) -> Result<Vec<String>, Error> {
-        self.counted(self.commands.set_members(key).await)
+    async fn members_of_sets(&self, keys: &[String]) -> Result<Vec<Vec<String>>, Error> {
+        self.counted(self.commands.members_of_sets(keys).await)
     }
 
     async fn take_token(&self, key: &str, bucket: TokenBucket) -> Result<TokenDecision, Error> {

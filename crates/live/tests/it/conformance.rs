@@ -56,6 +56,7 @@ facts!(
     a_prolonged_key_lives_on_and_an_ended_one_stays_ended,
     only_the_first_sets_an_absent_key,
     a_set_tells_its_members_and_how_many_remain,
+    many_sets_are_answered_in_order,
     a_set_ends_after_its_last_addition,
     kinds_of_values_are_not_mixed,
     a_bucket_gives_its_capacity_and_then_tells_when_to_come_again,
@@ -175,8 +176,12 @@ pub async fn nothing_asked_is_nothing_done(Deployment { here, .. }: &Deployment)
     subscription.remove(&[]).await.unwrap();
     assert!(here.get_many(&[]).await.unwrap().is_empty());
     let key = unique("nothing:");
-    here.add_to_set(&key, &[], LONG).await.unwrap();
-    assert_eq!(here.remove_from_set(&key, &[]).await.unwrap(), 0);
+    let one = [key.clone()];
+    here.add_to_sets(&one, &[], LONG).await.unwrap();
+    here.add_to_sets(&[], &names(&["a"]), LONG).await.unwrap();
+    assert_eq!(here.remove_from_sets(&one, &[]).await.unwrap(), [0]);
+    assert!(here.remove_from_sets(&[], &[]).await.unwrap().is_empty());
+    assert!(here.members_of_sets(&[]).await.unwrap().is_empty());
     here.remove(&key).await.unwrap();
 }
 
@@ -208,11 +213,11 @@ pub async fn a_key_ends_with_its_time(Deployment { here, there }: &Deployment) {
 }
 
 pub async fn a_prolonged_key_lives_on_and_an_ended_one_stays_ended(Deployment { here, there }: &Deployment) {
-    let (key, set) = (unique("lease:"), unique("set:"));
+    let (key, set) = (unique("lease:"), [unique("set:")]);
     assert!(!here.prolong(&key, LONG).await.unwrap());
     here.set(&key, text("held"), LONG).await.unwrap();
-    here.add_to_set(&set, &["a".to_owned()], LONG).await.unwrap();
-    assert!(there.prolong(&set, SHORT).await.unwrap());
+    here.add_to_sets(&set, &names(&["a"]), LONG).await.unwrap();
+    assert!(there.prolong(set.first().unwrap(), SHORT).await.unwrap());
     assert!(there.prolong(&key, SHORT).await.unwrap());
     assert_eq!(value(here, &key).await, Some(text("held")));
     eventually(DEADLINE, async || value(here, &key).await.is_none()).await;
@@ -243,38 +248,55 @@ pub async fn only_the_first_sets_an_absent_key(Deployment { here, there }: &Depl
 }
 
 pub async fn a_set_tells_its_members_and_how_many_remain(Deployment { here, there }: &Deployment) {
-    let key = unique("set:");
-    let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<String>>();
+    let key = [unique("set:")];
     assert!(members(there, &key).await.is_empty());
-    assert_eq!(there.remove_from_set(&key, &names(&["a"])).await.unwrap(), 0);
-    here.add_to_set(&key, &names(&["a", "b", "a"]), LONG).await.unwrap();
-    there.add_to_set(&key, &names(&["b", "c"]), LONG).await.unwrap();
+    assert_eq!(there.remove_from_sets(&key, &names(&["a"])).await.unwrap(), [0]);
+    here.add_to_sets(&key, &names(&["a", "b", "a"]), LONG).await.unwrap();
+    there.add_to_sets(&key, &names(&["b", "c"]), LONG).await.unwrap();
     assert_eq!(members(there, &key).await, ["a", "b", "c"]);
-    assert_eq!(here.remove_from_set(&key, &names(&["b", "x"])).await.unwrap(), 2);
+    assert_eq!(here.remove_from_sets(&key, &names(&["b", "x"])).await.unwrap(), [2]);
     assert_eq!(members(there, &key).await, ["a", "c"]);
-    assert_eq!(here.remove_from_set(&key, &[]).await.unwrap(), 2);
-    assert_eq!(here.remove_from_set(&key, &names(&["a", "c"])).await.unwrap(), 0);
+    assert_eq!(here.remove_from_sets(&key, &[]).await.unwrap(), [2]);
+    assert_eq!(here.remove_from_sets(&key, &names(&["a", "c"])).await.unwrap(), [0]);
     assert!(members(there, &key).await.is_empty());
 }
 
+pub async fn many_sets_are_answered_in_order(Deployment { here, there }: &Deployment) {
+    let keys: Vec<String> = (0..2_500).map(|_| unique("set:")).collect();
+    let (odd, even): (Vec<_>, Vec<_>) = keys.iter().cloned().enumerate().partition(|(number, _)| number % 2 == 1);
+    let keys_of = |numbered: Vec<(usize, String)>| numbered.into_iter().map(|(_, key)| key).collect::<Vec<_>>();
+    here.add_to_sets(&keys, &names(&["all"]), LONG).await.unwrap();
+    here.add_to_sets(&keys_of(odd), &names(&["odd", "o"]), LONG).await.unwrap();
+    there.remove_from_sets(&keys_of(even), &names(&["all"])).await.unwrap();
+    let found = there.members_of_sets(&keys).await.unwrap();
+    assert_eq!(found.len(), keys.len());
+    for (number, mut members) in found.into_iter().enumerate() {
+        members.sort();
+        let expected = if number % 2 == 1 { names(&["all", "o", "odd"]) } else { Vec::new() };
+        assert_eq!(members, expected, "set {number}");
+    }
+    let left = here.remove_from_sets(&keys, &names(&["odd"])).await.unwrap();
+    assert!(left.iter().enumerate().all(|(number, left)| *left == if number % 2 == 1 { 2 } else { 0 }));
+}
+
 pub async fn a_set_ends_after_its_last_addition(Deployment { here, there }: &Deployment) {
-    let key = unique("set:");
-    here.add_to_set(&key, &["a".to_owned()], SHORT).await.unwrap();
-    here.add_to_set(&key, &["b".to_owned()], LONG).await.unwrap();
-    here.add_to_set(&key, &["a".to_owned()], SHORT).await.unwrap();
+    let key = [unique("set:")];
+    here.add_to_sets(&key, &names(&["a"]), SHORT).await.unwrap();
+    here.add_to_sets(&key, &names(&["b"]), LONG).await.unwrap();
+    here.add_to_sets(&key, &names(&["a"]), SHORT).await.unwrap();
     assert_eq!(members(there, &key).await, ["a", "b"]);
     eventually(DEADLINE, async || members(there, &key).await.is_empty()).await;
 }
 
 pub async fn kinds_of_values_are_not_mixed(Deployment { here, .. }: &Deployment) {
-    let key = unique("kind:");
-    let one = ["a".to_owned()];
+    let (key, one) = (unique("kind:"), names(&["a"]));
+    let keys = [key.clone()];
     here.set(&key, text("value"), LONG).await.unwrap();
-    assert!(matches!(here.add_to_set(&key, &one, LONG).await, Err(Error::WrongKind)));
-    assert!(matches!(here.remove_from_set(&key, &one).await, Err(Error::WrongKind)));
-    assert!(matches!(here.set_members(&key).await, Err(Error::WrongKind)));
+    assert!(matches!(here.add_to_sets(&keys, &one, LONG).await, Err(Error::WrongKind)));
+    assert!(matches!(here.remove_from_sets(&keys, &one).await, Err(Error::WrongKind)));
+    assert!(matches!(here.members_of_sets(&keys).await, Err(Error::WrongKind)));
     here.remove(&key).await.unwrap();
-    here.add_to_set(&key, &one, LONG).await.unwrap();
+    here.add_to_sets(&keys, &one, LONG).await.unwrap();
     assert_eq!(value(here, &key).await, None);
     assert!(matches!(here.take_token(&key, SLOW_BUCKET).await, Err(Error::WrongKind)));
     here.set(&key, text("whatever it was"), LONG).await.unwrap();
@@ -322,8 +344,12 @@ async fn value(live: &Arc<dyn Live>, key: &str) -> Option<Bytes> {
     live.get_many(&[key.to_owned()]).await.unwrap().pop().flatten()
 }
 
-async fn members(live: &Arc<dyn Live>, key: &str) -> Vec<String> {
-    let mut members = live.set_members(key).await.unwrap();
+async fn members(live: &Arc<dyn Live>, key: &[String; 1]) -> Vec<String> {
+    let mut members = live.members_of_sets(key).await.unwrap().pop().unwrap();
     members.sort();
     members
+}
+
+fn names(names: &[&str]) -> Vec<String> {
+    names.iter().map(ToString::to_string).collect()
 }

@@ -170,7 +170,7 @@ async fn a_full_server_is_told_from_a_dead_one() {
     let server = Server::start(&["--maxmemory", "1", "--maxmemory-policy", "noeviction"]).await;
     let live = server.live().await;
     assert!(matches!(live.set("key", text("value"), DEADLINE).await, Err(Error::Full)));
-    assert!(matches!(live.add_to_set("set", &["a".to_owned()], DEADLINE).await, Err(Error::Full)));
+    assert!(matches!(live.add_to_sets(&["set".to_owned()], &["a".to_owned()], DEADLINE).await, Err(Error::Full)));
     live.check().await.unwrap();
 }
 

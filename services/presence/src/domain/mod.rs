@@ -1,0 +1,9 @@
+//! What presence is, without IO.
+
+mod lease;
+mod presence;
+mod report;
+
+pub use lease::{InvalidLease, Lease};
+pub use presence::Presence;
+pub use report::{Intent, REPORT_USERS_MAX, Report};

@@ -1,0 +1,26 @@
+use godwit_kernel::{NodeId, UserId, limits};
+
+/// The most users of each list of a report.
+pub const REPORT_USERS_MAX: usize = limits::INTERNAL_PAGE_MAX as usize;
+
+/// What a node tells.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Who reports.
+    pub node_id: NodeId,
+    /// Who has connections at the node now, and had none at the last report.
+    pub joined: Vec<UserId>,
+    /// Who has none any more. Who is in both lists has joined.
+    pub left: Vec<UserId>,
+    /// Whether the node goes on.
+    pub intent: Intent,
+}
+
+/// Whether a node goes on after a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Intent {
+    /// It reports again.
+    Stay,
+    /// It goes away, and its users leave with it.
+    Leave,
+}

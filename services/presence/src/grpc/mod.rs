@@ -1,0 +1,7 @@
+//! The contract: decode, call the use case, encode.
+
+mod presence;
+mod presence_internal;
+
+pub use presence::{PresenceGrpc, encode_presence};
+pub use presence_internal::PresenceInternalGrpc;
