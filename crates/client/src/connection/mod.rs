@@ -59,6 +59,8 @@ pub struct Connection {
 struct Shared {
     pending: Arc<Mutex<PendingQueue>>,
     queued: Notify,
+    /// Told to all who wait when a send has been answered.
+    settled: Notify,
     stop: CancellationToken,
     entropy: Arc<dyn Entropy>,
 }
@@ -118,6 +120,23 @@ impl Connection {
         self.shared.pending.lock().len()
     }
 
+    /// Waits until nothing is pending: every message is committed or refused for good.
+    ///
+    /// # Errors
+    /// Why the connection ended before.
+    pub async fn flushed(&self) -> Result<(), EndReason> {
+        loop {
+            let settled = self.shared.settled.notified();
+            if self.pending_count() == 0 {
+                return Ok(());
+            }
+            if let ConnectionState::Ended(reason) = self.state() {
+                return Err(reason);
+            }
+            settled.await;
+        }
+    }
+
     /// How the connection is now.
     pub fn state(&self) -> ConnectionState {
         *self.state.borrow()
@@ -165,6 +184,7 @@ pub(crate) fn open(client: Client, mut options: ConnectOptions) -> (Connection, 
     let shared = Arc::new(Shared {
         pending: Arc::new(Mutex::new(queue)),
         queued: Notify::new(),
+        settled: Notify::new(),
         stop: stop.clone(),
         entropy: client.shared_entropy(),
     });

@@ -121,6 +121,7 @@ impl Runner {
         };
         self.shared.pending.lock().close();
         self.set_state(ConnectionState::Ended(reason));
+        self.shared.settled.notify_waiters();
     }
 
     async fn connect_and_serve(&mut self) -> After {
@@ -230,6 +231,7 @@ impl Runner {
             Some(server_frame::Frame::Update(update)) => self.sync.offer(update, &mut self.outlet, now),
             Some(server_frame::Frame::Ack(AckFrame { message })) => {
                 self.shared.pending.lock().acked(&frame.id, message);
+                self.shared.settled.notify_waiters();
             }
             Some(server_frame::Frame::Error(error)) => self.refused(&frame.id, error.into(), now),
             Some(server_frame::Frame::Presence(presence)) => self.outlet.tell_if_room(Event::Presence(presence)),
@@ -259,6 +261,7 @@ impl Runner {
 
     fn refused(&mut self, id: &str, problem: Problem, now: Instant) {
         let settled = self.shared.pending.lock().refused(id, problem, now);
+        self.shared.settled.notify_waiters();
         match settled {
             Settled::Refused(send, problem) => self.outlet.tell(Event::SendRefused { send, problem }),
             Settled::Again | Settled::Sent => {}

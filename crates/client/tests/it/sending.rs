@@ -53,8 +53,7 @@ async fn what_was_queued_survives_a_restart() {
     let (connection, mut events) = server.client().connect(options);
     // By its update, or by the chat as it then is: the message and the loading of the account race.
     assert!(matches!(timeout(SOON, events.next()).await.unwrap(), Some(Event::Update(_) | Event::ChatLoaded(_))));
-    let mut state = connection.watch_state();
-    timeout(SOON, state.wait_for(|_| connection.pending_count() == 0)).await.unwrap().unwrap();
+    timeout(SOON, connection.flushed()).await.unwrap().unwrap();
     assert_eq!(*server.arrived.lock(), ["kept-1"]);
 }
 
