@@ -1,2 +1,7 @@
-//! Web Push subscriptions and deliveries.
-fn main() {}
+//! The push service on its own.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    godwit_runtime::main::<godwit_push::Push>()
+}

@@ -1,6 +1,6 @@
 //! The outbox and its relay.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -28,6 +28,7 @@ const OUTBOX: &str = "CREATE TABLE outbox (id bigint GENERATED ALWAYS AS IDENTIT
 #[derive(Default)]
 struct Stream {
     away: AtomicBool,
+    refused: AtomicUsize,
     published: Mutex<Vec<String>>,
 }
 
@@ -35,6 +36,7 @@ struct Stream {
 impl EventLog for Stream {
     async fn publish(&self, records: Vec<NewRecord>) -> Result<(), Error> {
         if self.away.load(Ordering::SeqCst) {
+            self.refused.fetch_add(1, Ordering::SeqCst);
             return Err(Error::Unavailable("away".into()));
         }
         self.published.lock().unwrap().extend(records.iter().map(|record| text(&record.payload)));
@@ -124,6 +126,8 @@ async fn rows_wait_while_the_stream_is_away() {
     house.stream.away.store(true, Ordering::SeqCst);
     house.relay();
     house.put_in(&texts("k", 3)).await;
+    eventually(LONG, async || house.stream.refused.load(Ordering::SeqCst) > 1).await;
+    assert_eq!(house.rows().await, 3);
     house.stream.away.store(false, Ordering::SeqCst);
     eventually(LONG, async || house.published() == texts("k", 3)).await;
     eventually(LONG, async || house.rows().await == 0).await;

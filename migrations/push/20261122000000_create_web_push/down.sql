@@ -1,0 +1,1 @@
+DROP TABLE deliveries, notifications, web_push_subscriptions, vapid_keys;

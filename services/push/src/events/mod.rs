@@ -1,0 +1,5 @@
+//! What comes from the stream.
+
+mod incoming;
+
+pub use incoming::{ChatUpdates, GROUP};

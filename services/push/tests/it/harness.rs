@@ -1,0 +1,150 @@
+//! The service in this process, with the test's own database, stream, clock, peers and push service.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Command, FromArgMatches as _};
+use godwit_contract::auth::v1::auth_internal_service_server::AuthInternalServiceServer;
+use godwit_contract::chat::v1::chat_internal_service_server::ChatInternalServiceServer;
+use godwit_contract::push::v1::push_service_client::PushServiceClient;
+use godwit_contract::push::v1::{RegisterWebPushRequest, UnregisterWebPushRequest};
+use godwit_contract::v1::{Message, MessageCreated, Update, update};
+use godwit_events::{NewRecord, topics};
+use godwit_kernel::{ChatId, Clock as _, MessageId, Seq, SystemClock, SystemEntropy, UserId};
+use godwit_push::{Push, store};
+use godwit_rpc::{Channel, Directory, Failure, LocalRoutes, ServerLayer, Target, timestamp};
+use godwit_runtime::options::{CommandLine, CommonOptions, DatabaseUrls};
+use godwit_runtime::{Platform, Process, ServiceEntry};
+use godwit_testkit::{ROLE_PASSWORD, TestClock, TestDb, eventually};
+use prost::Message as _;
+use tonic::Request;
+
+use crate::browser::{Browser, PushServer, Received};
+use crate::peers::Peers;
+
+pub const SOON: Duration = Duration::from_secs(20);
+
+/// Endpoints of tests are on this machine.
+pub const NEARBY: &[&str] = &["--push-allow-private-endpoints=true"];
+
+pub struct World {
+    pub db: TestDb,
+    pub clock: Arc<TestClock>,
+    pub peers: Peers,
+    pub server: PushServer,
+    pub chat_id: ChatId,
+}
+
+/// One running replica.
+pub struct Replica {
+    pub platform: Platform,
+    channel: Channel,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        rustls_provider();
+        Self {
+            db: TestDb::new(&[&store::SCHEMA, &godwit_events::postgres::SCHEMA]).await,
+            clock: Arc::new(TestClock::default()),
+            peers: Peers::default(),
+            server: PushServer::open().await,
+            chat_id: ChatId::generate(&SystemClock, &SystemEntropy),
+        }
+    }
+
+    pub async fn start(&self, options: &[&str]) -> Replica {
+        let mut arguments = vec![
+            "test".to_owned(),
+            format!("--database-url={}", self.db.url()),
+            format!("--database-role-password={ROLE_PASSWORD}"),
+        ];
+        arguments.extend(options.iter().map(|option| (*option).to_owned()));
+        let services = [ServiceEntry::of::<Push>()];
+        let parsed =
+            CommandLine::new(Command::new("test"), Process::option_groups(&services)).parse(arguments).unwrap();
+        let common = CommonOptions::from_arg_matches(&parsed.groups[0]).unwrap();
+        let urls = DatabaseUrls::from_matches(&Process::schemas(&services), &parsed.groups[1]);
+        let routes = LocalRoutes::new();
+        let directory = Directory::new(routes.clone(), [Target::Push, Target::Auth, Target::Chat]);
+        let mut platform = Platform::open(&common, urls, directory).await.unwrap();
+        platform.clock = Arc::clone(&self.clock) as Arc<_>;
+        platform.grpc.add(AuthInternalServiceServer::new(self.peers.clone()));
+        platform.grpc.add(ChatInternalServiceServer::new(self.peers.clone()));
+        services[0].start(&platform, &parsed.groups[2]).await.unwrap();
+        routes.bind(platform.grpc.routes(), &ServerLayer::default());
+        let channel = platform.directory.channel(Target::Push);
+        Replica { platform, channel }
+    }
+
+    /// A member of the chat with a browser.
+    pub fn member(&self) -> Browser {
+        let browser = self.stranger();
+        self.peers.members.lock().unwrap().insert(browser.caller.user_id.to_string());
+        browser
+    }
+
+    /// Somebody else.
+    pub fn stranger(&self) -> Browser {
+        Browser::of(UserId::generate(&SystemClock, &SystemEntropy))
+    }
+
+    /// The update of a message that is sent now.
+    pub fn message(&self, seq: u64, sender: &Browser, text: &str) -> Update {
+        let sent_at = Some(timestamp(self.clock.now()));
+        let message = Message {
+            id: MessageId { chat_id: self.chat_id, seq: Seq::new(seq).unwrap() }.to_string(),
+            chat_id: self.chat_id.to_string(),
+            seq,
+            sender_id: sender.caller.user_id.to_string(),
+            client_message_id: format!("m{seq}"),
+            text: text.to_owned(),
+            sent_at,
+        };
+        Update {
+            chat_id: self.chat_id.to_string(),
+            seq,
+            epoch: "e".to_owned(),
+            occurred_at: sent_at,
+            actor_id: sender.caller.user_id.to_string(),
+            change: Some(update::Change::MessageCreated(MessageCreated { message: Some(message) })),
+        }
+    }
+
+    /// The only notification that a browser gets.
+    pub async fn arrival(&self, browser: &Browser) -> Received {
+        eventually(SOON, async || self.server.at(browser).first().cloned()).await
+    }
+}
+
+impl Replica {
+    pub fn push(&self) -> PushServiceClient<Channel> {
+        PushServiceClient::new(self.channel.clone())
+    }
+
+    pub async fn register(&self, browser: &Browser, subscription: RegisterWebPushRequest) -> Result<(), Failure> {
+        let mut request = Request::new(subscription);
+        browser.caller.attach(&mut request);
+        self.push().register_web_push(request).await.map(|_| ()).map_err(|status| Failure::from_status(&status))
+    }
+
+    pub async fn unregister(&self, browser: &Browser) {
+        let mut request = Request::new(UnregisterWebPushRequest {});
+        browser.caller.attach(&mut request);
+        self.push().unregister_web_push(request).await.unwrap();
+    }
+
+    pub async fn publish(&self, world: &World, update: &Update) {
+        self.publish_bytes(world, update.encode_to_vec()).await;
+    }
+
+    pub async fn publish_bytes(&self, world: &World, payload: Vec<u8>) {
+        let record = NewRecord::new(&topics::CHAT_UPDATES, world.chat_id.as_bytes().to_vec(), payload);
+        self.platform.events.publish(vec![record]).await.unwrap();
+    }
+}
+
+/// The process's part of what `godwit_runtime::main` does before anything else.
+fn rustls_provider() {
+    drop(godwit_testkit::http_client());
+}
