@@ -266,6 +266,11 @@ macro_rules! endpoints {
                 }
             }
 
+            /// Forgets every replica but this one of `target`.
+            pub fn keep_only(&mut self, target: Target, url: &str) {
+                $(self.$field = if target == Target::$target { vec![url.to_owned()] } else { Vec::new() };)+
+            }
+
             /// The variable that lists the replicas of `target`.
             #[must_use]
             pub fn variable(target: Target) -> &'static str {
@@ -302,7 +307,12 @@ pub enum LogFormat {
 #[derive(Args, Clone, Debug)]
 pub struct TelemetryOptions {
     /// What is logged, such as `info` or `warn,godwit_message=debug` (the syntax of tracing's `EnvFilter`).
-    #[arg(long = "log", env = "GODWIT_LOG", value_name = "GODWIT_LOG", default_value = "info")]
+    #[arg(
+        long = "log",
+        env = "GODWIT_LOG",
+        value_name = "GODWIT_LOG",
+        default_value = "info,actix_server=warn,openraft=warn"
+    )]
     pub log: String,
 
     /// How log lines look.
