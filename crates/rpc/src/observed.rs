@@ -11,6 +11,7 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 
 use crate::call::CallRecord;
+use crate::replicas::interrupted;
 
 /// A response body that ends its call's record with the status in the trailers, and ends itself at a deadline.
 struct Observed {
@@ -46,7 +47,13 @@ impl http_body::Body for Observed {
                     this.record.end_with(trailers);
                 }
             }
-            Some(Err(status)) => this.record.end(status.code()),
+            Some(Err(_)) => {
+                let frame = frame.map(|frame| frame.map_err(interrupted));
+                if let Some(Err(status)) = &frame {
+                    this.record.end(status.code());
+                }
+                return Poll::Ready(frame);
+            }
             None if this.record.has_ended() => {}
             None => this.record.end(Code::Unknown),
         }

@@ -80,7 +80,7 @@ impl Replica {
         if timed_out(&error) {
             return Err(Status::deadline_exceeded("the call was not answered in time"));
         }
-        let status = Status::from_error(Box::new(error));
+        let status = interrupted(Status::from_error(Box::new(error)));
         if status.code() == Code::Unavailable {
             self.failed_at_ms.store(now_ms(), Ordering::Relaxed);
         }
@@ -90,6 +90,15 @@ impl Replica {
     fn is_resting(&self) -> bool {
         let failed_at = self.failed_at_ms.load(Ordering::Relaxed);
         failed_at != 0 && now_ms().saturating_sub(failed_at) < REST_MS
+    }
+}
+
+/// What the caller of a call learns whose connection failed, while the other side said nothing: the call may or may not
+/// have been served, and the same call may do later. The transport's own code depends on where it noticed.
+pub(crate) fn interrupted(status: Status) -> Status {
+    match status.code() {
+        Code::DeadlineExceeded | Code::Unavailable => status,
+        _ => Status::unavailable(status.message()),
     }
 }
 
