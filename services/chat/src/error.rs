@@ -44,12 +44,6 @@ pub enum Error {
     Damaged(&'static str),
 }
 
-impl From<diesel::result::Error> for Error {
-    fn from(error: diesel::result::Error) -> Self {
-        Self::Database(error.into())
-    }
-}
-
 impl ServiceError for Error {
     fn code(&self) -> Code {
         match self {
@@ -76,7 +70,9 @@ impl ServiceError for Error {
             Self::Users(status) if is_passing(status) => "AUTH_SERVICE_UNAVAILABLE",
             Self::Logs(status) if is_passing(status) => "MESSAGE_SERVICE_UNAVAILABLE",
             Self::Database(error) if error.is_unavailable() => "DATABASE_UNAVAILABLE",
-            Self::Users(_) | Self::Logs(_) | Self::UpdateRefused(_) | Self::Database(_) | Self::Damaged(_) => "INTERNAL",
+            Self::Users(_) | Self::Logs(_) | Self::UpdateRefused(_) | Self::Database(_) | Self::Damaged(_) => {
+                "INTERNAL"
+            }
         }
     }
 

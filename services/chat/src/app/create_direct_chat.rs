@@ -1,8 +1,7 @@
-use diesel_async::AsyncConnection as _;
 use godwit_kernel::{ChatId, EventId, UserId};
 
 use super::{App, ChatView};
-use crate::domain::{Chat, ChatOfMember, DirectPair, MembershipVersion};
+use crate::domain::{Chat, ChatOfMember, DirectPair, Kind, MembershipVersion};
 use crate::error::Error;
 use crate::events::outgoing;
 use crate::store::{self, NewDirectChat, PendingUpdate};
@@ -31,41 +30,24 @@ impl App {
         if let Some(id) = store::direct_chat_id(&mut conn, pair).await? {
             return Ok(id);
         }
-        let now = self.clock.now();
         let id = ChatId::generate(self.clock.as_ref(), self.entropy.as_ref());
-        let event_id = EventId::generate(self.clock.as_ref(), self.entropy.as_ref());
-        let made = conn
-            .transaction(async |conn| {
-                let new = NewDirectChat { id, pair, created_at: now };
-                let Some(chat) = store::create_direct_chat(conn, new).await? else {
-                    return Ok(None);
-                };
-                let pending = first_update(&chat, caller, pair, event_id);
-                store::insert_pending_update(conn, &pending, now).await?;
-                Ok::<_, Error>(Some(chat.id))
-            })
-            .await?;
-        match made {
-            Some(id) => {
-                metrics::counter!("godwit_chat_created_total", "kind" => "direct").increment(1);
-                Ok(id)
-            }
-            None => store::direct_chat_id(&mut conn, pair).await?.ok_or(Error::Damaged("a direct chat is gone")),
+        let chat = Chat { id, kind: Kind::Direct, created_at: self.clock.now() };
+        let first_update = PendingUpdate {
+            event_id: EventId::generate(self.clock.as_ref(), self.entropy.as_ref()),
+            chat_id: id,
+            payload: outgoing::chat_created(&chat, caller, &pair.members()),
+            membership_version: MembershipVersion::FIRST,
+        };
+        if store::create_direct_chat(&mut conn, &NewDirectChat { chat, pair, first_update }).await? {
+            metrics::counter!("godwit_chat_created_total", "kind" => "direct").increment(1);
+            return Ok(id);
         }
+        store::direct_chat_id(&mut conn, pair).await?.ok_or(Error::Damaged("a direct chat is gone"))
     }
 
     /// The chat, if the caller is a member. For others it does not exist.
     pub(super) async fn visible(&self, caller: UserId, chat_id: ChatId) -> Result<ChatOfMember, Error> {
         let mut conn = self.pool.get().await?;
         store::chat_of_member(&mut conn, chat_id, caller).await?.ok_or(Error::ChatNotFound)
-    }
-}
-
-fn first_update(chat: &Chat, caller: UserId, pair: DirectPair, event_id: EventId) -> PendingUpdate {
-    PendingUpdate {
-        event_id,
-        chat_id: chat.id,
-        payload: outgoing::chat_created(chat, caller, &pair.members()),
-        membership_version: MembershipVersion::FIRST,
     }
 }

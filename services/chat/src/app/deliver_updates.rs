@@ -66,7 +66,7 @@ impl App {
     /// When the database does.
     pub async fn pending_backlog(&self) -> Result<Backlog, Error> {
         let mut conn = self.pool.get().await?;
-        store::backlog(&mut conn, self.clock.now()).await
+        Ok(store::backlog(&mut conn, self.clock.now()).await?)
     }
 
     /// A gateway that misses this learns of the chat when its link to live is back, or by the user's next sync.

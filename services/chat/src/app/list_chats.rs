@@ -20,12 +20,7 @@ impl App {
     /// # Errors
     /// When the database or another service does not answer: a list without heads would make clients sync everything.
     #[tracing::instrument(name = "chat.list_chats", skip_all, err(level = "debug"))]
-    pub async fn list_chats(
-        &self,
-        caller: UserId,
-        cursor: Option<ListCursor>,
-        limit: u32,
-    ) -> Result<ChatsPage, Error> {
+    pub async fn list_chats(&self, caller: UserId, cursor: Option<ListCursor>, limit: u32) -> Result<ChatsPage, Error> {
         let mut conn = self.pool.get().await?;
         let before = cursor.map(|cursor| cursor.before);
         let mut chats = store::chats_of_member(&mut conn, caller, before, limit + 1).await?;
@@ -33,8 +28,7 @@ impl App {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let has_more = chats.len() > limit;
         chats.truncate(limit);
-        let next_cursor =
-            chats.last().filter(|_| has_more).map(|last| ListCursor { before: last.chat.id });
+        let next_cursor = chats.last().filter(|_| has_more).map(|last| ListCursor { before: last.chat.id });
         Ok(ChatsPage { chats: self.view(chats).await?, next_cursor })
     }
 }

@@ -12,6 +12,6 @@ impl App {
     /// When the database does.
     pub async fn posting_policy(&self, chat_id: ChatId, user_id: UserId) -> Result<Option<PostingPolicy>, Error> {
         let mut conn = self.pool.get().await?;
-        store::posting_policy(&mut conn, chat_id, user_id).await
+        Ok(store::posting_policy(&mut conn, chat_id, user_id).await?)
     }
 }

@@ -24,9 +24,8 @@ impl App {
         let (users, heads) = tokio::join!(self.users.get(&peer_ids), self.logs.heads(&chat_ids));
         let (mut users, mut heads) = (users.map_err(Error::Users)?, heads.map_err(Error::Logs)?);
         let views = chats.into_iter().map(|ChatOfMember { chat, peer_id }| {
-            let peer = peer_id.map(|id| {
-                users.remove(&id).unwrap_or_else(|| pb::User { id: id.to_string(), ..pb::User::default() })
-            });
+            let peer = peer_id
+                .map(|id| users.remove(&id).unwrap_or_else(|| pb::User { id: id.to_string(), ..pb::User::default() }));
             let head = heads.remove(&chat.id);
             ChatView { chat, peer, head }
         });

@@ -16,14 +16,22 @@ impl Kind {
         }
     }
 
-    /// The kind of a stored form; `None` for one of another version.
-    pub fn from_store(text: &str) -> Option<Self> {
+    /// The kind of a stored form.
+    ///
+    /// # Errors
+    /// When it was stored by another version.
+    pub fn from_store(text: &str) -> Result<Self, UnknownKind> {
         match text {
-            "direct" => Some(Self::Direct),
-            _ => None,
+            "direct" => Ok(Self::Direct),
+            _ => Err(UnknownKind),
         }
     }
 }
+
+/// A stored chat is of a kind that this version does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a stored chat is of an unknown kind")]
+pub struct UnknownKind;
 
 /// A conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,67 +1,78 @@
 use diesel::prelude::{
-    BoolExpressionMethods as _, ExpressionMethods as _, JoinOnDsl as _, NullableExpressionMethods as _, OptionalExtension as _,
-    QueryDsl as _,
+    BoolExpressionMethods as _, ExpressionMethods as _, JoinOnDsl as _, NullableExpressionMethods as _,
+    OptionalExtension as _, QueryDsl as _,
 };
-use diesel_async::RunQueryDsl as _;
+use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
 use godwit_kernel::{ChatId, UserId};
-use godwit_pg::Connection;
+use godwit_pg::{Connection, Error};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::pending_updates::{PendingUpdate, insert_pending_update};
 use super::schema::{chats, direct_chats, members};
 use crate::domain::{Chat, ChatOfMember, DirectPair, Kind, MembershipVersion};
-use crate::error::Error;
 
-/// A direct chat to make.
-#[derive(Clone, Copy, Debug)]
+/// A direct chat to make, with the first update of its log.
+#[derive(Clone, Debug)]
 pub struct NewDirectChat {
-    /// Its id, if it is made.
-    pub id: ChatId,
+    /// The chat, if it is made.
+    pub chat: Chat,
     /// Its people.
     pub pair: DirectPair,
-    /// The present.
-    pub created_at: OffsetDateTime,
+    /// Its first update.
+    pub first_update: PendingUpdate,
 }
 
-/// Makes the direct chat of a pair, inside the caller's transaction; `None` when there is one, whoever made it. Who
-/// comes second at the same moment waits here until the first has committed.
+/// Makes the direct chat of a pair in one transaction: the chat, its members, and the update that begins its log. False
+/// when there is one, whoever made it; who comes second at the same moment waits until the first has committed.
 ///
 /// # Errors
 /// When the database does.
-pub async fn create_direct_chat(conn: &mut Connection, new: NewDirectChat) -> Result<Option<Chat>, Error> {
-    let NewDirectChat { id, pair, created_at } = new;
+pub async fn create_direct_chat(conn: &mut Connection, new: &NewDirectChat) -> Result<bool, Error> {
+    conn.transaction(async |conn| {
+        if !claim_pair(conn, new).await? {
+            return Ok(false);
+        }
+        insert_chat(conn, &new.chat, &new.pair.members()).await?;
+        insert_pending_update(conn, &new.first_update, new.chat.created_at).await?;
+        Ok(true)
+    })
+    .await
+}
+
+async fn claim_pair(conn: &mut Connection, new: &NewDirectChat) -> Result<bool, Error> {
     let claimed = diesel::insert_into(direct_chats::table)
         .values((
-            direct_chats::least_user_id.eq(pair.least().as_uuid()),
-            direct_chats::greatest_user_id.eq(pair.greatest().as_uuid()),
-            direct_chats::chat_id.eq(id.as_uuid()),
+            direct_chats::least_user_id.eq(new.pair.least().as_uuid()),
+            direct_chats::greatest_user_id.eq(new.pair.greatest().as_uuid()),
+            direct_chats::chat_id.eq(new.chat.id.as_uuid()),
         ))
         .on_conflict((direct_chats::least_user_id, direct_chats::greatest_user_id))
         .do_nothing()
         .execute(conn)
         .await?;
-    if claimed == 0 {
-        return Ok(None);
-    }
-    let chat = Chat { id, kind: Kind::Direct, created_at };
+    Ok(claimed > 0)
+}
+
+async fn insert_chat(conn: &mut Connection, chat: &Chat, member_ids: &[UserId]) -> Result<(), Error> {
     diesel::insert_into(chats::table)
         .values((
-            chats::id.eq(id.as_uuid()),
+            chats::id.eq(chat.id.as_uuid()),
             chats::kind.eq(chat.kind.as_str()),
             chats::membership_version.eq(MembershipVersion::FIRST.as_i64()),
-            chats::created_at.eq(created_at),
+            chats::created_at.eq(chat.created_at),
         ))
         .execute(conn)
         .await?;
-    let rows = pair.members().map(|user_id| {
+    let rows = member_ids.iter().map(|user_id| {
         (
-            members::chat_id.eq(id.as_uuid()),
+            members::chat_id.eq(chat.id.as_uuid()),
             members::user_id.eq(user_id.as_uuid()),
-            members::joined_at.eq(created_at),
+            members::joined_at.eq(chat.created_at),
         )
     });
-    diesel::insert_into(members::table).values(rows.to_vec()).execute(conn).await?;
-    Ok(Some(chat))
+    diesel::insert_into(members::table).values(rows.collect::<Vec<_>>()).execute(conn).await?;
+    Ok(())
 }
 
 /// The direct chat of a pair.
@@ -133,7 +144,11 @@ pub async fn chats_of_member(
 
 fn seen_by(user_id: UserId, row: Row) -> Result<ChatOfMember, Error> {
     let (id, kind, created_at, least, greatest) = row;
-    let kind = Kind::from_store(&kind).ok_or(Error::Damaged("a chat is of an unknown kind"))?;
+    let kind = decode_kind(&kind)?;
     let peer_id = [least, greatest].into_iter().flatten().map(UserId::from_uuid).find(|id| *id != user_id);
     Ok(ChatOfMember { chat: Chat { id: ChatId::from_uuid(id), kind, created_at }, peer_id })
+}
+
+pub(super) fn decode_kind(stored: &str) -> Result<Kind, Error> {
+    Ok(Kind::from_store(stored).map_err(|unknown| diesel::result::Error::DeserializationError(unknown.into()))?)
 }

@@ -2,12 +2,12 @@ use diesel::prelude::{ExpressionMethods as _, OptionalExtension as _, QueryDsl a
 use diesel::sql_types::{BigInt, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl as _;
 use godwit_kernel::{ChatId, UserId};
-use godwit_pg::Connection;
+use godwit_pg::{Connection, Error};
 use uuid::Uuid;
 
+use super::chats::decode_kind;
 use super::schema::{chats, members};
 use crate::domain::{Kind, MembershipVersion, PostingPolicy};
-use crate::error::Error;
 
 /// What a user may do in a chat; `None` for who is not a member, also of a chat that does not exist.
 ///
@@ -71,12 +71,11 @@ pub async fn members_of(
     above: Option<UserId>,
     limit: u32,
 ) -> Result<Option<Members>, Error> {
-    let kind: Option<String> =
-        chats::table.find(chat_id.as_uuid()).select(chats::kind).first(conn).await.optional()?;
+    let kind: Option<String> = chats::table.find(chat_id.as_uuid()).select(chats::kind).first(conn).await.optional()?;
     let Some(kind) = kind else {
         return Ok(None);
     };
-    let kind = Kind::from_store(&kind).ok_or(Error::Damaged("a chat is of an unknown kind"))?;
+    let kind = decode_kind(&kind)?;
     let above = above.map_or(Uuid::nil(), |id| id.as_uuid());
     let ids: Vec<Uuid> = members::table
         .filter(members::chat_id.eq(chat_id.as_uuid()))

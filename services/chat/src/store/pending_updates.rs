@@ -5,13 +5,12 @@ use diesel::prelude::{ExpressionMethods as _, OptionalExtension as _, QueryDsl a
 use diesel::sql_types::{BigInt, Double, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl as _;
 use godwit_kernel::{ChatId, EventId};
-use godwit_pg::Connection;
+use godwit_pg::{Connection, Error};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::schema::pending_updates;
 use crate::domain::MembershipVersion;
-use crate::error::Error;
 
 /// For so long after the commit the update is left to the call that made it.
 const FIRST_PAUSE: time::Duration = time::Duration::seconds(2);
@@ -94,7 +93,11 @@ struct ChatRow {
 ///
 /// # Errors
 /// When the database does.
-pub async fn claim_pending_updates(conn: &mut Connection, now: OffsetDateTime, limit: u32) -> Result<Vec<ChatId>, Error> {
+pub async fn claim_pending_updates(
+    conn: &mut Connection,
+    now: OffsetDateTime,
+    limit: u32,
+) -> Result<Vec<ChatId>, Error> {
     let rows: Vec<ChatRow> = diesel::sql_query(
         "WITH due AS (
              SELECT id FROM pending_updates WHERE next_attempt_at <= $1

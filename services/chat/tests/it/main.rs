@@ -1,1 +1,10 @@
-//! Integration tests.
+//! The chat service against real PostgreSQL, with the services beside it played by the test.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
+
+mod delivery;
+mod direct_chats;
+mod harness;
+mod internal;
+mod lists;
+mod neighbours;

@@ -1,0 +1,86 @@
+use godwit_contract::chat::v1 as api;
+use godwit_contract::chat::v1::chat_internal_service_server::ChatInternalService as _;
+use godwit_contract::v1 as pb;
+use godwit_kernel::{ChatId, SystemClock, SystemEntropy};
+use tonic::{Code, Request};
+
+use crate::harness::Bed;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_is_of_members_only() {
+    let bed = Bed::new().await;
+    let (ada, bob, eve) = (bed.person(), bed.person(), bed.person());
+    let chat = bed.client(0, ada).create(bob).await.unwrap();
+    let nowhere = ChatId::generate(&SystemClock, &SystemEntropy).to_string();
+    let member = api::GetPostingPolicyResponse { is_member: true, may_post: true, membership_version: 1 };
+    for (chat_id, user_id, expected) in [
+        (&chat.id, ada, member),
+        (&chat.id, bob, member),
+        (&chat.id, eve, api::GetPostingPolicyResponse::default()),
+        (&nowhere, ada, api::GetPostingPolicyResponse::default()),
+    ] {
+        let request = api::GetPostingPolicyRequest { chat_id: chat_id.clone(), user_id: user_id.to_string() };
+        let answer = bed.replicas[1].server.get_posting_policy(Request::new(request)).await.unwrap();
+        assert_eq!(answer.into_inner(), expected);
+    }
+    let garbage = api::GetPostingPolicyRequest { chat_id: "x".to_owned(), user_id: ada.to_string() };
+    let refused = bed.replicas[0].server.get_posting_policy(Request::new(garbage)).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chat_ids_and_peers_are_paged_in_id_order() {
+    let bed = Bed::new().await;
+    let ada = bed.person();
+    let (mut chats, mut peers) = (Vec::new(), Vec::new());
+    for number in 0..7 {
+        let peer = bed.person();
+        // Either may have made it.
+        let chat = match number % 2 {
+            0 => bed.client(0, ada).create(peer).await.unwrap(),
+            _ => bed.client(0, peer).create(ada).await.unwrap(),
+        };
+        chats.push(chat.id);
+        peers.push(peer.to_string());
+    }
+    chats.sort();
+    peers.sort();
+    let server = &bed.replicas[0].server;
+    let (mut seen_chats, mut seen_peers) = (Vec::new(), Vec::new());
+    for page in 0..3 {
+        let after_chat_id = seen_chats.last().cloned().unwrap_or_default();
+        let request = api::ListChatIdsRequest { user_id: ada.to_string(), after_chat_id, limit: 3 };
+        let answer = server.list_chat_ids(Request::new(request)).await.unwrap().into_inner();
+        assert_eq!(answer.has_more, page < 2);
+        seen_chats.extend(answer.chat_ids);
+
+        let after_user_id = seen_peers.last().cloned().unwrap_or_default();
+        let request = api::ListDirectPeersRequest { user_id: ada.to_string(), after_user_id, limit: 3 };
+        let answer = server.list_direct_peers(Request::new(request)).await.unwrap().into_inner();
+        assert_eq!(answer.has_more, page < 2);
+        seen_peers.extend(answer.user_ids);
+    }
+    assert_eq!((seen_chats, seen_peers), (chats, peers));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_are_listed_with_the_kind_of_their_chat() {
+    let bed = Bed::new().await;
+    let (ada, bob) = (bed.person(), bed.person());
+    let chat = bed.client(0, ada).create(bob).await.unwrap();
+    let mut expected = vec![ada.to_string(), bob.to_string()];
+    expected.sort();
+    let list = |chat_id: String, after_user_id: String, limit| {
+        let request = api::ListMembersRequest { chat_id, after_user_id, limit };
+        bed.replicas[0].server.list_members(Request::new(request))
+    };
+    let all = list(chat.id.clone(), String::new(), 0).await.unwrap().into_inner();
+    assert_eq!((all.kind(), all.has_more, &all.user_ids), (pb::ChatKind::Direct, false, &expected));
+    let first = list(chat.id.clone(), String::new(), 1).await.unwrap().into_inner();
+    assert_eq!((first.has_more, first.user_ids.as_slice()), (true, &expected[..1]));
+    let second = list(chat.id, expected[0].clone(), 1).await.unwrap().into_inner();
+    assert_eq!((second.has_more, second.user_ids.as_slice()), (false, &expected[1..]));
+    let nowhere = ChatId::generate(&SystemClock, &SystemEntropy).to_string();
+    let none = list(nowhere, String::new(), 0).await.unwrap().into_inner();
+    assert_eq!((none.kind(), none.user_ids.len()), (pb::ChatKind::Unspecified, 0));
+}

@@ -1,0 +1,65 @@
+use tonic::Code;
+
+use crate::harness::{Bed, reason};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chats_are_listed_newest_first_in_pages() {
+    let bed = Bed::new().await;
+    let ada = bed.person();
+    let client = bed.client(0, ada);
+    let mut made = Vec::new();
+    for _ in 0..23 {
+        bed.clock.advance(std::time::Duration::from_millis(5));
+        made.push(client.create(bed.person()).await.unwrap().id);
+    }
+    made.reverse();
+    let (mut listed, mut cursor, mut pages) = (Vec::new(), String::new(), 0);
+    loop {
+        let page = client.list(10, &cursor).await.unwrap();
+        assert!(page.chats.len() <= 10);
+        listed.extend(page.chats.into_iter().map(|chat| chat.id));
+        pages += 1;
+        cursor = page.next_cursor;
+        if cursor.is_empty() {
+            break;
+        }
+    }
+    assert_eq!((listed, pages), (made, 3));
+    assert!(bed.client(0, bed.person()).list(0, "").await.unwrap().chats.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listed_chat_tells_its_peer_its_head_and_what_was_said_last() {
+    let bed = Bed::new().await;
+    let (ada, bob) = (bed.person(), bed.person());
+    let chat = bed.client(0, ada).create(bob).await.unwrap();
+    let said = bed.neighbours.say(chat.id.parse().unwrap(), "hello");
+    let [listed] = bed.client(1, bob).list(0, "").await.unwrap().chats.try_into().unwrap();
+    assert_eq!(listed.peer.as_ref().unwrap().id, ada.to_string());
+    assert_eq!((listed.seq, listed.epoch.as_str(), listed.last_message.as_ref()), (2, "epoch", Some(&said)));
+    assert_eq!(bed.client(1, bob).get(&chat.id).await.unwrap(), listed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_page_of_200_is_the_largest() {
+    let bed = Bed::new().await;
+    let ada = bed.person();
+    let client = bed.client(0, ada);
+    for _ in 0..201 {
+        client.create(bed.person()).await.unwrap();
+    }
+    let page = client.list(10_000, "").await.unwrap();
+    assert_eq!(page.chats.len(), 200);
+    assert_eq!(client.list(0, &page.next_cursor).await.unwrap().chats.len(), 1);
+    assert_eq!(client.list(0, "").await.unwrap().chats.len(), 50);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cursor_of_garbage_is_refused() {
+    let bed = Bed::new().await;
+    let client = bed.client(0, bed.person());
+    for garbage in ["x", "AAAAAAAAAAAAAAAAAAAAAAA", &"A".repeat(10_000)] {
+        let refused = client.list(0, garbage).await.unwrap_err();
+        assert_eq!((refused.code(), reason(&refused).as_str()), (Code::InvalidArgument, "INVALID_CURSOR"));
+    }
+}
