@@ -1,0 +1,184 @@
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use clap::{Parser, ValueEnum};
+use url::Url;
+
+/// Pairs of people write to each other as fast as the server lets them, or at a given rate. A ledger of the generator
+/// knows what became of every message.
+#[derive(Parser, Debug)]
+#[command(name = "godwit-load", version)]
+pub struct Options {
+    /// Base URL of a gateway. Given more than once, sender and receiver of a pair are on different ones.
+    #[arg(long = "gateway", value_name = "URL", required = true)]
+    pub gateways: Vec<Url>,
+
+    /// How many pairs of sender and receiver, each with a direct chat of their own.
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=5_000))]
+    pub pairs: u32,
+
+    /// Closed loop: how many messages a sender has under way, that is, not yet acknowledged and received.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub outstanding: u32,
+
+    /// Open loop: how many messages a second all senders offer together, whether the server keeps up or not. Latency
+    /// counts from when a message was due, so a server that stalls cannot hide it.
+    #[arg(long, value_name = "MESSAGES_PER_SEC")]
+    pub rate: Option<f64>,
+
+    /// How long to measure, in seconds. An access token must outlive the run.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub secs: u64,
+
+    /// How long to run before measuring, in seconds.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(0..=60))]
+    pub warmup_secs: u64,
+
+    /// How long to wait for what is under way at the end, in seconds.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=60))]
+    pub drain_secs: u64,
+
+    /// Length of a message's text.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=4_096))]
+    pub text_chars: u32,
+
+    /// How frames are written.
+    #[arg(long, value_enum, default_value_t = Encoding::Binary)]
+    pub encoding: Encoding,
+
+    /// Threads of the generator.
+    #[arg(long, default_value_t = 1)]
+    pub threads: usize,
+
+    /// File that keeps the accounts from run to run; made when it is absent. It holds passwords and tokens.
+    #[arg(long, value_name = "FILE")]
+    pub accounts: Option<PathBuf>,
+
+    /// Folder in which the server's mails arrive, one JSON file each; needed to register.
+    #[arg(long, value_name = "DIR")]
+    pub mail_dir: Option<PathBuf>,
+
+    /// A process whose CPU and memory are counted. May be given more than once.
+    #[arg(long = "pid", value_name = "PID")]
+    pub pids: Vec<u32>,
+
+    /// All processes of this name, as /proc/PID/comm has it, are counted. May be given more than once.
+    #[arg(long = "pid-name", value_name = "NAME")]
+    pub pid_names: Vec<String>,
+
+    /// Sockets that are only held open, to see what an idle connection costs the counted processes.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=20_000))]
+    pub idle: u32,
+
+    /// Writes the result there, too, as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+
+    /// Allows gateways that are not on this machine. Only for servers that are yours.
+    #[arg(long)]
+    pub allow_remote: bool,
+}
+
+/// How frames are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Encoding {
+    /// `godwit.v1.proto`.
+    Binary,
+    /// `godwit.v1.json`.
+    Json,
+}
+
+impl Options {
+    /// The options, if they make sense together.
+    pub fn checked(self) -> anyhow::Result<Self> {
+        if let Some(rate) = self.rate {
+            ensure!(rate.is_finite() && rate > 0.0 && rate <= 1_000_000.0, "--rate is more than 0 and at most 1000000");
+        }
+        ensure!((1..=64).contains(&self.threads), "--threads is 1 to 64");
+        for gateway in &self.gateways {
+            ensure!(matches!(gateway.scheme(), "http" | "https"), "--gateway {gateway}: not an http or https address");
+            let addresses = addresses(gateway).with_context(|| format!("--gateway {gateway}"))?;
+            let is_here = addresses.iter().all(IpAddr::is_loopback);
+            ensure!(is_here || self.allow_remote, "--gateway {gateway} is not on this machine; see --allow-remote");
+        }
+        Ok(self)
+    }
+
+    /// Before measuring.
+    pub const fn warmup(&self) -> Duration {
+        Duration::from_secs(self.warmup_secs)
+    }
+
+    /// While measuring.
+    pub const fn measured(&self) -> Duration {
+        Duration::from_secs(self.secs)
+    }
+
+    /// After the last message is sent.
+    pub const fn drain(&self) -> Duration {
+        Duration::from_secs(self.drain_secs)
+    }
+
+    /// The whole run.
+    pub fn total(&self) -> Duration {
+        self.warmup() + self.measured() + self.drain()
+    }
+
+    /// Where a pair's sender connects.
+    pub fn sender_gateway(&self, pair: usize) -> anyhow::Result<&Url> {
+        self.gateway(2 * pair)
+    }
+
+    /// Where a pair's receiver connects: another one than the sender, if there is one.
+    pub fn receiver_gateway(&self, pair: usize) -> anyhow::Result<&Url> {
+        self.gateway(2 * pair + 1)
+    }
+
+    /// The gateways in turn.
+    pub fn gateway(&self, index: usize) -> anyhow::Result<&Url> {
+        self.gateways.get(index % self.gateways.len().max(1)).context("--gateway is not given")
+    }
+}
+
+fn addresses(url: &Url) -> anyhow::Result<Vec<IpAddr>> {
+    let host = url.host_str().context("no host")?;
+    let port = url.port_or_known_default().context("no port")?;
+    let found = (host.trim_matches(['[', ']']), port).to_socket_addrs()?;
+    Ok(found.map(|address: SocketAddr| address.ip()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &str) -> anyhow::Result<Options> {
+        Options::try_parse_from(arguments.split_whitespace())?.checked()
+    }
+
+    #[test]
+    fn servers_elsewhere_need_a_word() {
+        assert!(parse("load --gateway http://127.0.0.1:8080 --gateway http://[::1]:8080").is_ok());
+        assert!(parse("load --gateway http://192.0.2.7:8080").is_err());
+        assert!(parse("load --gateway http://192.0.2.7:8080 --allow-remote").is_ok());
+        assert!(parse("load --gateway ftp://127.0.0.1").is_err());
+    }
+
+    #[test]
+    fn a_pair_is_split_over_two_gateways() {
+        let options = parse("load --gateway http://127.0.0.1:1 --gateway http://127.0.0.1:2").unwrap();
+        for pair in 0..4 {
+            assert_ne!(options.sender_gateway(pair).unwrap(), options.receiver_gateway(pair).unwrap());
+        }
+        let options = parse("load --gateway http://127.0.0.1:1").unwrap();
+        assert_eq!(options.sender_gateway(3).unwrap(), options.receiver_gateway(3).unwrap());
+    }
+
+    #[test]
+    fn a_run_is_bounded() {
+        for option in ["--secs 601", "--pairs 5001", "--outstanding 0", "--rate 0", "--rate nan", "--threads 0"] {
+            assert!(parse(&format!("load --gateway http://127.0.0.1:1 {option}")).is_err(), "{option}");
+        }
+    }
+}
