@@ -6,6 +6,9 @@ use godwit_kernel::{ChatId, UserId, limits};
 use godwit_rpc::{Channel, Directory, Target, retry_idempotent};
 use tonic::Status;
 
+/// Chats of one user beyond these, in id order, are found only when a question names them.
+const CHATS_MAX: usize = 100_000;
+
 /// The chat service, which knows who may see what now.
 #[derive(Clone)]
 pub struct Chats {
@@ -32,7 +35,7 @@ impl Chats {
         Ok(policy.into_inner().is_member)
     }
 
-    /// All chats that a user is a member of now.
+    /// The chats that a user is a member of now.
     ///
     /// # Errors
     /// Those of the calls, or when an answer is not understood.
@@ -54,7 +57,7 @@ impl Chats {
             for id in page.chat_ids {
                 chat_ids.push(id.parse().map_err(|_| Status::internal("the chat service answered with no id"))?);
             }
-            if !page.has_more || chat_ids.len() == count_before {
+            if !page.has_more || chat_ids.len() == count_before || chat_ids.len() >= CHATS_MAX {
                 return Ok(chat_ids);
             }
         }

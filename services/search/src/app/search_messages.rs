@@ -46,7 +46,7 @@ impl App {
         let has_more = messages.len() > limit;
         messages.truncate(limit);
         let next = messages.last().filter(|_| has_more).map(Cursor::from);
-        metrics::counter!("search_queries_total").increment(1);
+        metrics::counter!("godwit_search_queries_total").increment(1);
         Ok(Hits { messages, next })
     }
 }

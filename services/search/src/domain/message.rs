@@ -8,6 +8,8 @@ pub struct IndexedMessage {
     pub chat_id: ChatId,
     /// Its place in the chat's log.
     pub seq: Seq,
+    /// Of the chat's log: the same address under another epoch is another message.
+    pub epoch: String,
     /// Who wrote it.
     pub sender_id: UserId,
     /// The sender's own id of it.

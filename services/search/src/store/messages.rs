@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use diesel::sql_types::{Array, BigInt, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel::{QueryableByName, sql_query};
 use diesel_async::RunQueryDsl;
@@ -9,14 +11,19 @@ use uuid::Uuid;
 use crate::domain::{Cursor, IndexedMessage, Query};
 
 const INSERT: &str = "\
-INSERT INTO messages (chat_id, seq, sender_id, client_message_id, text, sent_at)
-SELECT * FROM unnest($1, $2, $3, $4, $5, $6)
-ON CONFLICT DO NOTHING";
+INSERT INTO messages (chat_id, seq, epoch, sender_id, client_message_id, text, sent_at)
+SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (chat_id, seq) DO UPDATE
+SET epoch = excluded.epoch, sender_id = excluded.sender_id, client_message_id = excluded.client_message_id,
+    text = excluded.text, sent_at = excluded.sent_at
+WHERE messages.epoch <> excluded.epoch";
 
+/// `querytree` is empty or `T` when no word need be there: such a query would read every message, and finds none.
 const FIND: &str = "\
-SELECT chat_id, seq, sender_id, client_message_id, text, sent_at
+SELECT chat_id, seq, epoch, sender_id, client_message_id, text, sent_at
 FROM messages
 WHERE terms @@ websearch_to_tsquery('simple', $1)
+  AND querytree(websearch_to_tsquery('simple', $1)) NOT IN ('', 'T')
   AND chat_id = ANY ($2)
   AND ($3 IS NULL OR (sent_at, chat_id, seq) < ($3, $4, $5))
 ORDER BY sent_at DESC, chat_id DESC, seq DESC
@@ -28,6 +35,8 @@ struct Row {
     chat_id: Uuid,
     #[diesel(sql_type = BigInt)]
     seq: i64,
+    #[diesel(sql_type = Text)]
+    epoch: String,
     #[diesel(sql_type = SqlUuid)]
     sender_id: Uuid,
     #[diesel(sql_type = Text)]
@@ -38,22 +47,33 @@ struct Row {
     sent_at: OffsetDateTime,
 }
 
-/// Indexes messages; those that are there already stay as they are. Tells how many were new.
+/// Indexes messages; those that are there already stay as they are, unless they are of another epoch. Tells how many
+/// were written.
 ///
 /// # Errors
 /// When the database refuses or does not answer.
 pub async fn insert(connection: &mut Connection, messages: &[IndexedMessage]) -> Result<usize, Error> {
-    let column = |pick: fn(&IndexedMessage) -> Uuid| messages.iter().map(pick).collect::<Vec<_>>();
-    let inserted = sql_query(INSERT)
-        .bind::<Array<SqlUuid>, _>(column(|message| message.chat_id.as_uuid()))
-        .bind::<Array<BigInt>, _>(messages.iter().map(|message| message.seq.as_i64()).collect::<Vec<_>>())
-        .bind::<Array<SqlUuid>, _>(column(|message| message.sender_id.as_uuid()))
-        .bind::<Array<Text>, _>(messages.iter().map(|message| message.client_message_id.as_str()).collect::<Vec<_>>())
-        .bind::<Array<Text>, _>(messages.iter().map(|message| message.text.as_str()).collect::<Vec<_>>())
-        .bind::<Array<Timestamptz>, _>(messages.iter().map(|message| message.sent_at).collect::<Vec<_>>())
+    // One statement cannot write a row twice, and two must not wait for each other's rows: each address once, in order.
+    let messages: BTreeMap<(ChatId, Seq), &IndexedMessage> =
+        messages.iter().map(|message| ((message.chat_id, message.seq), message)).collect();
+    let written = sql_query(INSERT)
+        .bind::<Array<SqlUuid>, _>(column(&messages, |message| message.chat_id.as_uuid()))
+        .bind::<Array<BigInt>, _>(column(&messages, |message| message.seq.as_i64()))
+        .bind::<Array<Text>, _>(column(&messages, |message| message.epoch.as_str()))
+        .bind::<Array<SqlUuid>, _>(column(&messages, |message| message.sender_id.as_uuid()))
+        .bind::<Array<Text>, _>(column(&messages, |message| message.client_message_id.as_str()))
+        .bind::<Array<Text>, _>(column(&messages, |message| message.text.as_str()))
+        .bind::<Array<Timestamptz>, _>(column(&messages, |message| message.sent_at))
         .execute(connection)
         .await?;
-    Ok(inserted)
+    Ok(written)
+}
+
+fn column<'a, T>(
+    messages: &BTreeMap<(ChatId, Seq), &'a IndexedMessage>,
+    value: impl Fn(&'a IndexedMessage) -> T,
+) -> Vec<T> {
+    messages.values().map(|message| value(message)).collect()
 }
 
 /// The newest messages of these chats that match and are older than the cursor.
@@ -84,6 +104,7 @@ impl From<Row> for IndexedMessage {
         Self {
             chat_id: ChatId::from_uuid(row.chat_id),
             seq: Seq::from_i64(row.seq),
+            epoch: row.epoch,
             sender_id: UserId::from_uuid(row.sender_id),
             client_message_id: row.client_message_id,
             text: row.text,

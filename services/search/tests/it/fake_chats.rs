@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use godwit_contract::chat::v1::chat_internal_service_server::{ChatInternalService, ChatInternalServiceServer};
@@ -15,6 +16,7 @@ use tonic::{Request, Response, Status};
 #[derive(Clone, Default)]
 pub struct FakeChats {
     members: Arc<Mutex<BTreeSet<(String, String)>>>,
+    is_down: Arc<AtomicBool>,
 }
 
 impl FakeChats {
@@ -24,6 +26,14 @@ impl FakeChats {
 
     pub fn leave(&self, chat_id: ChatId, user_id: UserId) {
         self.members.lock().unwrap().remove(&(chat_id.to_string(), user_id.to_string()));
+    }
+
+    pub fn set_down(&self) {
+        self.is_down.store(true, Ordering::Relaxed);
+    }
+
+    fn answer(&self) -> Result<(), Status> {
+        if self.is_down.load(Ordering::Relaxed) { Err(Status::unavailable("down")) } else { Ok(()) }
     }
 
     pub fn directory(&self) -> Directory {
@@ -39,6 +49,7 @@ impl ChatInternalService for FakeChats {
         &self,
         request: Request<GetPostingPolicyRequest>,
     ) -> Result<Response<GetPostingPolicyResponse>, Status> {
+        self.answer()?;
         let request = request.into_inner();
         let is_member = self.members.lock().unwrap().contains(&(request.chat_id, request.user_id));
         Ok(Response::new(GetPostingPolicyResponse { is_member, may_post: is_member, membership_version: 1 }))
@@ -49,6 +60,7 @@ impl ChatInternalService for FakeChats {
         &self,
         request: Request<ListChatIdsRequest>,
     ) -> Result<Response<ListChatIdsResponse>, Status> {
+        self.answer()?;
         let ListChatIdsRequest { user_id, after_chat_id, .. } = request.into_inner();
         let members = self.members.lock().unwrap();
         let theirs = members.iter().filter(|(chat, user)| *user == user_id && *chat > after_chat_id);

@@ -1,0 +1,135 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use godwit_contract::search::v1::search_service_client::SearchServiceClient;
+use godwit_contract::search::v1::search_service_server::SearchServiceServer;
+use godwit_contract::v1::{Message, MessageCreated, Update, update};
+use godwit_events::{BatchHandler as _, Record, topics};
+use godwit_kernel::{ChatId, Clock as _, SystemEntropy, UserId};
+use godwit_pg::{Pool, PoolOptions};
+use godwit_rpc::{Channel, Directory, LocalRoutes, ServerLayer, Target, timestamp};
+use godwit_search::app::{App, Hits, MessageSearch};
+use godwit_search::clients::Chats;
+use godwit_search::domain::Query;
+use godwit_search::events::incoming::IndexHandler;
+use godwit_search::{SearchGrpc, store};
+use godwit_testkit::{TestClock, TestDb};
+use prost::Message as _;
+use time::OffsetDateTime;
+use tonic::service::Routes;
+
+use crate::fake_chats::FakeChats;
+
+pub struct World {
+    pub db: TestDb,
+    pub chats: FakeChats,
+    pub clock: Arc<TestClock>,
+    pub app: Arc<App>,
+    pub handler: IndexHandler,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        let db = TestDb::new(&[&store::SCHEMA, &godwit_events::postgres::SCHEMA]).await;
+        let (chats, clock) = (FakeChats::default(), Arc::new(TestClock::default()));
+        let app = app_over(db.pool(&store::SCHEMA), &chats, &clock);
+        Self { db, chats, clock, handler: IndexHandler(Arc::clone(&app)), app }
+    }
+
+    pub fn chat_of(&self, users: &[UserId]) -> ChatId {
+        let chat_id = ChatId::generate(self.clock.as_ref(), &SystemEntropy);
+        for user_id in users {
+            self.chats.join(chat_id, *user_id);
+        }
+        chat_id
+    }
+
+    pub fn user(&self) -> UserId {
+        UserId::generate(self.clock.as_ref(), &SystemEntropy)
+    }
+
+    /// The update of a message, each a second after the one before.
+    pub fn update(&self, chat_id: ChatId, seq: u64, text: &str) -> Update {
+        self.clock.advance(Duration::from_secs(1));
+        let message = Message {
+            id: String::new(),
+            chat_id: chat_id.to_string(),
+            seq,
+            sender_id: self.user().to_string(),
+            client_message_id: format!("c{seq}"),
+            text: text.to_owned(),
+            sent_at: Some(timestamp(self.clock.now())),
+        };
+        let change = update::Change::MessageCreated(MessageCreated { message: Some(message) });
+        Update {
+            chat_id: chat_id.to_string(),
+            seq,
+            epoch: "first".to_owned(),
+            change: Some(change),
+            ..Update::default()
+        }
+    }
+
+    pub async fn index(&self, chat_id: ChatId, seq: u64, text: &str) {
+        self.handler.handle(&[record(&self.update(chat_id, seq, text))]).await.unwrap();
+    }
+
+    pub async fn search(&self, user_id: UserId, q: &str) -> Vec<String> {
+        texts(&self.app.search_messages(user_id, asked(q)).await.unwrap())
+    }
+
+    /// The service as the gateway calls it.
+    pub fn client(&self) -> SearchServiceClient<Channel> {
+        client_of(Arc::clone(&self.app))
+    }
+
+    /// The same without its database.
+    pub fn client_without_database(&self) -> SearchServiceClient<Channel> {
+        client_of(self.app_without_database())
+    }
+
+    /// The same use cases over a database that nobody answers for.
+    pub fn app_without_database(&self) -> Arc<App> {
+        let options = PoolOptions { wait_timeout: Duration::from_millis(100), ..PoolOptions::default() };
+        let pool = Pool::connect("postgres://nobody@127.0.0.1:1/none", options).unwrap();
+        app_over(pool, &self.chats, &self.clock)
+    }
+}
+
+fn app_over(pool: Pool, chats: &FakeChats, clock: &Arc<TestClock>) -> Arc<App> {
+    let clock = Arc::clone(clock) as Arc<dyn godwit_kernel::Clock>;
+    Arc::new(App { pool, chats: Chats::new(&chats.directory()), clock })
+}
+
+fn client_of(app: Arc<App>) -> SearchServiceClient<Channel> {
+    let routes = LocalRoutes::new();
+    routes.bind(Routes::new(SearchServiceServer::new(SearchGrpc::new(app))), &ServerLayer::default());
+    SearchServiceClient::new(Directory::new(routes, [Target::Search]).channel(Target::Search))
+}
+
+pub fn asked(q: &str) -> MessageSearch {
+    MessageSearch { query: Query::parse(q).unwrap(), chat_id: None, before: None, limit: 50 }
+}
+
+pub fn texts(hits: &Hits) -> Vec<String> {
+    hits.messages.iter().map(|message| message.text.clone()).collect()
+}
+
+/// An update as it comes from the stream.
+pub fn record(update: &Update) -> Record {
+    let chat_id: ChatId = update.chat_id.parse().unwrap();
+    raw_record(Bytes::copy_from_slice(chat_id.as_bytes()), update.encode_to_vec())
+}
+
+pub fn raw_record(key: Bytes, payload: Vec<u8>) -> Record {
+    Record {
+        topic: topics::CHAT_UPDATES.name,
+        partition: 0,
+        offset: 0,
+        key,
+        payload: payload.into(),
+        headers: Vec::new(),
+        published_at: OffsetDateTime::UNIX_EPOCH,
+    }
+}
