@@ -1,5 +1,6 @@
 //! What a send and a session promise.
 
+use godwit_contract::auth::v1::RefreshResponse;
 use godwit_contract::v1::server_frame::Frame;
 use serde_json::json;
 
@@ -70,7 +71,7 @@ async fn logging_out_closes_the_sockets_at_every_gateway_and_ends_the_token() {
         ada.rest.at(gateway).get("/users/me").await.problem(401);
         let body = json!({"client_message_id": "late", "text": "From beyond"});
         ada.rest.at(gateway).post(&format!("/chats/{chat_id}/messages"), body).await.problem(401);
-        assert!(Socket::try_open(gateway, "/ws/me", Some(&ada.access_token), Encoding::Json).await.is_err());
+        assert_eq!(Socket::refused(gateway, "/ws/me", Some(&ada.access_token)).await, Some(4401));
     }
     let refresh = json!({"refresh_token": ada.refresh_token});
     Rest::open(cluster.gateway()).post("/auth/refresh", refresh).await.problem(401);
@@ -82,18 +83,21 @@ async fn logging_out_closes_the_sockets_at_every_gateway_and_ends_the_token() {
 }
 
 #[tokio::test]
-async fn a_used_refresh_token_ends_the_session() {
+async fn a_refresh_whose_answer_was_lost_can_be_repeated_and_an_old_token_ends_the_session() {
     let cluster = embedded().await;
     let ada = Account::create(cluster, "ada").await;
     let mut adas = ada.connect(Encoding::Json).await;
     let rest = Rest::open(cluster.gateway());
-    let body = json!({"refresh_token": ada.refresh_token});
-    let fresh: godwit_contract::auth::v1::RefreshResponse = rest.post("/auth/refresh", body.clone()).await.ok();
-    let fresh = fresh.tokens.unwrap();
-    rest.with_token(&fresh.access_token).get("/users/me").await.ok::<serde_json::Value>();
+    let refresh = |token: &str| rest.post("/auth/refresh", json!({"refresh_token": token}));
+    let second = refresh(&ada.refresh_token).await.ok::<RefreshResponse>().tokens.unwrap();
+    let repeated = refresh(&ada.refresh_token).await.ok::<RefreshResponse>().tokens.unwrap();
+    assert_eq!(repeated.refresh_token, second.refresh_token);
+    let third = refresh(&second.refresh_token).await.ok::<RefreshResponse>().tokens.unwrap();
+    rest.with_token(&third.access_token).get("/users/me").await.ok::<serde_json::Value>();
 
-    rest.post("/auth/refresh", body).await.problem(401);
-    rest.with_token(&fresh.access_token).get("/users/me").await.problem(401);
-    rest.post("/auth/refresh", json!({"refresh_token": fresh.refresh_token})).await.problem(401);
+    // Only a thief, or one who was stolen from, still has the first.
+    refresh(&ada.refresh_token).await.problem(401);
     assert_eq!(adas.closed().await.code, Some(4401));
+    rest.with_token(&third.access_token).get("/users/me").await.problem(401);
+    refresh(&third.refresh_token).await.problem(401);
 }

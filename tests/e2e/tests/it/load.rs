@@ -64,7 +64,7 @@ impl<'a> Load<'a> {
                     _ => tokio::time::sleep(PAUSE).await,
                 }
             };
-            let sent: SendMessageResponse = answer.ok();
+            let sent: SendMessageResponse = answer.created();
             self.ledger.lock().await.note(&sent.message.expect("the message is returned"));
             self.acknowledged.fetch_add(1, Ordering::Relaxed);
         }

@@ -29,7 +29,7 @@ async fn a_message_reaches_the_registered_browser_encrypted_over_separate_servic
 async fn a_message_reaches_the_registered_browser_encrypted(cluster: &TestCluster) {
     let Pair { ada, bob, chat_id } = Pair::create(cluster).await;
     let browser = Browser::new().await;
-    bob.rest.post("/devices/web-push", browser.registration()).await.ok::<Value>();
+    bob.rest.post("/devices/web-push", browser.registration()).await.created::<Value>();
 
     let message = ada.send(&chat_id, "push", "Wake up, Bob").await;
 
@@ -49,7 +49,7 @@ async fn a_message_reaches_the_registered_browser_encrypted(cluster: &TestCluste
     // Gone is gone: what Ada's browser gets afterwards came through the stream after what Bob's would have got.
     crate::support::send(bob.rest.request(Method::DELETE, "/devices/web-push")).await.ok::<Value>();
     let adas_browser = Browser::new().await;
-    ada.rest.post("/devices/web-push", adas_browser.registration()).await.ok::<Value>();
+    ada.rest.post("/devices/web-push", adas_browser.registration()).await.created::<Value>();
     ada.send(&chat_id, "unheard", "Good").await;
     let answer = bob.send(&chat_id, "answer", "I am up").await;
     let push = timeout(SOON, adas_browser.receive()).await.expect("a push arrives");

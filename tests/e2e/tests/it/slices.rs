@@ -33,27 +33,29 @@ async fn presence_is_seen_by_the_other_party(cluster: &TestCluster) {
     let Pair { ada, bob, .. } = Pair::create(cluster).await;
     let stranger = Account::create(cluster, "eve").await;
     let mut adas = ada.connect(Encoding::Json).await;
-    assert_eq!(presence_of(&bob, &ada).await.status(), PresenceStatus::Online);
+    wait_for_presence(&bob, &ada, PresenceStatus::Online).await;
 
     let bobs = bob.connect(Encoding::Binary).await;
     assert_eq!(next_presence(&mut adas, &bob).await.status(), PresenceStatus::Online);
+    wait_for_presence(&ada, &bob, PresenceStatus::Online).await;
     drop(bobs);
     let gone = next_presence(&mut adas, &bob).await;
     assert_eq!(gone.status(), PresenceStatus::Offline);
     assert!(gone.last_seen_at.is_some());
-    assert_eq!(presence_of(&ada, &bob).await.status(), PresenceStatus::Offline);
+    let known = wait_for_presence(&ada, &bob, PresenceStatus::Offline).await;
+    assert_eq!(known.last_seen_at, gone.last_seen_at);
 
     stranger.rest.get(&format!("/users/{}/presence", ada.user_id)).await.problem(404);
 }
 
-/// Waits for the other person's presence to be settled: joins and leaves travel in batches.
-async fn presence_of(viewer: &Account, other: &Account) -> Presence {
-    let known = eventually(SOON, || async {
+/// Joins and leaves travel in batches.
+async fn wait_for_presence(viewer: &Account, other: &Account, status: PresenceStatus) -> Presence {
+    let seen = eventually(SOON, || async {
         let answer = viewer.rest.get(&format!("/users/{}/presence", other.user_id)).await;
-        let presence = answer.ok::<GetPresenceResponse>().presence?;
-        (presence.status() != PresenceStatus::Unspecified).then_some(presence)
+        let presence = answer.ok::<GetPresenceResponse>().presence.expect("a presence is returned");
+        if presence.status() == status { Ok(presence) } else { Err(presence) }
     });
-    known.await
+    seen.await
 }
 
 async fn next_presence(socket: &mut Socket, of: &Account) -> Presence {
@@ -109,9 +111,9 @@ async fn an_uploaded_object_comes_back_as_it_was(cluster: &TestCluster) {
     let (ada, stranger) = tokio::join!(Account::create(cluster, "ada"), Account::create(cluster, "eve"));
     let content = "not really a picture, but bytes all the same\n".repeat(2_000).into_bytes();
     let announced = json!({"file_name": "Ünïcode \"name\".png", "content_type": "image/png", "size_bytes": content.len().to_string()});
-    let upload: CreateUploadResponse = ada.rest.post("/media/uploads", announced).await.ok();
+    let upload: CreateUploadResponse = ada.rest.post("/media/uploads", announced).await.created();
     let id = upload.media.unwrap().id;
-    ada.rest.post(&format!("/media/uploads/{id}/complete"), json!({})).await.problem(400);
+    ada.rest.post(&format!("/media/uploads/{id}/complete"), json!({})).await.problem(409);
 
     let http = godwit_testkit::http_client();
     let mut put = http.request(Method::PUT, &upload.upload_url).body(content.clone());
@@ -155,10 +157,10 @@ async fn a_call_is_seen_by_both_parties(cluster: &TestCluster) {
 
     let call_id = fresh_uuid();
     let create = json!({"callee_id": bob.user_id, "media": "CALL_MEDIA_VIDEO", "call_id": call_id});
-    let created: CreateCallResponse = ada.rest.post("/calls", create.clone()).await.ok();
+    let created: CreateCallResponse = ada.rest.post("/calls", create.clone()).await.created();
     let created = created.call.unwrap();
     assert_eq!((created.id.as_str(), created.state()), (call_id.as_str(), CallState::Ringing));
-    let again: CreateCallResponse = ada.rest.post("/calls", create).await.ok();
+    let again: CreateCallResponse = ada.rest.post("/calls", create).await.created();
     assert_eq!(again.call.as_ref(), Some(&created));
     for socket in [&mut adas, &mut bobs] {
         assert_eq!(next_call(socket, &call_id, CallState::Ringing).await.caller_id, ada.user_id);
@@ -196,7 +198,7 @@ async fn two_devices_that_accept_at_once_get_one_call() {
     let tablet = Account::log_in(cluster.gateway(), &bob.username, &bob.email).await;
     let call_id = fresh_uuid();
     let create = json!({"callee_id": bob.user_id, "media": "CALL_MEDIA_VOICE", "call_id": call_id});
-    ada.rest.post("/calls", create).await.ok::<CreateCallResponse>();
+    ada.rest.post("/calls", create).await.created::<CreateCallResponse>();
 
     let path = format!("/calls/{call_id}/accept");
     let (phone, tablet) = tokio::join!(bob.rest.post(&path, json!({})), tablet.rest.post(&path, json!({})));

@@ -41,7 +41,7 @@ impl Account {
         let username = unique(&format!("{name}_"));
         let email = format!("{username}@example.org");
         let body = json!({"email": email, "username": username, "password": PASSWORD, "display_name": name});
-        Rest::open(gateway).post("/auth/register", body).await.ok::<serde_json::Value>();
+        Rest::open(gateway).post("/auth/register", body).await.created::<serde_json::Value>();
         (username, email)
     }
 
@@ -66,13 +66,14 @@ impl Account {
 
     /// The direct chat with another person.
     pub async fn chat_with(&self, other: &Account) -> Chat {
-        let created: CreateDirectChatResponse = self.rest.post("/chats", json!({"user_id": other.user_id})).await.ok();
+        let created: CreateDirectChatResponse =
+            self.rest.post("/chats", json!({"user_id": other.user_id})).await.created();
         created.chat.expect("the chat is returned")
     }
 
     /// Sends by REST and returns the committed message.
     pub async fn send(&self, chat_id: &str, client_message_id: &str, text: &str) -> Message {
-        let sent: SendMessageResponse = self.try_send(chat_id, client_message_id, text).await.ok();
+        let sent: SendMessageResponse = self.try_send(chat_id, client_message_id, text).await.created();
         sent.message.expect("the message is returned")
     }
 

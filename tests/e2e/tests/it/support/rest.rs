@@ -80,7 +80,18 @@ impl Answer {
     /// The message of a 200.
     #[track_caller]
     pub fn ok<T: DeserializeOwned>(&self) -> T {
-        assert_eq!(self.status, 200, "{self:?}");
+        self.message(200)
+    }
+
+    /// The message of a 201: something was made, or is there from the same request before.
+    #[track_caller]
+    pub fn created<T: DeserializeOwned>(&self) -> T {
+        self.message(201)
+    }
+
+    #[track_caller]
+    fn message<T: DeserializeOwned>(&self, status: u16) -> T {
+        assert_eq!(self.status, status, "{self:?}");
         assert!(self.content_type.starts_with("application/json"), "{self:?}");
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }

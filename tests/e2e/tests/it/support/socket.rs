@@ -36,7 +36,7 @@ pub struct Socket {
 }
 
 /// How a connection ended.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Closed {
     /// The close code; `None` when the connection broke without one.
     pub code: Option<u16>,
@@ -66,6 +66,24 @@ impl Socket {
         let protocol = response.headers().get("sec-websocket-protocol").and_then(|value| value.to_str().ok());
         assert_eq!(protocol, Some(encoding.subprotocol()), "the server takes the subprotocol that was asked for");
         Ok(Self { stream, encoding })
+    }
+
+    /// The close code with which the server refuses a socket: it takes the handshake, since browsers do not show the
+    /// status of a refused one. `None` when there is no such path.
+    pub async fn refused(gateway: &str, path: &str, token: Option<&str>) -> Option<u16> {
+        match Self::try_open(gateway, path, token, Encoding::Json).await {
+            Ok(mut socket) => match timeout(TIMEOUT, socket.next()).await.expect("the server says something") {
+                Ok(frame) => panic!("the socket is open: {frame:?}"),
+                Err(closed) => closed.code,
+            },
+            Err(error) => match *error {
+                tungstenite::Error::Http(response) => {
+                    assert_eq!(response.status(), 404, "{response:?}");
+                    None
+                }
+                error => panic!("{error}"),
+            },
+        }
     }
 
     /// The first frame.
