@@ -60,7 +60,7 @@ pub struct Options {
     #[arg(long, value_name = "DIR")]
     pub mail_dir: Option<PathBuf>,
 
-    /// A process whose CPU and memory are counted. May be given more than once.
+    /// A process whose CPU and memory are counted, with its descendants. May be given more than once.
     #[arg(long = "pid", value_name = "PID")]
     pub pids: Vec<u32>,
 

@@ -130,13 +130,16 @@ impl Pair {
         let mut running = Loop { pair: self, ledger: Ledger::default(), under_way: HashMap::new(), paused_until };
         loop {
             match running.run().await {
-                Ok(()) => return running.ledger,
+                Ok(()) => break,
                 Err(broken) => running.mend(broken).await,
             }
             if Instant::now() >= running.pair.plan.drain_until {
-                return running.ledger;
+                break;
             }
         }
+        running.pair.sender.1.close().await;
+        running.pair.receiver.1.close().await;
+        running.ledger
     }
 }
 

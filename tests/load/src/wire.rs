@@ -19,6 +19,7 @@ use url::Url;
 use crate::options::Encoding;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Many sockets are open at once; the library's default of 128 KiB each would be the generator's memory.
 const READ_BUFFER_BYTES: usize = 8 * 1024;
 
@@ -79,6 +80,11 @@ impl Socket {
             Encoding::Json => Message::text(serde_json::to_string(&frame)?),
         };
         Ok(self.stream.feed(message).await?)
+    }
+
+    /// Says goodbye, if the server listens.
+    pub async fn close(mut self) {
+        drop(timeout(CLOSE_TIMEOUT, self.stream.close(None)).await);
     }
 
     /// Sends what was queued.
