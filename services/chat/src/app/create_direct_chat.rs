@@ -1,10 +1,10 @@
 use godwit_kernel::{ChatId, EventId, UserId};
 
 use super::{App, ChatView};
-use crate::domain::{Chat, ChatOfMember, DirectPair, Kind, MembershipVersion};
+use crate::domain::{Chat, ChatOfMember, DirectPair, Kind, MembershipVersion, PendingUpdate};
 use crate::error::Error;
 use crate::events::outgoing;
-use crate::store::{self, NewDirectChat, PendingUpdate};
+use crate::store::{self, NewDirectChat};
 
 impl App {
     /// The direct chat of the caller and another user, made if there is none: the same chat whoever asks, also when

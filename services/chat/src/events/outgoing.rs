@@ -10,9 +10,8 @@ use godwit_kernel::{ChatId, UserId};
 use godwit_live::Channel;
 use prost::Message as _;
 
-use crate::domain::{Chat, Kind};
+use crate::domain::{Chat, Kind, PendingUpdate};
 use crate::error::Error;
-use crate::store::PendingUpdate;
 
 /// The contract's form of a kind.
 pub fn encode_kind(kind: Kind) -> pb::ChatKind {

@@ -8,9 +8,9 @@ use godwit_pg::{Connection, Error};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::pending_updates::{PendingUpdate, insert_pending_update};
+use super::pending_updates::insert_pending_update;
 use super::schema::{chats, direct_chats, members};
-use crate::domain::{Chat, ChatOfMember, DirectPair, Kind, MembershipVersion};
+use crate::domain::{Chat, ChatOfMember, DirectPair, Kind, MembershipVersion, PendingUpdate};
 
 /// A direct chat to make, with the first update of its log.
 #[derive(Clone, Debug)]

@@ -8,8 +8,7 @@ mod schema;
 pub use chats::{NewDirectChat, chat_of_member, chats_of_member, create_direct_chat, direct_chat_id};
 pub use members::{Members, chat_ids_of, direct_peers_of, members_of, posting_policy};
 pub use pending_updates::{
-    Backlog, PendingUpdate, backlog, claim_pending_updates, insert_pending_update, next_pending_update,
-    remove_pending_update,
+    Backlog, backlog, claim_pending_updates, insert_pending_update, next_pending_update, remove_pending_update,
 };
 
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};

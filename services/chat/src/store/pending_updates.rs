@@ -1,6 +1,5 @@
 use std::time::Duration;
 
-use bytes::Bytes;
 use diesel::prelude::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _};
 use diesel::sql_types::{BigInt, Double, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl as _;
@@ -10,23 +9,10 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::schema::pending_updates;
-use crate::domain::MembershipVersion;
+use crate::domain::{MembershipVersion, PendingUpdate};
 
 /// For so long after the commit the update is left to the call that made it.
 const FIRST_PAUSE: time::Duration = time::Duration::seconds(2);
-
-/// An update that is committed here and not yet appended to its chat's log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PendingUpdate {
-    /// The log appends it once by this.
-    pub event_id: EventId,
-    /// Whose log.
-    pub chat_id: ChatId,
-    /// An encoded `godwit.v1.Update` without seq and epoch.
-    pub payload: Bytes,
-    /// The version of the member list after it.
-    pub membership_version: MembershipVersion,
-}
 
 /// Keeps an update until it is appended, inside the transaction of the change that it tells of. A change of an
 /// existing chat has locked the chat's row before, so the numbers of a chat's updates have the order of its changes.

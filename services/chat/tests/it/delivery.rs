@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use godwit_chat::domain::MembershipVersion;
-use godwit_chat::store::{self, PendingUpdate};
+use godwit_chat::domain::{MembershipVersion, PendingUpdate};
+use godwit_chat::store;
 use godwit_contract::v1 as pb;
 use godwit_kernel::{ChatId, Clock as _, EventId, SystemClock, SystemEntropy};
 use godwit_testkit::eventually;

@@ -1,8 +1,9 @@
 use godwit_kernel::{ChatId, UserId};
 
 use super::App;
+use crate::domain::Direction;
 use crate::error::Error;
-use crate::store::{self, Direction, FoundMessages};
+use crate::store::{self, FoundMessages};
 
 /// Which part of a history.
 #[derive(Clone, Copy, Debug)]

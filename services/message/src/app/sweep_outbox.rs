@@ -9,8 +9,10 @@ use super::publisher::{Committed, Publisher};
 use crate::events::outgoing;
 use crate::store::{self, Backlog, Lease, OutboxRow, Sweep};
 
-/// Rows taken at once.
-const CLAIM_MAX: u32 = 500;
+/// Rows taken at once for the first time.
+const FIRST_MAX: u32 = 500;
+/// Rows taken again by one look: what the stream has and its reader is late with must not be published without end.
+const AGAIN_MAX: u32 = 1_000;
 /// A replica that stops sweeping is replaced after this time; rows become due 2 s after their commit, so nobody
 /// waits for it.
 const LEASE_TTL: Duration = Duration::from_secs(1);
@@ -27,7 +29,7 @@ pub struct Sweeper {
 }
 
 impl Sweeper {
-    /// Looks once, and tells whether there may be more to find at once.
+    /// Looks once, and tells whether there is more to find for the first time.
     ///
     /// What is found for the first time goes to live and to the stream, in seq order within a chat. It goes to the
     /// stream again after growing pauses until it is gone, as far as the stream's queue has room: while the stream is
@@ -40,18 +42,17 @@ impl Sweeper {
         if !store::renew_lease(&mut conn, Lease { holder: self.holder, ttl: LEASE_TTL }).await? {
             return Ok(false);
         }
-        let first = store::claim_outbox(&mut conn, Sweep::First, CLAIM_MAX).await?;
-        let first_count = count("first", first.len());
+        let first = store::claim_outbox(&mut conn, Sweep::First, FIRST_MAX).await?;
+        let has_more = count("first", first.len()) == FIRST_MAX;
         self.publisher.publish(first.into_iter().map(committed).collect());
 
         let places = u32::try_from(self.publisher.stream_places()).unwrap_or(u32::MAX);
-        if places < CLAIM_MAX {
-            return Ok(first_count == CLAIM_MAX);
+        if places > 0 {
+            let again = store::claim_outbox(&mut conn, Sweep::Again, places.min(AGAIN_MAX)).await?;
+            count("again", again.len());
+            self.publisher.publish_to_stream(again.into_iter().map(committed).collect());
         }
-        let again = store::claim_outbox(&mut conn, Sweep::Again, CLAIM_MAX).await?;
-        let again_count = count("again", again.len());
-        self.publisher.publish_to_stream(again.into_iter().map(committed).collect());
-        Ok(first_count == CLAIM_MAX || again_count == CLAIM_MAX)
+        Ok(has_more)
     }
 
     /// How much waits in the outbox now.

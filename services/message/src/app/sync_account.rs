@@ -6,9 +6,9 @@ use uuid::Uuid;
 
 use super::App;
 use super::sync_chat::{ChatPage, check_gapless};
-use crate::domain::{ANSWER_BYTES_MAX, AccountCursor, COMMIT_MARGIN, Position, Round};
+use crate::domain::{ANSWER_BYTES_MAX, AccountCursor, COMMIT_MARGIN, Position, Round, StoredUpdate};
 use crate::error::Error;
-use crate::store::{self, ChangedChat, StoredUpdate};
+use crate::store::{self, ChangedChat};
 
 /// Pages of chat ids that one call goes through, at 10,000 chats each.
 const ID_PAGES_MAX: u32 = 10;

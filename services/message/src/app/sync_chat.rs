@@ -1,9 +1,9 @@
 use godwit_kernel::{ChatId, Seq, UserId};
 
 use super::App;
-use crate::domain::ANSWER_BYTES_MAX;
+use crate::domain::{ANSWER_BYTES_MAX, StoredUpdate};
 use crate::error::Error;
-use crate::store::{self, ChatLog, StoredUpdate};
+use crate::store::{self, ChatLog};
 
 /// How far a client has come in a chat.
 #[derive(Clone, Debug)]

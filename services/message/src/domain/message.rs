@@ -26,3 +26,12 @@ impl Message {
         MessageId { chat_id: self.chat_id, seq: self.seq }
     }
 }
+
+/// Which part of a history, and in which order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Messages below a seq, newest first.
+    Before(Seq),
+    /// Messages above a seq, oldest first.
+    After(Seq),
+}

@@ -8,6 +8,7 @@ mod epoch;
 mod head;
 mod message;
 mod posting_policy;
+mod stored_update;
 
 pub use append::{Change, Entry, Headers, NewEvent, NewMessage, Outcome, Placed};
 pub use batch_plan::{BatchPlan, EarlierResult, plan_batch};
@@ -15,14 +16,16 @@ pub use content::{ClientMessageId, ContentHash, MessageText, Violation};
 pub use cursor::{AccountCursor, InvalidCursor, Position, Round, StaleCursor};
 pub use epoch::Epoch;
 pub use head::Head;
-pub use message::Message;
+pub use message::{Direction, Message};
 pub use posting_policy::{MembershipVersion, PostingPolicy};
+pub use stored_update::StoredUpdate;
 
 use time::Duration;
 
-/// How long after the log's clock was read a batch may become visible: an appender begins the commit at most
-/// [`COMMIT_DEADLINE`] later, PostgreSQL gives up a transaction that rests for 10 s, and a commit takes at most as
-/// long as a statement, 10 s. What happened this long before an instant is visible at the instant.
+/// What occurred this long before an instant is visible at the instant. An update becomes visible later than the time
+/// it carries: an appender sends the commit at most [`COMMIT_DEADLINE`] after it read the log's clock, PostgreSQL
+/// gives up a transaction that rests for 10 s on the way there, and 15 s are left for the commit. A commit that takes
+/// even longer (a disk that hangs) can be missed by an account's sync; the chat's next update then shows the gap.
 pub const COMMIT_MARGIN: Duration = Duration::seconds(30);
 /// How long after reading the log's clock an appender may still begin the commit.
 pub const COMMIT_DEADLINE: std::time::Duration = std::time::Duration::from_secs(5);

@@ -10,9 +10,9 @@ use tonic::{Request, Response, Status, async_trait};
 
 use super::{Server, encode_page};
 use crate::app::{ChatCursor, ListMessages, SendMessage};
+use crate::domain::Direction;
 use crate::error::Error;
 use crate::events::outgoing::encode_message;
-use crate::store::Direction;
 
 #[async_trait]
 impl MessageService for Server {

@@ -10,8 +10,8 @@ use godwit_contract::v1 as pb;
 use prost::Message as _;
 
 use crate::app::{App, ChatPage};
+use crate::domain::StoredUpdate;
 use crate::error::Error;
-use crate::store::StoredUpdate;
 
 /// Both gRPC services over one app.
 #[derive(Clone)]

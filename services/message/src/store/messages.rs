@@ -2,21 +2,12 @@ use diesel::QueryableByName;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Nullable, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl as _;
-use godwit_kernel::{ChatId, MessageId, Seq};
+use godwit_kernel::{ChatId, MessageId};
 use godwit_pg::{Connection, Error};
 
 use super::heads::OptionalMessageRow;
 use super::prepared::Prepared;
-use crate::domain::{ANSWER_BYTES_MAX, MembershipVersion, Message};
-
-/// Which part of a history, and in which order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    /// Messages below a seq, newest first.
-    Before(Seq),
-    /// Messages above a seq, oldest first.
-    After(Seq),
-}
+use crate::domain::{ANSWER_BYTES_MAX, Direction, MembershipVersion, Message};
 
 /// Messages of a chat, and the version of its member list at the same moment.
 #[derive(Clone, Debug, PartialEq, Eq)]

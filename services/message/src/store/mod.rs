@@ -9,9 +9,9 @@ mod sync;
 
 pub use append::{Append, AppendError, Encode, Written, append};
 pub use heads::{HeadWithMessage, heads_with_messages};
-pub use messages::{Direction, FoundMessages, find_message, list_messages};
+pub use messages::{FoundMessages, find_message, list_messages};
 pub use outbox::{Backlog, Lease, OutboxRow, Sweep, backlog, claim_outbox, move_to_sync_log, renew_lease};
-pub use sync::{ChangedChat, ChatLog, LogClock, StoredUpdate, changed_chats, chat_log, log_clock, updates_from};
+pub use sync::{ChangedChat, ChatLog, LogClock, changed_chats, chat_log, log_clock, updates_from};
 
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use godwit_pg as pg;

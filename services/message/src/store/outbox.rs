@@ -47,7 +47,7 @@ struct Row {
 }
 
 /// Takes at most `limit` rows that are due, longest due first, and makes them due again after a pause that doubles
-/// with each time up to a minute. They are returned in chat and seq order.
+/// with each time up to five minutes. They are returned in chat and seq order.
 ///
 /// # Errors
 /// When the database does.
@@ -92,7 +92,7 @@ macro_rules! claim {
                  ORDER BY next_attempt_at, chat_id, seq LIMIT $1 FOR UPDATE SKIP LOCKED
              )
              UPDATE outbox o SET attempts = o.attempts + 1,
-                 next_attempt_at = clock_timestamp() + make_interval(secs => least(2 ^ least(o.attempts + 1, 6), 60))
+                 next_attempt_at = clock_timestamp() + make_interval(secs => least(2 ^ least(o.attempts + 1, 9), 300))
              FROM due WHERE o.chat_id = due.chat_id AND o.seq = due.seq
              RETURNING o.chat_id, o.seq, o.payload, o.headers"
         )

@@ -1,4 +1,3 @@
-use bytes::Bytes;
 use diesel::QueryableByName;
 use diesel::sql_query;
 use diesel::sql_types::{Array, BigInt, Binary, Nullable, Text, Timestamptz, Uuid as SqlUuid};
@@ -9,7 +8,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::prepared::Prepared;
-use crate::domain::{Epoch, MembershipVersion};
+use crate::domain::{Epoch, MembershipVersion, StoredUpdate};
 
 /// The clock by which updates are dated, and the name of all logs together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,17 +35,6 @@ pub async fn log_clock(conn: &mut Connection) -> Result<LogClock, Error> {
     let query = sql_query("SELECT clock_timestamp() AS now, generation FROM log_generation WHERE is_only");
     let ClockRow { now, generation } = Prepared(query).get_result(conn).await?;
     Ok(LogClock { now, generation })
-}
-
-/// An update as it is stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredUpdate {
-    /// The chat.
-    pub chat_id: ChatId,
-    /// Its place in the chat's log.
-    pub seq: Seq,
-    /// An encoded `godwit.v1.Update`.
-    pub payload: Bytes,
 }
 
 /// A chat's log, as of one moment.

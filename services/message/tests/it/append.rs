@@ -10,10 +10,11 @@ use godwit_contract::message::v1 as api;
 use godwit_contract::message::v1::message_internal_service_server::MessageInternalService as _;
 use godwit_contract::v1 as pb;
 use godwit_kernel::{ChatId, MessageId, Seq, SystemClock, SystemEntropy, UserId};
+use godwit_message::domain::Direction;
 use godwit_message::domain::{Change, ClientMessageId, ContentHash, Entry, Headers, MessageText, NewMessage, Outcome};
 use godwit_message::domain::{MembershipVersion, NewEvent};
 use godwit_message::events::outgoing;
-use godwit_message::store::{self, Append, Direction, Written};
+use godwit_message::store::{self, Append, Written};
 use time::OffsetDateTime;
 use tonic::{Code, Request};
 
