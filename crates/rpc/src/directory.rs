@@ -45,14 +45,27 @@ impl Directory {
     /// # Errors
     /// When a URL is not `http://host:port`, or with TLS `https://host:port`.
     pub fn with_remote(mut self, target: Target, urls: &[String]) -> Result<Self, InvalidEndpoint> {
+        let replicas = self.replicas(target, urls)?;
+        Arc::make_mut(&mut self.remote).insert(target, replicas);
+        Ok(self)
+    }
+
+    /// A channel to the one remote replica of a target at `url`, whatever else is configured: for replicas that talk
+    /// to each other. Must be called inside the Tokio runtime.
+    ///
+    /// # Errors
+    /// When the URL is not `http://host:port`, or with TLS `https://host:port`.
+    pub fn replica(&self, target: Target, url: &str) -> Result<Channel, InvalidEndpoint> {
+        Ok(Channel::new(target, Route::Balanced(self.replicas(target, &[url.to_owned()])?)))
+    }
+
+    fn replicas(&self, target: Target, urls: &[String]) -> Result<Arc<Replicas>, InvalidEndpoint> {
         let invalid = |source| InvalidEndpoint { target, urls: urls.join(","), source };
         let scheme = if self.tls.is_some() { "https://" } else { "http://" };
         if urls.is_empty() || urls.iter().any(|url| !url.starts_with(scheme)) {
             return Err(invalid(None));
         }
-        let replicas = Replicas::new(urls, self.tls.as_ref()).map_err(|source| invalid(Some(source)))?;
-        Arc::make_mut(&mut self.remote).insert(target, Arc::new(replicas));
-        Ok(self)
+        Ok(Arc::new(Replicas::new(urls, self.tls.as_ref()).map_err(|source| invalid(Some(source)))?))
     }
 
     /// A channel that spreads its calls over the target's replicas.

@@ -2,9 +2,10 @@
 
 use godwit_contract::chat::v1::ListDirectPeersRequest;
 use godwit_contract::chat::v1::chat_internal_service_client::ChatInternalServiceClient;
-use godwit_kernel::{UserId, limits};
+use godwit_kernel::UserId;
 use godwit_rpc::{Channel, Directory, Target, retry_idempotent};
 use tonic::Status;
+use uuid::Uuid;
 
 /// The chat service, as far as calls need it.
 #[derive(Clone)]
@@ -23,27 +24,22 @@ impl Chats {
     /// # Errors
     /// Those of the call.
     pub async fn share_direct_chat(&self, user_id: UserId, peer_id: UserId) -> Result<bool, Status> {
-        let (user, peer) = (user_id.to_string(), peer_id.to_string());
-        let mut after_user_id = String::new();
-        loop {
-            let request = ListDirectPeersRequest {
-                user_id: user.clone(),
-                after_user_id: after_user_id.clone(),
-                limit: limits::INTERNAL_PAGE_MAX,
-            };
-            let page = retry_idempotent(|| {
-                let (mut client, request) = (self.client.clone(), request.clone());
-                async move { client.list_direct_peers(request).await }
-            })
-            .await?
-            .into_inner();
-            if page.user_ids.contains(&peer) {
-                return Ok(true);
-            }
-            match page.user_ids.last() {
-                Some(last) if page.has_more => after_user_id.clone_from(last),
-                _ => return Ok(false),
-            }
-        }
+        let request = ListDirectPeersRequest {
+            user_id: user_id.to_string(),
+            after_user_id: just_before(peer_id).to_string(),
+            limit: 1,
+        };
+        let page = retry_idempotent(|| {
+            let (mut client, request) = (self.client.clone(), request.clone());
+            async move { client.list_direct_peers(request).await }
+        })
+        .await?
+        .into_inner();
+        Ok(page.user_ids.first() == Some(&peer_id.to_string()))
     }
+}
+
+/// The list is in id order and its cursor exclusive: after this one the next can be the peer, whatever the length.
+fn just_before(peer_id: UserId) -> UserId {
+    UserId::from_uuid(Uuid::from_u128(peer_id.as_uuid().as_u128().saturating_sub(1)))
 }

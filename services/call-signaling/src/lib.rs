@@ -3,7 +3,7 @@
 //! and to the stream.
 //!
 //! Reading order: [`domain`] (the machine, pure), [`raft`] (its replication), [`app`] (one file a use case), [`store`]
-//! (the history), `grpc` (the contract and the replicas' own service), `workers` (ring timers, recording).
+//! (the history), `grpc` (the contract and the replicas' own service), `workers` (timers, recording).
 
 pub mod app;
 pub mod clients;
@@ -30,7 +30,7 @@ use godwit_rpc::Target;
 use godwit_runtime::{Platform, Service, Weight};
 use tokio::sync::Notify;
 
-use crate::app::App;
+use crate::app::{App, FrameOrder};
 use crate::clients::Chats;
 use crate::raft::Node;
 
@@ -43,7 +43,7 @@ impl Service for CallSignaling {
     type Config = Config;
 
     async fn start(platform: &Platform, config: Config) -> anyhow::Result<()> {
-        let node = Node::start(config.node_options()?)
+        let node = Node::start(config.node_options()?, platform.directory.clone())
             .await
             .with_context(|| format!("GODWIT_CALL_DATA_DIR {}: the replica cannot start", config.data_dir.display()))?;
         let pool = platform.database(&store::SCHEMA)?;
@@ -53,14 +53,16 @@ impl Service for CallSignaling {
             pool,
             chats: Chats::new(&platform.directory),
             live: Arc::clone(&platform.live),
+            frames: FrameOrder::default(),
             clock: Arc::clone(&platform.clock),
             entropy: Arc::clone(&platform.entropy),
             relay: relay.waker(),
             finished: Notify::new(),
         });
         watch_leader(platform, &node);
-        let (timing, recording) = (Arc::clone(&app), Arc::clone(&app));
-        platform.tasks.spawn("call.time_ringing", |stop| workers::time_ringing(timing, stop));
+        let (timing, recording, watching) = (Arc::clone(&app), Arc::clone(&app), Arc::clone(&app));
+        platform.tasks.spawn("call.watch_replica", |stop| workers::watch_replica(watching, stop));
+        platform.tasks.spawn("call.time_calls", |stop| workers::time_calls(timing, stop));
         platform.tasks.spawn("call.record_finished", |stop| workers::record_finished(recording, stop));
         platform.tasks.spawn("call.relay_outbox", |stop| async move { Ok(relay.run(stop).await?) });
         platform.grpc.add(CallServiceServer::new(CallGrpc::new(app)));

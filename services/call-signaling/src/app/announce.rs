@@ -1,12 +1,35 @@
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
+
 use godwit_contract::events::v1::{LivePayload, live_payload};
 use godwit_contract::v1::{ServerFrame, server_frame};
+use godwit_kernel::CallId;
 use godwit_live::Channel;
 use prost::Message as _;
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::App;
 use crate::Error;
 use crate::domain::{Call, Outcome, Refusal, State};
 use crate::grpc::encode_call;
+
+/// Lets the frames of one call leave one after the other.
+pub struct FrameOrder {
+    lanes: [Mutex<()>; 64],
+}
+
+impl Default for FrameOrder {
+    fn default() -> Self {
+        Self { lanes: std::array::from_fn(|_| Mutex::new(())) }
+    }
+}
+
+impl FrameOrder {
+    async fn turn(&self, id: CallId) -> Option<MutexGuard<'_, ()>> {
+        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(id);
+        let lane = usize::try_from(hash % 64).ok().and_then(|lane| self.lanes.get(lane))?;
+        Some(lane.lock().await)
+    }
+}
 
 impl App {
     /// Tells both parties what changed. Live is an optimisation: when it is down the call goes on, and a client that
@@ -19,17 +42,43 @@ impl App {
             Outcome::Done => return Err(Error::Refused(Refusal::NotFound)),
         };
         observe(&call);
-        let frame = ServerFrame { id: String::new(), frame: Some(server_frame::Frame::Call(encode_call(&call))) };
-        let payload = LivePayload { payload: Some(live_payload::Payload::ServerFrame(frame.encode_to_vec().into())) };
-        let bytes = bytes::Bytes::from(payload.encode_to_vec());
-        let messages = call.user_ids().map(|user_id| (Channel::User(user_id), bytes.clone())).to_vec();
-        if let Err(error) = self.live.publish(messages).await {
-            tracing::debug!(call.id = %call.id, %error, "a call could not be announced live");
-        }
+        self.publish(&call).await;
         if call.state.is_over() {
             self.finished.notify_one();
         }
         Ok(call)
+    }
+
+    /// Tells the parties of every call once more how it stands. For a replica that begins to lead: the one before may
+    /// have died between a commit and its frames.
+    ///
+    /// # Errors
+    /// When this replica cannot say what was committed.
+    pub async fn announce_all(&self) -> Result<(), Error> {
+        let now = self.clock.now();
+        let calls: Vec<Call> = self.node.read(|machine| machine.calls().cloned().collect()).await?;
+        // A call whose time is over changes in a moment; it must not ring once more before.
+        for call in calls.iter().filter(|call| call.deadline().is_none_or(|deadline| deadline > now)) {
+            self.publish(call).await;
+        }
+        Ok(())
+    }
+
+    /// A frame that a later change has overtaken is not sent: a phone that was told of the end must not ring.
+    async fn publish(&self, call: &Call) {
+        let _turn = self.frames.turn(call.id).await;
+        let state = self.node.peek(|machine| machine.call(call.id).map(|call| call.state));
+        if state.map_or(!call.state.is_over(), |state| state != call.state) {
+            return;
+        }
+        let frame = ServerFrame { id: String::new(), frame: Some(server_frame::Frame::Call(encode_call(call))) };
+        let payload = LivePayload { payload: Some(live_payload::Payload::ServerFrame(frame.encode_to_vec().into())) };
+        let bytes = bytes::Bytes::from(payload.encode_to_vec());
+        let messages = call.user_ids().map(|user_id| (Channel::User(user_id), bytes.clone())).to_vec();
+        if let Err(error) = self.live.publish(messages).await {
+            metrics::counter!("call_frames_lost_total").increment(1);
+            tracing::debug!(call.id = %call.id, %error, "a call could not be announced live");
+        }
     }
 }
 

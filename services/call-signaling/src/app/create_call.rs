@@ -32,7 +32,7 @@ impl App {
         if !self.chats.share_direct_chat(caller.user_id, callee_id).await? {
             return Err(Error::CalleeNotFound);
         }
-        if let Some(call) = store::find(&mut *self.pool.get().await?, id).await? {
+        if let Some(call) = self.earlier(id).await? {
             let is_same = call.caller == caller && call.callee_id == callee_id && call.media == media;
             return if is_same { Ok(call) } else { Err(Error::Refused(Refusal::IdReused)) };
         }
@@ -42,5 +42,15 @@ impl App {
             metrics::counter!("call_created_total").increment(1);
         }
         self.announce(outcome).await
+    }
+
+    /// The call of an earlier request with this id. A call is recorded before the machine forgets it, so one that is
+    /// in neither, looked for in this order, was in neither when the look began.
+    async fn earlier(&self, id: CallId) -> Result<Option<Call>, Error> {
+        let running = self.node.read(|machine| machine.call(id).cloned()).await?;
+        match running {
+            Some(call) => Ok(Some(call)),
+            None => Ok(store::find(&mut *self.pool.get().await?, id).await?),
+        }
     }
 }

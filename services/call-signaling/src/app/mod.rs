@@ -3,10 +3,11 @@
 mod act_on_call;
 mod announce;
 mod create_call;
-mod expire_ringing;
+mod expire_calls;
 mod get_call;
 mod record_finished;
 
+pub use announce::FrameOrder;
 pub use create_call::CallToMake;
 
 use std::sync::Arc;
@@ -30,6 +31,8 @@ pub struct App {
     pub chats: Chats,
     /// How the parties are told.
     pub live: Arc<dyn Live>,
+    /// In which order.
+    pub frames: FrameOrder,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
     /// For event ids.

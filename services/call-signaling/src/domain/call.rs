@@ -6,6 +6,8 @@ use super::Role;
 
 /// How long a call rings before it is missed.
 const RING_TIMEOUT: Duration = Duration::seconds(45);
+/// When a call ends that nobody hangs up, because both devices are gone: else its parties would be busy for ever.
+const LONGEST_CALL: Duration = Duration::hours(12);
 
 /// What the parties send each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,9 +91,13 @@ impl Call {
         }
     }
 
-    /// When a ringing call is missed.
-    pub fn rings_until(&self) -> OffsetDateTime {
-        self.created_at + RING_TIMEOUT
+    /// When the call leaves its state by itself; `None` when it is over.
+    pub fn deadline(&self) -> Option<OffsetDateTime> {
+        match self.state {
+            State::Ringing => Some(self.created_at + RING_TIMEOUT),
+            State::Accepted => Some(self.accepted_at.unwrap_or(self.created_at) + LONGEST_CALL),
+            _ => None,
+        }
     }
 
     /// Both people.

@@ -4,7 +4,7 @@ use godwit_kernel::{CallId, UserId};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::transition::{may_cause, target};
+use super::transition::{leads_to, may_cause};
 use super::{Actor, Call, Event, Media, Party, Role, State, next_state};
 
 /// The most calls that the machine holds, running and not yet recorded: its memory is bounded.
@@ -73,6 +73,8 @@ pub enum Refusal {
     WrongParty,
     /// Not in the state that the call is in.
     WrongState(State),
+    /// The call may stay in its state for longer.
+    NotDue,
     /// Another device of the callee was faster.
     AnsweredElsewhere,
     /// The caller is in another call.
@@ -163,6 +165,9 @@ impl Machine {
             return Outcome::Refused(Refusal::WrongParty);
         }
         let Some(state) = next_state(call.state, event, by) else { return without_step(call, actor, event, by) };
+        if event == Event::Timeout && call.deadline().is_some_and(|deadline| at < deadline) {
+            return Outcome::Refused(Refusal::NotDue);
+        }
         call.state = state;
         if let (State::Accepted, Actor::Party(party)) = (state, actor) {
             call.callee_device_id = Some(party.device_id);
@@ -210,7 +215,7 @@ fn without_step(call: &Call, actor: Actor, event: Event, by: Role) -> Outcome {
         let is_repeat = matches!(actor, Actor::Party(party) if call.callee_device_id == Some(party.device_id));
         return if is_repeat { Outcome::Unchanged(call.clone()) } else { Outcome::Refused(Refusal::AnsweredElsewhere) };
     }
-    if target(event, by) == Some(call.state) {
+    if leads_to(event, by, call.state) {
         return Outcome::Unchanged(call.clone());
     }
     Outcome::Refused(Refusal::WrongState(call.state))

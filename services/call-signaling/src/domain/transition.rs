@@ -13,8 +13,8 @@ pub enum Event {
     Cancel,
     /// Either hangs up.
     End,
-    /// It has rung for 45 s.
-    RingTimeout,
+    /// It has been in its state for as long as it may.
+    Timeout,
 }
 
 /// Who may cause an event.
@@ -55,9 +55,10 @@ const TRANSITIONS: &[Transition] = &[
     step(State::Ringing, Event::Accept, Role::Callee, State::Accepted),
     step(State::Ringing, Event::Decline, Role::Callee, State::Declined),
     step(State::Ringing, Event::Cancel, Role::Caller, State::Cancelled),
-    step(State::Ringing, Event::RingTimeout, Role::System, State::Missed),
+    step(State::Ringing, Event::Timeout, Role::System, State::Missed),
     step(State::Accepted, Event::End, Role::Caller, State::Ended),
     step(State::Accepted, Event::End, Role::Callee, State::Ended),
+    step(State::Accepted, Event::Timeout, Role::System, State::Ended),
 ];
 
 const fn step(from: State, event: Event, by: Role, to: State) -> Transition {
@@ -74,7 +75,7 @@ pub(super) fn may_cause(by: Role, event: Event) -> bool {
     TRANSITIONS.iter().any(|t| t.by == by && t.event == event)
 }
 
-/// Where an event leads by a side, whatever the state before: a repeated request finds the call there already.
-pub(super) fn target(event: Event, by: Role) -> Option<State> {
-    TRANSITIONS.iter().find(|t| t.event == event && t.by == by).map(|t| t.to)
+/// Whether an event by a side may have led to a state: a repeated request finds the call there already.
+pub(super) fn leads_to(event: Event, by: Role, state: State) -> bool {
+    TRANSITIONS.iter().any(|t| t.event == event && t.by == by && t.to == state)
 }

@@ -1,25 +1,29 @@
-use std::time::Duration;
-
 use bytes::Bytes;
 use godwit_contract::call::v1::raft_service_client::RaftServiceClient;
 use godwit_contract::call::v1::{AppendEntriesRequest, InstallSnapshotRequest, VoteRequest};
+use godwit_rpc::{Channel, Directory, Target};
 use openraft::BasicNode;
 use openraft::error::{InstallSnapshotError, NetworkError, RPCError, RaftError, RemoteError, Unreachable};
 use openraft::network::{RPCOption, RaftNetwork, RaftNetworkFactory};
 use openraft::raft;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 
 use super::{NodeId, TypeConfig};
 
-const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
-
 type RpcError<E = RaftError<NodeId>> = RPCError<NodeId, BasicNode, E>;
 
-/// Makes connections to the other replicas.
-pub(super) struct Network;
+/// Makes connections to the other replicas, protected as all internal calls are.
+pub(super) struct Network {
+    directory: Directory,
+}
+
+impl Network {
+    pub(super) const fn new(directory: Directory) -> Self {
+        Self { directory }
+    }
+}
 
 /// The connection to one replica.
 pub(super) struct Peer {
@@ -32,10 +36,8 @@ impl RaftNetworkFactory<TypeConfig> for Network {
     type Network = Peer;
 
     async fn new_client(&mut self, target: NodeId, node: &BasicNode) -> Peer {
-        let endpoint = Endpoint::from_shared(node.addr.clone()).ok();
-        let client =
-            endpoint.map(|endpoint| RaftServiceClient::new(endpoint.connect_timeout(CONNECT_TIMEOUT).connect_lazy()));
-        Peer { target, client }
+        let channel = self.directory.replica(Target::Call, &node.addr).ok();
+        Peer { target, client: channel.map(RaftServiceClient::new) }
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use godwit_rpc::Directory;
 use openraft::error::{CheckIsLeaderError, ClientWriteError, Fatal, InitializeError, RaftError};
 use openraft::{BasicNode, Config, Raft, SnapshotPolicy};
 use serde::Serialize;
@@ -21,6 +22,9 @@ const ELECTION_TIMEOUT_MIN_MS: u64 = 500;
 const ELECTION_TIMEOUT_MAX_MS: u64 = 1_000;
 /// Log entries between two snapshots.
 const SNAPSHOT_EVERY: u64 = 2_000;
+/// A snapshot travels in pieces; in JSON a byte takes up to four, and a gRPC message holds 4 MiB.
+const SNAPSHOT_PIECE_BYTES: u64 = 512 * 1024;
+const SNAPSHOT_PIECE_TIMEOUT_MS: u64 = 5_000;
 /// The longest time a command may take to be committed.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -66,11 +70,12 @@ pub struct Node {
 }
 
 impl Node {
-    /// Opens the replica's file and starts it; the very first start of the group's first member makes the group.
+    /// Opens the replica's file and starts it; the very first start of the group's first member makes the group. The
+    /// other members are called over channels of the directory.
     ///
     /// # Errors
     /// When the file cannot be used.
-    pub async fn start(options: NodeOptions) -> Result<Self, Error> {
+    pub async fn start(options: NodeOptions, directory: Directory) -> Result<Self, Error> {
         let NodeOptions { node_id, members, data_dir } = options;
         tokio::fs::create_dir_all(&data_dir).await.map_err(Error::failed)?;
         let disk = Disk::open(&data_dir.join(format!("node-{node_id}.redb"))).map_err(Error::failed)?;
@@ -81,11 +86,14 @@ impl Node {
             election_timeout_min: ELECTION_TIMEOUT_MIN_MS,
             election_timeout_max: ELECTION_TIMEOUT_MAX_MS,
             snapshot_policy: SnapshotPolicy::LogsSinceLast(SNAPSHOT_EVERY),
+            snapshot_max_chunk_size: SNAPSHOT_PIECE_BYTES,
+            install_snapshot_timeout: SNAPSHOT_PIECE_TIMEOUT_MS,
             ..Config::default()
         };
         let config = Arc::new(config.validate().map_err(Error::failed)?);
+        let network = Network::new(directory);
         let raft =
-            Raft::new(node_id, config, Network, LogStore::new(disk), machine.clone()).await.map_err(Error::failed)?;
+            Raft::new(node_id, config, network, LogStore::new(disk), machine.clone()).await.map_err(Error::failed)?;
         let node = Self { node_id, raft, machine };
         if members.keys().next() == Some(&node_id) {
             node.initialize(members).await?;
@@ -134,6 +142,19 @@ impl Node {
     /// Whether some replica leads.
     pub fn has_leader(&self) -> bool {
         self.raft.metrics().borrow().current_leader.is_some()
+    }
+
+    /// Waits until the replica has failed for good, and tells why.
+    pub async fn failed(&self) -> Error {
+        let mut metrics = self.raft.metrics();
+        loop {
+            if let Err(fatal) = &metrics.borrow_and_update().running_state {
+                return Error::failed(fatal.clone());
+            }
+            if metrics.changed().await.is_err() {
+                return Error::failed(Fatal::<NodeId>::Stopped);
+            }
+        }
     }
 
     /// Stops the replica and lets go of its file.

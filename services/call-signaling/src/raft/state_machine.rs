@@ -45,11 +45,16 @@ impl StateMachine {
         look(&self.state.read().machine)
     }
 
-    fn store(&self, snapshot: &StoredSnapshot) -> Result<(), StorageError> {
+    /// Puts a snapshot on disk; many calls make it long, so not on a worker of the async runtime.
+    async fn store(&self, snapshot: StoredSnapshot) -> Result<StoredSnapshot, StorageError> {
         let signature = Some(snapshot.meta.signature());
-        self.disk
-            .set_value(SNAPSHOT, snapshot)
-            .map_err(|error| StorageIOError::write_snapshot(signature, &error).into())
+        let disk = self.disk.clone();
+        let written = tokio::task::spawn_blocking(move || disk.set_value(SNAPSHOT, &snapshot).map(|()| snapshot)).await;
+        match written {
+            Ok(Ok(snapshot)) => Ok(snapshot),
+            Ok(Err(error)) => Err(StorageIOError::write_snapshot(signature, &error).into()),
+            Err(panic) => Err(StorageIOError::write_snapshot(signature, &panic).into()),
+        }
     }
 }
 
@@ -82,8 +87,7 @@ impl RaftSnapshotBuilder<TypeConfig> for StateMachine {
             };
             StoredSnapshot { meta, calls: state.machine.calls().cloned().collect() }
         };
-        self.store(&stored)?;
-        encode(&stored)
+        encode(&self.store(stored).await?)
     }
 }
 
@@ -132,7 +136,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         let calls = serde_json::from_slice(snapshot.get_ref())
             .map_err(|error| StorageIOError::read_snapshot(Some(meta.signature()), &error))?;
         let stored = StoredSnapshot { meta: meta.clone(), calls };
-        self.store(&stored)?;
+        let stored = self.store(stored).await?;
         *self.state.write() = State::from(stored);
         Ok(())
     }

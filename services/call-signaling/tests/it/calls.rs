@@ -40,6 +40,10 @@ async fn a_finished_call_is_in_the_history_and_the_outbox_once() {
     assert_eq!(replica.app.create_call(asked).await.unwrap().state, State::Declined);
     let late = replica.app.act_on_call(call.id, world.bob, Event::Accept).await.unwrap_err();
     assert_eq!(late.reason(), "CALL_WRONG_STATE");
+    // And so does a late resend of what was done to it, but for strangers.
+    assert_eq!(replica.app.act_on_call(call.id, world.bob, Event::Decline).await.unwrap().state, State::Declined);
+    let stranger = replica.app.act_on_call(call.id, world.stranger, Event::Decline).await.unwrap_err();
+    assert_eq!(stranger.reason(), "CALL_NOT_FOUND");
     assert_eq!(world.event_count().await, 1);
 }
 
@@ -68,7 +72,7 @@ async fn a_call_nobody_answers_is_missed_after_45_seconds() {
     assert_eq!(bobs.sees().await, CallState::Ringing);
 
     world.clock.advance(Duration::from_millis(44_999));
-    replica.app.expire_ringing().await.unwrap();
+    replica.app.expire_calls().await.unwrap();
     assert_eq!(get(&replica, &call, world.bob).await.state, State::Ringing);
 
     world.clock.advance(Duration::from_millis(1));
@@ -91,6 +95,54 @@ async fn a_ringing_call_survives_the_death_of_the_process() {
     let replica = Replica::start(&world).await;
     assert_eq!(get(&replica, &ringing, world.ada).await, accepted);
     replica.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answered_call_is_on_disk_when_its_answer_returns() {
+    let mut world = World::new().await;
+    let replica = Replica::start(&world).await;
+    let call = replica.app.create_call(world.call_to_bob()).await.unwrap();
+    let accepted = replica.app.act_on_call(call.id, world.bob, Event::Accept).await.unwrap();
+    // What a power cut leaves: the file as it is at this moment, not closed.
+    let after_power_cut = tempfile::tempdir().unwrap();
+    let file = "node-1.redb";
+    std::fs::copy(world.data_dir.path().join(file), after_power_cut.path().join(file)).unwrap();
+    replica.kill().await;
+
+    world.data_dir = after_power_cut;
+    let replica = Replica::start(&world).await;
+    assert_eq!(get(&replica, &call, world.ada).await, accepted);
+    replica.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_begins_to_lead_tells_how_calls_stand() {
+    let world = World::new().await;
+    let replica = Replica::start(&world).await;
+    let call = replica.app.create_call(world.call_to_bob()).await.unwrap();
+    replica.kill().await;
+
+    // As if the process had died between the commit and the frame.
+    let mut bobs = Phone::of(&world, world.bob).await;
+    let replica = Replica::start(&world).await;
+    assert_eq!(bobs.sees().await, CallState::Ringing);
+    replica.app.act_on_call(call.id, world.ada, Event::Cancel).await.unwrap();
+    assert_eq!(bobs.sees().await, CallState::Cancelled);
+    replica.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_nobody_hangs_up_ends_and_frees_its_parties() {
+    let world = World::new().await;
+    let replica = Replica::start(&world).await;
+    let mut adas = Phone::of(&world, world.ada).await;
+    let call = replica.app.create_call(world.call_to_bob()).await.unwrap();
+    replica.app.act_on_call(call.id, world.bob, Event::Accept).await.unwrap();
+    world.clock.advance(Duration::from_secs(12 * 3_600));
+    for state in [CallState::Ringing, CallState::Accepted, CallState::Ended] {
+        assert_eq!(adas.sees().await, state);
+    }
+    assert_eq!(replica.app.create_call(world.call_to_bob()).await.unwrap().state, State::Ringing);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,7 @@
 //! The call machine as clients see it: replicated, on disk, recorded.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
 mod calls;
+mod contract;
+mod group;
 mod replica;

@@ -2,7 +2,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use godwit_call_signaling::app::{App, CallToMake};
+use godwit_call_signaling::app::{App, CallToMake, FrameOrder};
 use godwit_call_signaling::clients::Chats;
 use godwit_call_signaling::domain::{Call, Media, Party};
 use godwit_call_signaling::raft::{Node, NodeOptions};
@@ -93,6 +93,7 @@ impl Replica {
             pool: world.db.pool(&store::SCHEMA),
             chats: Chats::new(&peers(world)),
             live: Arc::clone(&world.live) as Arc<dyn Live>,
+            frames: FrameOrder::default(),
             clock: Arc::clone(&world.clock) as Arc<dyn godwit_kernel::Clock>,
             entropy: Arc::new(SystemEntropy),
             relay: Waker::default(),
@@ -101,7 +102,7 @@ impl Replica {
         eventually(SOON, async || app.node.is_leader()).await;
         let stop = CancellationToken::new();
         let workers = vec![
-            spawn(workers::time_ringing(Arc::clone(&app), stop.clone())),
+            spawn(workers::time_calls(Arc::clone(&app), stop.clone())),
             spawn(workers::record_finished(Arc::clone(&app), stop.clone())),
         ];
         Self { app, stop, workers }
@@ -128,7 +129,8 @@ fn spawn<F: Future<Output = anyhow::Result<()>> + Send + 'static>(work: F) -> Jo
 async fn start_node(data_dir: &Path) -> Node {
     eventually(SOON, async || {
         let members = [(1, String::new())].into();
-        Node::start(NodeOptions { node_id: 1, members, data_dir: data_dir.to_owned() }).await
+        let options = NodeOptions { node_id: 1, members, data_dir: data_dir.to_owned() };
+        Node::start(options, Directory::new(LocalRoutes::new(), [])).await
     })
     .await
 }

@@ -73,6 +73,25 @@ fn who_is_in_a_call_is_busy_and_calls_nobody() {
     assert!(matches!(machine.apply(create(4, 2, 3, 4)), Outcome::Changed(call) if call.state == State::Ringing));
 }
 
+fn time_out(id: u8, secs: i64) -> Command {
+    Command::Act { call_id: call_id(id), actor: Actor::System, event: Event::Timeout, at: at(secs) }
+}
+
+#[test]
+fn a_call_rings_for_45_seconds_and_never_runs_for_ever() {
+    let mut machine = Machine::default();
+    machine.apply(create(1, 1, 2, 0));
+    assert_eq!(machine.apply(time_out(1, 44)), Outcome::Refused(Refusal::NotDue));
+    assert!(matches!(machine.apply(time_out(1, 45)), Outcome::Changed(call) if call.state == State::Missed));
+    machine.apply(create(2, 1, 2, 100));
+    machine.apply(act(2, party(2, 1), Event::Accept, 110));
+    assert_eq!(machine.apply(time_out(2, 110 + 12 * 3_600 - 1)), Outcome::Refused(Refusal::NotDue));
+    assert!(
+        matches!(machine.apply(time_out(2, 110 + 12 * 3_600)), Outcome::Changed(call) if call.state == State::Ended)
+    );
+    assert!(matches!(machine.apply(create(3, 1, 2, 50_000)), Outcome::Changed(call) if call.state == State::Ringing));
+}
+
 #[test]
 fn a_stranger_learns_nothing_of_a_call() {
     let mut machine = Machine::default();
@@ -88,15 +107,16 @@ fn any_command() -> impl Strategy<Value = Command> {
         Just(Event::Decline),
         Just(Event::Cancel),
         Just(Event::End),
-        Just(Event::RingTimeout)
+        Just(Event::Timeout)
     ];
     prop_oneof![
         3 => (0..8_u8, 0..4_u8, 0..4_u8).prop_filter_map("nobody calls themself", |(id, caller, callee)| {
             (caller != callee).then(|| create(id, caller, callee, 0))
         }),
         6 => (0..8_u8, 0..5_u8, 0..2_u8, event).prop_map(|(id, user_number, device, event)| {
-            let actor = if event == Event::RingTimeout { Actor::System } else { Actor::Party(party(user_number, device)) };
-            Command::Act { call_id: call_id(id), actor, event, at: at(1) }
+            let actor = if event == Event::Timeout { Actor::System } else { Actor::Party(party(user_number, device)) };
+            let secs = if event == Event::Timeout { 45 } else { 1 };
+            Command::Act { call_id: call_id(id), actor, event, at: at(secs) }
         }),
         1 => proptest::collection::vec(0..8_u8, 0..3)
             .prop_map(|ids| Command::Forget { call_ids: ids.into_iter().map(call_id).collect() }),
