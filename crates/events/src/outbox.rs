@@ -41,7 +41,7 @@ pub async fn enqueue(connection: &mut Connection, records: Vec<NewRecord>) -> Re
         return Ok(());
     }
     for record in &records {
-        record.validate().map_err(|error| diesel::result::Error::SerializationError(error.into()))?;
+        record.validate().map_err(store::outbox::refused)?;
     }
     store::outbox::insert(connection, &records).await
 }

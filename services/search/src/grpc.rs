@@ -42,7 +42,7 @@ impl SearchService for SearchGrpc {
 
 fn decode(request: &SearchMessagesRequest) -> Result<MessageSearch, InvalidField> {
     Ok(MessageSearch {
-        query: Query::parse(&request.q)?,
+        query: Query::parse(&request.q).map_err(|problem| InvalidField::new("q", problem.to_string()))?,
         chat_id: some(&request.chat_id).map(|id| parse_id("chat_id", id)).transpose()?,
         before: some(&request.cursor).map(decode_cursor).transpose()?,
         limit: limits::page_size(request.limit, limits::PAGE_DEFAULT, limits::PAGE_MAX),

@@ -13,23 +13,18 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use godwit_kernel::{Entropy, SystemEntropy};
-use godwit_pg::{Pool, Schema};
+use godwit_pg::Pool;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+pub use crate::store::SCHEMA;
 pub use options::PostgresOptions;
 
 use crate::delivery::Delivery;
 use crate::topics::{self, Topic};
 use crate::{BatchHandler, ConsumerGroup, Error, EventLog, NewRecord, store};
-
-const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/events");
-
-/// The schema `events` of the role `godwit_events`.
-pub const SCHEMA: Schema = Schema { name: "events", migrations: || MIGRATIONS };
 
 /// The most records appended by one transaction.
 const PUBLISH_CHUNK: usize = 1_000;

@@ -9,7 +9,15 @@ pub(crate) use groups::{Lease, Member, commit_offset, leave, release, report};
 pub(crate) use retention::delete_old;
 pub(crate) use stream::{Position, StoredRecord, create_partitions, fetch, listen, notify, publish};
 
+use diesel_migrations::{EmbeddedMigrations, embed_migrations};
+use godwit_pg::Schema;
+
 use crate::{Error, Headers};
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/events");
+
+/// The schema `events` of the role `godwit_events`.
+pub const SCHEMA: Schema = Schema { name: "events", migrations: || MIGRATIONS };
 
 impl From<godwit_pg::Error> for Error {
     fn from(error: godwit_pg::Error) -> Self {

@@ -12,6 +12,11 @@ const BATCH_BYTES_MAX: i64 = 4 * 1024 * 1024;
 /// Counting stops here: a larger backlog is one all the same.
 const COUNT_MAX: i64 = 100_000;
 
+/// How a record that may not be published is refused to the caller of the transaction.
+pub(crate) fn refused(error: crate::Error) -> Error {
+    diesel::result::Error::SerializationError(error.into()).into()
+}
+
 pub(crate) async fn insert(connection: &mut Connection, records: &[NewRecord]) -> Result<(), Error> {
     let topics: Vec<&str> = records.iter().map(|record| record.topic.name).collect();
     let keys: Vec<&[u8]> = records.iter().map(|record| record.key.as_ref()).collect();

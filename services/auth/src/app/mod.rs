@@ -24,6 +24,8 @@ use crate::Error;
 use crate::domain::{AskRefusal, Problem};
 use crate::store::Store;
 
+pub use crate::store::{Mail, MailKind};
+
 pub use keyring::{Keyring, SecretKeeper};
 pub use login::LoginForm;
 pub use passwords::{PasswordOptions, PasswordPool};

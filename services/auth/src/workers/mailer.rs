@@ -5,10 +5,9 @@ use time::{Duration, OffsetDateTime};
 use tokio_util::sync::CancellationToken;
 
 use crate::Error;
-use crate::app::App;
+use crate::app::{App, Mail, MailKind};
 use crate::domain::Code;
 use crate::mail::{Dispatch, Letter, SendError, Sender};
-use crate::store::{Mail, MailKind};
 
 /// How often the queue is looked at without being woken: for mails that are due again, and those of other replicas.
 const POLL_INTERVAL: std::time::Duration = std::time::Duration::from_millis(500);

@@ -6,4 +6,4 @@ mod query;
 
 pub use cursor::{Cursor, InvalidCursor};
 pub use message::IndexedMessage;
-pub use query::Query;
+pub use query::{InvalidQuery, Query};
