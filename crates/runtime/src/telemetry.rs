@@ -1,3 +1,4 @@
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -45,7 +46,10 @@ impl Telemetry {
                     .with_writer(std::io::stderr);
                 (Some(layer), None)
             }
-            LogFormat::Pretty => (None, Some(tracing_subscriber::fmt::layer().with_writer(std::io::stderr))),
+            LogFormat::Pretty => {
+                let colours = std::io::stderr().is_terminal();
+                (None, Some(tracing_subscriber::fmt::layer().with_ansi(colours).with_writer(std::io::stderr)))
+            }
         };
         tracing_subscriber::registry()
             .with(filter)

@@ -248,11 +248,17 @@ macro_rules! endpoints {
         #[derive(Args, Clone, Debug)]
         pub struct EndpointOptions {
             $(
-                #[doc = concat!(
-                    "Replicas of the ", $what, " service that runs in other processes, such as `http://10.0.0.5:9090`, \
-                     separated by commas."
+                #[doc = concat!("The ", $what, " service.")]
+                #[arg(
+                    long = $long,
+                    env = $env,
+                    value_name = $env,
+                    value_delimiter = ',',
+                    help = concat!(
+                        "Replicas of the ", $what, " service that runs in other processes, such as \
+                         `http://10.0.0.5:9090`, separated by commas; `https://` with GODWIT_GRPC_TLS_CERT"
+                    )
                 )]
-                #[arg(long = $long, env = $env, value_name = $env, value_delimiter = ',')]
                 pub $field: Vec<String>,
             )+
         }
