@@ -16,4 +16,5 @@ mod load;
 mod outage;
 mod path;
 mod push;
+mod sdk;
 mod slices;

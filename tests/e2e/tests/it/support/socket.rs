@@ -68,21 +68,23 @@ impl Socket {
         Ok(Self { stream, encoding })
     }
 
-    /// The close code with which the server refuses a socket: it takes the handshake, since browsers do not show the
-    /// status of a refused one. `None` when there is no such path.
+    /// The close code with which the server refuses a socket, after a frame that tells the reason: it takes the
+    /// handshake, since browsers do not show the status of a refused one. `None` when there is no such path.
     pub async fn refused(gateway: &str, path: &str, token: Option<&str>) -> Option<u16> {
-        match Self::try_open(gateway, path, token, Encoding::Json).await {
-            Ok(mut socket) => match timeout(TIMEOUT, socket.next()).await.expect("the server says something") {
+        let mut socket = match Self::try_open(gateway, path, token, Encoding::Json).await {
+            Ok(socket) => socket,
+            Err(error) => {
+                let tungstenite::Error::Http(response) = *error else { panic!("{error}") };
+                assert_eq!(response.status(), 404, "{response:?}");
+                return None;
+            }
+        };
+        loop {
+            match timeout(TIMEOUT, socket.next()).await.expect("the server says something") {
+                Ok(ServerFrame { frame: Some(ServerContent::Error(_)), .. }) => {}
                 Ok(frame) => panic!("the socket is open: {frame:?}"),
-                Err(closed) => closed.code,
-            },
-            Err(error) => match *error {
-                tungstenite::Error::Http(response) => {
-                    assert_eq!(response.status(), 404, "{response:?}");
-                    None
-                }
-                error => panic!("{error}"),
-            },
+                Err(closed) => return closed.code,
+            }
         }
     }
 
