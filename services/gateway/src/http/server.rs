@@ -23,6 +23,9 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long requests that were begun may take once the gateway stops.
 const SHUTDOWN_TIMEOUT_SECS: u64 = 10;
+/// How long bytes of a client are still taken after the last answer, so that it gets to read that answer: closing at
+/// once would answer them with a reset, which takes the answer, or the close code of a socket, with it.
+const LINGER: Duration = Duration::from_secs(2);
 const BACKLOG: u32 = 1_024;
 
 /// The listener of the edge, bound but not answering yet.
@@ -60,6 +63,7 @@ pub async fn serve(listener: Listener, edge: Arc<Edge>, stop: CancellationToken)
     .disable_signals()
     .shutdown_timeout(SHUTDOWN_TIMEOUT_SECS)
     .client_request_timeout(HEADER_TIMEOUT)
+    .client_disconnect_timeout(LINGER)
     .keep_alive(KEEP_ALIVE)
     .backlog(BACKLOG)
     .on_connect(|io, _| set_socket_options(io))

@@ -1,1 +1,15 @@
-//! Integration tests.
+//! The edge, with stand-ins for the services behind it.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod stage;
+
+mod http_answers;
+mod http_identity;
+mod http_pages;
+
+mod socket_closes;
+mod socket_events;
+mod socket_frames;
+mod socket_identity;
+mod socket_presence;

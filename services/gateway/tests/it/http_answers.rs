@@ -1,0 +1,145 @@
+use reqwest::Method;
+use serde_json::Value;
+
+use crate::stage::{Stage, somebody};
+
+/// What a request comes to: status and reason, and that the answer is a whole problem document.
+async fn problem(request: reqwest::RequestBuilder) -> (u16, String, Value) {
+    let response = request.send().await.unwrap();
+    let status = response.status().as_u16();
+    let headers = response.headers().clone();
+    assert_eq!(headers.get("content-type").unwrap(), "application/problem+json");
+    let problem: Value = response.json().await.unwrap();
+    assert_eq!(problem.get("status").unwrap(), status);
+    assert_eq!(problem.get("request_id").unwrap(), headers.get("x-request-id").unwrap().to_str().unwrap());
+    for member in ["type", "title", "detail"] {
+        assert!(problem.get(member).unwrap().is_string(), "{member} in {problem}");
+    }
+    (status, problem.get("reason").unwrap().as_str().unwrap().to_owned(), problem)
+}
+
+#[tokio::test]
+async fn bad_requests_are_problems_and_never_failures_of_ours() {
+    let stage = Stage::start().await;
+    let token = stage.token(&somebody());
+    let large = format!(r#"{{"login":"{}"}}"#, "x".repeat(256 * 1024));
+    for (method, path, body, expected) in [
+        ("GET", "/nowhere", "", (404, "ROUTE_NOT_FOUND")),
+        ("GET", "/v1", "", (404, "ROUTE_NOT_FOUND")),
+        ("GET", "/v2/chats", "", (404, "ROUTE_NOT_FOUND")),
+        ("GET", "/users/", "", (404, "ROUTE_NOT_FOUND")),
+        ("POST", "/godwit.auth.v1.AuthInternalService/GetUsers", "{}", (404, "ROUTE_NOT_FOUND")),
+        ("PUT", "/chats", "{}", (405, "METHOD_NOT_ALLOWED")),
+        ("GET", "/auth/login", "", (405, "METHOD_NOT_ALLOWED")),
+        ("POST", "/health/live", "", (405, "METHOD_NOT_ALLOWED")),
+        ("DELETE", "/docs", "", (405, "METHOD_NOT_ALLOWED")),
+        ("POST", "/auth/login", "{", (400, "MALFORMED_JSON")),
+        ("POST", "/auth/login", "nonsense", (400, "MALFORMED_JSON")),
+        ("POST", "/auth/login", r#"{"nope":1}"#, (400, "INVALID_ARGUMENT")),
+        ("POST", "/auth/login", r#"{"login":7}"#, (400, "INVALID_ARGUMENT")),
+        ("POST", "/auth/login", "[]", (400, "INVALID_ARGUMENT")),
+        ("POST", "/auth/login", r#"{"login":"a","login":"b"}"#, (400, "INVALID_ARGUMENT")),
+        ("GET", "/chats?limit=x", "", (400, "INVALID_ARGUMENT")),
+        ("GET", "/chats?nope=1", "", (400, "INVALID_ARGUMENT")),
+        ("GET", "/users/%ff", "", (400, "INVALID_ARGUMENT")),
+        ("POST", "/auth/login", &large, (413, "BODY_TOO_LARGE")),
+        ("GET", "/ws/me", "", (426, "UPGRADE_REQUIRED")),
+        ("GET", "/ws/nonsense", "", (404, "ROUTE_NOT_FOUND")),
+    ] {
+        let request = stage.http.request(Method::from_bytes(method.as_bytes()).unwrap(), stage.url(path));
+        let (status, reason, _) = problem(request.bearer_auth(&token).body(body.to_owned())).await;
+        assert_eq!((status, reason.as_str()), expected, "{method} {path} {}", body.get(..40).unwrap_or(body));
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_method_is_told_the_right_ones() {
+    let stage = Stage::start().await;
+    for (path, allow) in [("/chats", "GET, POST"), ("/v1/sync", "POST"), ("/health/ready", "GET")] {
+        let response = stage.http.delete(stage.url(path)).send().await.unwrap();
+        assert_eq!(response.headers().get("allow").unwrap(), allow, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_of_a_service_keeps_its_reason_fields_and_pause() {
+    let stage = Stage::start().await;
+    let register =
+        |username: &str| stage.http.post(stage.url("/auth/register")).body(format!(r#"{{"username":"{username}"}}"#));
+    for (username, expected) in [
+        ("taken", (409, "EMAIL_TAKEN")),
+        ("invalid", (400, "INVALID_ARGUMENT")),
+        ("busy", (429, "BUSY")),
+        ("away", (503, "UNAVAILABLE")),
+        ("broken", (500, "INTERNAL")),
+    ] {
+        let (status, reason, problem) = problem(register(username)).await;
+        assert_eq!((status, reason.as_str()), expected);
+        let text = problem.to_string();
+        assert!(!text.contains("10.1.2.3") && !text.contains("table"), "{text}");
+    }
+    let (_, _, invalid) = problem(register("invalid")).await;
+    assert_eq!(invalid.pointer("/errors/0/field").unwrap(), "username");
+    for (username, secs) in [("busy", "7"), ("away", "1")] {
+        let response = register(username).send().await.unwrap();
+        assert_eq!(response.headers().get("retry-after").unwrap(), secs);
+    }
+}
+
+#[tokio::test]
+async fn what_is_made_is_201_and_both_prefixes_serve_it() {
+    let stage = Stage::start().await;
+    let caller = somebody();
+    for prefix in ["", "/v1"] {
+        let created = stage.http.post(stage.url(&format!("{prefix}/auth/register"))).body("{}").send().await.unwrap();
+        assert_eq!(created.status(), 201);
+        assert_eq!(created.headers().get("content-type").unwrap(), "application/json");
+        let body: Value = created.json().await.unwrap();
+        assert_eq!(body.get("code_expires_in_secs").unwrap(), 900);
+        assert_eq!(stage.get(&format!("{prefix}/chats"), &caller).send().await.unwrap().status(), 200);
+    }
+    let sent = stage.http.post(stage.url("/chats/0190c8c0-0000-7000-8000-000000000001/messages"));
+    let sent = sent.bearer_auth(stage.token(&caller)).body(r#"{"client_message_id":"c1","text":"hi"}"#);
+    let sent = sent.send().await.unwrap();
+    assert_eq!(sent.status(), 201);
+    let message: Value = sent.json().await.unwrap();
+    assert_eq!(message.pointer("/message/seq").unwrap(), "1", "64-bit numbers are strings");
+}
+
+#[tokio::test]
+async fn who_asks_too_much_is_told_when_to_come_back() {
+    let stage = Stage::with(&["--gateway-requests-per-sec=1", "--gateway-open-requests-per-sec=1"]).await;
+    let (greedy, modest) = (somebody(), somebody());
+    for _ in 0..4 {
+        assert_eq!(stage.get("/chats", &greedy).send().await.unwrap().status(), 200);
+    }
+    let refused = stage.get("/chats", &greedy).send().await.unwrap();
+    assert_eq!(
+        (refused.status().as_u16(), refused.headers().get("retry-after").unwrap().to_str().unwrap()),
+        (429, "1")
+    );
+    assert_eq!(stage.get("/chats", &modest).send().await.unwrap().status(), 200);
+    for _ in 0..4 {
+        assert_eq!(stage.http.get(stage.url("/auth/keys")).send().await.unwrap().status(), 200);
+    }
+    let (status, reason, _) = problem(stage.http.get(stage.url("/auth/keys"))).await;
+    assert_eq!((status, reason.as_str()), (429, "RATE_LIMITED"));
+}
+
+#[tokio::test]
+async fn a_gateway_that_is_full_says_so() {
+    let stage = Stage::with(&["--gateway-max-requests=1"]).await;
+    let caller = somebody();
+    let url = stage.url("/chats/0190c8c0-0000-7000-8000-000000000001/messages");
+    let slow = stage.http.post(&url).bearer_auth(stage.token(&caller)).body(r#"{"text":"wait"}"#);
+    let (slow, refused) = tokio::join!(slow.send(), async {
+        stage.services.held.notified().await;
+        let refused = stage.get("/chats", &caller).send().await.unwrap();
+        stage.services.sends.add_permits(1);
+        refused
+    });
+    assert_eq!(refused.status(), 503);
+    assert_eq!(slow.unwrap().status(), 201);
+    let refused: Value = refused.json().await.unwrap();
+    assert_eq!(refused.get("reason").unwrap(), "OVERLOADED");
+}

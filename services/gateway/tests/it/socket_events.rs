@@ -1,0 +1,182 @@
+use godwit_contract::events::v1::ChatInterest;
+use godwit_contract::events::v1::live_payload::Payload;
+use godwit_contract::v1::server_frame::Frame;
+use godwit_contract::v1::{Presence, ServerFrame, server_frame};
+use godwit_live::Channel;
+use godwit_testkit::eventually;
+use prost::Message as _;
+
+use crate::stage::{Client, Heard, SOON, Stage, chat, elsewhere, somebody, update};
+
+fn interest(chat: godwit_kernel::ChatId) -> ChatInterest {
+    ChatInterest { chat_ids: vec![chat.to_string()] }
+}
+
+#[tokio::test]
+async fn events_of_all_chats_reach_all_sockets_of_a_member_and_nobody_else() {
+    let stage = Stage::start().await;
+    let (member, stranger) = (somebody(), somebody());
+    let chats = [chat(), chat(), chat(), chat(), chat()];
+    for chat in chats {
+        stage.services.add_member(chat, &member);
+    }
+    let strange = chat();
+    stage.services.add_member(strange, &stranger);
+    let mut json = stage.connect(&member).await;
+    let bearer = format!("Bearer {}", stage.token(&elsewhere(&member)));
+    let headers = [("authorization", bearer.as_str()), ("sec-websocket-protocol", "godwit.v1.proto")];
+    let mut binary = Client::open(stage.address, "/ws/me", &headers).await;
+    binary.connected().await;
+    let mut other = stage.connect(&stranger).await;
+    for (seq, chat) in (1..).zip(chats) {
+        stage.publish(chat, seq, "hello").await;
+        let expected = update(chat, seq, "hello").frame;
+        assert_eq!(Some(Frame::Update(json.update().await)), expected);
+        assert_eq!(Some(Frame::Update(binary.update().await)), expected);
+    }
+    // The first that the stranger hears is of their own chat.
+    stage.publish(strange, 9, "own").await;
+    assert_eq!(other.update().await.seq, 9);
+}
+
+#[tokio::test]
+async fn what_concerns_a_user_reaches_their_sockets() {
+    let stage = Stage::start().await;
+    let caller = somebody();
+    let mut client = stage.connect(&caller).await;
+    let presence = Presence { user_id: somebody().user_id.to_string(), status: 1, last_seen_at: None };
+    let frame = ServerFrame { id: String::new(), frame: Some(server_frame::Frame::Presence(presence)) };
+    let payload = Payload::ServerFrame(frame.encode_to_vec().into());
+    stage.send(Channel::User(caller.user_id), payload).await;
+    assert_eq!(client.frame().await, frame);
+}
+
+#[tokio::test]
+async fn a_new_member_hears_a_chat_at_once_and_a_former_one_no_more() {
+    let stage = Stage::start().await;
+    let caller = somebody();
+    let (new, old) = (chat(), chat());
+    stage.services.add_member(old, &caller);
+    let mut client = stage.connect(&caller).await;
+    stage.send(Channel::User(caller.user_id), Payload::Joined(interest(new))).await;
+    // What the chat said until now may have been missed.
+    assert!(matches!(client.frame().await.frame, Some(Frame::Resync(_))));
+    stage.publish(new, 1, "welcome").await;
+    assert_eq!(client.update().await.chat_id, new.to_string());
+    stage.send(Channel::User(caller.user_id), Payload::Left(interest(new))).await;
+    stage.publish(new, 2, "secret").await;
+    stage.publish(old, 7, "public").await;
+    let update = client.update().await;
+    assert_eq!((update.chat_id, update.seq), (old.to_string(), 7));
+}
+
+#[tokio::test]
+async fn a_socket_of_one_chat_hears_only_it_and_closes_when_its_user_leaves() {
+    let stage = Stage::start().await;
+    let caller = somebody();
+    let (shown, other) = (chat(), chat());
+    stage.services.add_member(shown, &caller);
+    stage.services.add_member(other, &caller);
+    let mut client = stage.open(&format!("/ws/{shown}"), &caller).await;
+    client.connected().await;
+    stage.publish(other, 1, "elsewhere").await;
+    stage.publish(shown, 2, "here").await;
+    assert_eq!(client.update().await.seq, 2);
+    stage.send(Channel::User(caller.user_id), Payload::Left(interest(shown))).await;
+    assert_eq!(client.close_code().await, 4403);
+}
+
+#[tokio::test]
+async fn a_chat_that_is_not_ones_own_is_closed_with_4403() {
+    let stage = Stage::start().await;
+    let foreign = chat();
+    stage.services.add_member(foreign, &somebody());
+    for chat in [foreign, chat()] {
+        let mut client = stage.open(&format!("/ws/{chat}"), &somebody()).await;
+        assert_eq!(client.error().await, (String::new(), "CHAT_NOT_FOUND".to_owned(), 404));
+        assert_eq!(client.close_code().await, 4403);
+    }
+}
+
+#[tokio::test]
+async fn after_an_interruption_clients_sync_and_chats_are_looked_up_again() {
+    let stage = Stage::start().await;
+    let caller = somebody();
+    let (joined, left, narrow) = (chat(), chat(), chat());
+    stage.services.add_member(left, &caller);
+    stage.services.add_member(narrow, &caller);
+    let mut client = stage.connect(&caller).await;
+    let mut one_chat = stage.open(&format!("/ws/{narrow}"), &caller).await;
+    one_chat.connected().await;
+    // Nobody could say this while the link was down.
+    stage.services.add_member(joined, &caller);
+    stage.services.remove_member(left, &caller);
+    stage.services.remove_member(narrow, &caller);
+    stage.live.interrupt().await;
+    assert!(matches!(client.frame().await.frame, Some(Frame::Resync(_))));
+    assert_eq!(one_chat.close_code().await, 4403);
+    // A second one, once the new chat is followed.
+    assert!(matches!(client.frame().await.frame, Some(Frame::Resync(_))));
+    stage.publish(left, 1, "secret").await;
+    stage.publish(joined, 2, "welcome").await;
+    assert_eq!(client.update().await.seq, 2);
+}
+
+#[tokio::test]
+async fn a_client_that_falls_behind_is_told_to_sync_and_goes_on() {
+    let stage = Stage::start().await;
+    let (slow, quick) = (somebody(), somebody());
+    let room = chat();
+    stage.services.add_member(room, &slow);
+    stage.services.add_member(room, &quick);
+    let mut behind = stage.connect(&slow).await;
+    let mut abreast = stage.connect(&quick).await;
+    let large = "x".repeat(30_000);
+    for seq in 1..=400 {
+        stage.publish(room, seq, &large).await;
+        assert_eq!(abreast.update().await.seq, seq);
+    }
+    let mut heard = 0;
+    loop {
+        match behind.frame().await.frame {
+            Some(Frame::Update(update)) => {
+                heard += 1;
+                assert_eq!(update.seq, heard, "what comes before the resync is without gap");
+            }
+            Some(Frame::Resync(_)) => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(heard < 400, "{heard} of 400");
+    stage.publish(room, 401, "now").await;
+    assert_eq!(behind.update().await.seq, 401);
+}
+
+#[tokio::test]
+async fn a_client_that_never_reads_is_closed() {
+    let stage = Stage::with(&["--gateway-write-timeout-ms=300"]).await;
+    let caller = somebody();
+    let room = chat();
+    stage.services.add_member(room, &caller);
+    let mut deaf = stage.connect(&caller).await;
+    let large = "x".repeat(30_000);
+    for seq in 1..=400 {
+        stage.publish(room, seq, &large).await;
+    }
+    // The gateway gives the socket up, and so the user.
+    eventually(SOON, || async {
+        let reports = stage.services.reports.lock();
+        reports.iter().any(|report| report.left_user_ids.contains(&caller.user_id.to_string()))
+    })
+    .await;
+    let mut heard = 0;
+    let code = loop {
+        match deaf.hear().await {
+            Heard::Frame(_) => heard += 1,
+            Heard::Closed(code) => break code,
+        }
+    };
+    assert!(heard < 400, "{heard} of 400");
+    // Whether the last word still finds a way depends on how full the way is.
+    assert!(code == 4408 || code == 1006, "{code}");
+}

@@ -1,0 +1,123 @@
+use godwit_contract::v1::client_frame::Frame as Said;
+use godwit_contract::v1::server_frame::Frame;
+use godwit_contract::v1::{ClientFrame, SendMessageFrame};
+use godwit_testkit::eventually;
+use serde_json::json;
+
+use crate::stage::{Client, SOON, Stage, chat, somebody};
+
+#[tokio::test]
+async fn a_message_is_acknowledged_under_its_frame_id() {
+    let stage = Stage::start().await;
+    let caller = somebody();
+    let room = chat();
+    let mut client = stage.connect(&caller).await;
+    let message = json!({"chat_id": room.to_string(), "client_message_id": "c1", "text": "hello"});
+    client.say(json!({"id": "7", "send_message": message})).await;
+    let answer = client.frame().await;
+    let Some(Frame::Ack(ack)) = answer.frame else { panic!("{answer:?}") };
+    let message = ack.message.unwrap();
+    assert_eq!((answer.id.as_str(), message.text.as_str(), message.seq), ("7", "hello", 1));
+    assert_eq!(message.sender_id, caller.user_id.to_string());
+}
+
+#[tokio::test]
+async fn both_subprotocols_do_the_same() {
+    let stage = Stage::start().await;
+    let bearer = format!("Bearer {}", stage.token(&somebody()));
+    let headers = [("authorization", bearer.as_str()), ("sec-websocket-protocol", "godwit.v1.proto")];
+    let mut client = Client::open(stage.address, "/ws/me", &headers).await;
+    client.connected().await;
+    let said =
+        SendMessageFrame { chat_id: chat().to_string(), client_message_id: "c1".to_owned(), text: "hello".to_owned() };
+    client.say_binary(&ClientFrame { id: "7".to_owned(), frame: Some(Said::SendMessage(said)) }).await;
+    let answer = client.frame().await;
+    assert!(matches!(answer.frame, Some(Frame::Ack(_))), "{answer:?}");
+    client.say_text("{}").await;
+    assert_eq!(client.error().await.1, "WRONG_FRAME_TYPE");
+}
+
+#[tokio::test]
+async fn bad_frames_are_answered_and_the_socket_stays() {
+    let stage = Stage::start().await;
+    let mut client = stage.connect(&somebody()).await;
+    let room = chat();
+    for (text, id, reason) in [
+        ("{".to_owned(), "", "MALFORMED_FRAME"),
+        (r#"{"id":"1","nope":{}}"#.to_owned(), "1", "MALFORMED_FRAME"),
+        (r#"{"id":"2"}"#.to_owned(), "2", "UNKNOWN_FRAME"),
+        (r#"{"id":"3","send_message":{"chat_id":"x"}}"#.to_owned(), "3", "INVALID_ARGUMENT"),
+        (format!(r#"{{"id":"4","send_message":{{"chat_id":"{room}"}}}}"#), "4", "INVALID_ARGUMENT"),
+        (r#"{"id":"5","sync":{}}"#.to_owned(), "5", "INVALID_ARGUMENT"),
+        (r#"{"id":"6","sync":{"cursors":[{"chat_id":"x"}]}}"#.to_owned(), "6", "INVALID_ARGUMENT"),
+        (format!(r#"{{"id":"{}"}}"#, "x".repeat(65)), "", "INVALID_ARGUMENT"),
+    ] {
+        client.say_text(&text).await;
+        let (told_id, told_reason, status) = client.error().await;
+        assert_eq!((told_id.as_str(), told_reason.as_str(), status), (id, reason, 400), "{text}");
+    }
+    let many: Vec<_> = (0..101).map(|_| json!({"chat_id": room.to_string()})).collect();
+    client.say(json!({"id": "7", "sync": {"cursors": many}})).await;
+    assert_eq!(client.error().await.1, "INVALID_ARGUMENT");
+}
+
+#[tokio::test]
+async fn every_cursor_of_a_sync_is_answered() {
+    let stage = Stage::start().await;
+    let mut client = stage.connect(&somebody()).await;
+    let chats = [chat(), chat(), chat()];
+    let cursors: Vec<_> = (10..)
+        .zip(chats)
+        .map(|(seq, chat)| json!({"chat_id": chat.to_string(), "after_seq": seq.to_string(), "epoch": "e"}))
+        .collect();
+    client.say(json!({"id": "s", "sync": {"cursors": cursors}})).await;
+    for (seq, chat) in (11..).zip(chats) {
+        let answer = client.frame().await;
+        let Some(Frame::Synced(synced)) = answer.frame else { panic!("{answer:?}") };
+        assert_eq!((answer.id.as_str(), synced.chat_id, synced.head_seq), ("s", chat.to_string(), seq));
+        assert_eq!(synced.epoch, "e");
+    }
+}
+
+#[tokio::test]
+async fn messages_to_one_chat_keep_their_order_and_other_chats_do_not_wait() {
+    let stage = Stage::start().await;
+    let mut client = stage.connect(&somebody()).await;
+    let (held, free) = (chat().to_string(), chat().to_string());
+    let say = |id: &str, chat: &str, text: &str| json!({"id": id, "send_message": {"chat_id": chat, "client_message_id": id, "text": text}});
+    client.say(say("1", &held, "wait")).await;
+    client.say(say("2", &held, "second")).await;
+    client.say(say("3", &held, "third")).await;
+    client.say(say("4", &free, "other")).await;
+    assert_eq!(client.frame().await.id, "4");
+    stage.services.sends.add_permits(1);
+    for id in ["1", "2", "3"] {
+        assert_eq!(client.frame().await.id, id);
+    }
+    let texts: Vec<_> = stage.services.sent.lock().iter().map(|sent| sent.text.clone()).collect();
+    assert_eq!(texts, ["other", "wait", "second", "third"]);
+}
+
+#[tokio::test]
+async fn what_one_connection_has_pending_is_bounded() {
+    let stage = Stage::start().await;
+    let mut client = stage.connect(&somebody()).await;
+    for number in 0..100 {
+        let id = number.to_string();
+        let message = json!({"chat_id": chat().to_string(), "client_message_id": id, "text": "wait"});
+        client.say(json!({"id": id, "send_message": message})).await;
+    }
+    // 64 wait at the service; the rest was not even read, so the frame after them is not answered.
+    client.say(json!({"id": "last"})).await;
+    stage.services.sends.add_permits(64);
+    eventually(SOON, || async { stage.services.sent.lock().len() == 64 }).await;
+    stage.services.sends.add_permits(36);
+    let mut acknowledged = 0;
+    loop {
+        match client.frame().await.frame {
+            Some(Frame::Ack(_)) => acknowledged += 1,
+            Some(Frame::Error(_)) if acknowledged >= 37 => break,
+            other => panic!("after {acknowledged} acknowledgements: {other:?}"),
+        }
+    }
+}

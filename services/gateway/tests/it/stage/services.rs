@@ -1,0 +1,270 @@
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use godwit_contract::auth::v1::auth_internal_service_server::{AuthInternalService, AuthInternalServiceServer};
+use godwit_contract::auth::v1::auth_service_server::{AuthService, AuthServiceServer};
+use godwit_contract::auth::v1::*;
+use godwit_contract::chat::v1::chat_internal_service_server::{ChatInternalService, ChatInternalServiceServer};
+use godwit_contract::chat::v1::chat_service_server::{ChatService, ChatServiceServer};
+use godwit_contract::chat::v1::*;
+use godwit_contract::message::v1::message_service_server::{MessageService, MessageServiceServer};
+use godwit_contract::message::v1::*;
+use godwit_contract::presence::v1::presence_internal_service_server::{
+    PresenceInternalService, PresenceInternalServiceServer,
+};
+use godwit_contract::presence::v1::{ReportNodeRequest, ReportNodeResponse};
+use godwit_contract::v1::{Message, User};
+use godwit_kernel::{ChatId, SessionId, UserId};
+use godwit_rpc::{Caller, FieldViolation, InvalidField, ServiceError, to_status};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, Semaphore};
+use tonic::service::Routes;
+use tonic::{Code, Request, Response, Status};
+
+use super::Signer;
+
+type Answer<T> = Result<Response<T>, Status>;
+
+/// Stand-ins for all services, and what they were asked.
+#[derive(Clone)]
+pub struct Services {
+    pub signer: Arc<Signer>,
+    pub members: Arc<Mutex<BTreeMap<ChatId, HashSet<UserId>>>>,
+    pub revoked: Arc<Mutex<Vec<SessionId>>>,
+    pub key_fetches: Arc<AtomicUsize>,
+    pub sent: Arc<Mutex<Vec<SendMessageRequest>>>,
+    /// A text that starts with `wait` takes one of these.
+    pub sends: Arc<Semaphore>,
+    /// Told when a text waits.
+    pub held: Arc<Notify>,
+    pub reports: Arc<Mutex<Vec<ReportNodeRequest>>>,
+    /// The next report is answered by asking for all.
+    pub ask_for_all: Arc<Mutex<bool>>,
+    pub clients: Arc<Mutex<Vec<Option<std::net::IpAddr>>>>,
+}
+
+impl Default for Services {
+    fn default() -> Self {
+        Self {
+            signer: Arc::default(),
+            members: Arc::default(),
+            revoked: Arc::default(),
+            key_fetches: Arc::default(),
+            sent: Arc::default(),
+            sends: Arc::new(Semaphore::new(0)),
+            held: Arc::default(),
+            reports: Arc::default(),
+            ask_for_all: Arc::default(),
+            clients: Arc::default(),
+        }
+    }
+}
+
+impl Services {
+    pub fn routes(&self) -> Routes {
+        Routes::new(AuthServiceServer::new(self.clone()))
+            .add_service(AuthInternalServiceServer::new(self.clone()))
+            .add_service(ChatServiceServer::new(self.clone()))
+            .add_service(ChatInternalServiceServer::new(self.clone()))
+            .add_service(MessageServiceServer::new(self.clone()))
+            .add_service(PresenceInternalServiceServer::new(self.clone()))
+    }
+
+    pub fn add_member(&self, chat: ChatId, caller: &Caller) {
+        self.members.lock().entry(chat).or_default().insert(caller.user_id);
+    }
+
+    pub fn remove_member(&self, chat: ChatId, caller: &Caller) {
+        self.members.lock().entry(chat).or_default().remove(&caller.user_id);
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    #[error("The e-mail address is taken.")]
+    Taken,
+    #[error("The table is gone.")]
+    Broken,
+    #[error("Come back later.")]
+    Busy,
+    #[error(transparent)]
+    Invalid(#[from] InvalidField),
+}
+
+impl ServiceError for Refusal {
+    fn code(&self) -> Code {
+        match self {
+            Self::Taken => Code::AlreadyExists,
+            Self::Broken => Code::Internal,
+            Self::Busy => Code::ResourceExhausted,
+            Self::Invalid(field) => field.code(),
+        }
+    }
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Taken => "EMAIL_TAKEN",
+            Self::Broken => "TABLE_GONE",
+            Self::Busy => "BUSY",
+            Self::Invalid(field) => field.reason(),
+        }
+    }
+    fn fields(&self) -> Vec<FieldViolation> {
+        match self {
+            Self::Invalid(field) => field.fields(),
+            _ => vec![],
+        }
+    }
+    fn retry_after(&self) -> Option<std::time::Duration> {
+        matches!(self, Self::Busy).then(|| std::time::Duration::from_secs(7))
+    }
+}
+
+#[tonic::async_trait]
+impl AuthService for Services {
+    async fn register(&self, request: Request<RegisterRequest>) -> Answer<RegisterResponse> {
+        self.clients.lock().push(godwit_rpc::client_address(&request));
+        match request.get_ref().username.as_str() {
+            "taken" => Err(to_status(Refusal::Taken)),
+            "broken" => Err(to_status(Refusal::Broken)),
+            "busy" => Err(to_status(Refusal::Busy)),
+            "away" => Err(Status::unavailable("connect to 10.1.2.3 refused")),
+            "invalid" => Err(to_status(Refusal::from(InvalidField::new("username", "is not a name")))),
+            _ => Ok(Response::new(RegisterResponse { code_expires_in_secs: 900 })),
+        }
+    }
+    async fn verify_email(&self, _: Request<VerifyEmailRequest>) -> Answer<VerifyEmailResponse> {
+        Err(Status::unimplemented(""))
+    }
+    async fn resend_code(&self, _: Request<ResendCodeRequest>) -> Answer<ResendCodeResponse> {
+        Err(Status::unimplemented(""))
+    }
+    async fn login(&self, _: Request<LoginRequest>) -> Answer<LoginResponse> {
+        Ok(Response::new(LoginResponse::default()))
+    }
+    async fn refresh(&self, request: Request<RefreshRequest>) -> Answer<RefreshResponse> {
+        // Open calls have no caller, whatever was sent.
+        match Caller::of(&request) {
+            Ok(_) => Err(Status::internal("an open call has a caller")),
+            Err(_) => Ok(Response::new(RefreshResponse::default())),
+        }
+    }
+    async fn logout(&self, request: Request<LogoutRequest>) -> Answer<LogoutResponse> {
+        self.revoked.lock().push(Caller::of(&request)?.session_id);
+        Ok(Response::new(LogoutResponse {}))
+    }
+    async fn list_keys(&self, _: Request<ListKeysRequest>) -> Answer<ListKeysResponse> {
+        self.key_fetches.fetch_add(1, Ordering::SeqCst);
+        Ok(Response::new(ListKeysResponse { keys: vec![self.signer.key()] }))
+    }
+    async fn get_me(&self, request: Request<GetMeRequest>) -> Answer<GetMeResponse> {
+        let caller = Caller::of(&request)?;
+        let user = User { id: caller.user_id.to_string(), ..User::default() };
+        Ok(Response::new(GetMeResponse { user: Some(user), email: String::new() }))
+    }
+    async fn get_user(&self, _: Request<GetUserRequest>) -> Answer<GetUserResponse> {
+        Err(Status::not_found("no such user"))
+    }
+    async fn get_user_by_username(&self, _: Request<GetUserByUsernameRequest>) -> Answer<GetUserByUsernameResponse> {
+        Err(Status::unimplemented(""))
+    }
+}
+
+#[tonic::async_trait]
+impl AuthInternalService for Services {
+    async fn get_users(&self, _: Request<GetUsersRequest>) -> Answer<GetUsersResponse> {
+        Err(Status::unimplemented(""))
+    }
+    async fn list_revocations(&self, _: Request<ListRevocationsRequest>) -> Answer<ListRevocationsResponse> {
+        let revoked = self.revoked.lock();
+        let revocations =
+            revoked.iter().map(|session| Revocation { session_id: session.to_string(), ..Revocation::default() });
+        Ok(Response::new(ListRevocationsResponse { revocations: revocations.collect() }))
+    }
+}
+
+#[tonic::async_trait]
+impl ChatService for Services {
+    async fn create_direct_chat(&self, request: Request<CreateDirectChatRequest>) -> Answer<CreateDirectChatResponse> {
+        Caller::of(&request)?;
+        Ok(Response::new(CreateDirectChatResponse::default()))
+    }
+    async fn list_chats(&self, request: Request<ListChatsRequest>) -> Answer<ListChatsResponse> {
+        Caller::of(&request)?;
+        Ok(Response::new(ListChatsResponse::default()))
+    }
+    async fn get_chat(&self, _: Request<GetChatRequest>) -> Answer<GetChatResponse> {
+        Err(Status::not_found("no such chat"))
+    }
+}
+
+#[tonic::async_trait]
+impl ChatInternalService for Services {
+    async fn get_posting_policy(&self, request: Request<GetPostingPolicyRequest>) -> Answer<GetPostingPolicyResponse> {
+        let GetPostingPolicyRequest { chat_id, user_id } = request.into_inner();
+        let (chat, user) = (chat_id.parse().unwrap(), user_id.parse().unwrap());
+        let is_member = self.members.lock().get(&chat).is_some_and(|members| members.contains(&user));
+        Ok(Response::new(GetPostingPolicyResponse { is_member, may_post: is_member, membership_version: 1 }))
+    }
+    async fn list_chat_ids(&self, request: Request<ListChatIdsRequest>) -> Answer<ListChatIdsResponse> {
+        // Two a page, so that pages are followed.
+        let ListChatIdsRequest { user_id, after_chat_id, .. } = request.into_inner();
+        let user = user_id.parse().unwrap();
+        let members = self.members.lock();
+        let mine = members.iter().filter(|(_, members)| members.contains(&user)).map(|(chat, _)| chat.to_string());
+        let mut rest: Vec<String> = mine.filter(|chat| *chat > after_chat_id).collect();
+        let has_more = rest.len() > 2;
+        rest.truncate(2);
+        Ok(Response::new(ListChatIdsResponse { chat_ids: rest, has_more }))
+    }
+    async fn list_members(&self, _: Request<ListMembersRequest>) -> Answer<ListMembersResponse> {
+        Err(Status::unimplemented(""))
+    }
+    async fn list_direct_peers(&self, _: Request<ListDirectPeersRequest>) -> Answer<ListDirectPeersResponse> {
+        Err(Status::unimplemented(""))
+    }
+}
+
+#[tonic::async_trait]
+impl MessageService for Services {
+    async fn send_message(&self, request: Request<SendMessageRequest>) -> Answer<SendMessageResponse> {
+        let sender_id = Caller::of(&request)?.user_id.to_string();
+        let request = request.into_inner();
+        if request.text.is_empty() {
+            return Err(to_status(InvalidField::new("text", "is empty")));
+        }
+        if request.text.starts_with("wait") {
+            self.held.notify_one();
+            self.sends.acquire().await.unwrap().forget();
+        }
+        let mut sent = self.sent.lock();
+        sent.push(request.clone());
+        let SendMessageRequest { chat_id, client_message_id, text } = request;
+        let seq = u64::try_from(sent.len()).unwrap();
+        let message = Message { chat_id, client_message_id, text, sender_id, seq, ..Message::default() };
+        Ok(Response::new(SendMessageResponse { message: Some(message) }))
+    }
+    async fn list_messages(&self, _: Request<ListMessagesRequest>) -> Answer<ListMessagesResponse> {
+        Err(Status::unimplemented(""))
+    }
+    async fn get_message(&self, _: Request<GetMessageRequest>) -> Answer<GetMessageResponse> {
+        Err(Status::unimplemented(""))
+    }
+    async fn sync_chat(&self, request: Request<SyncChatRequest>) -> Answer<SyncChatResponse> {
+        let SyncChatRequest { chat_id, after_seq, epoch, .. } = request.into_inner();
+        let chat = ChatUpdates { chat_id, head_seq: after_seq + 1, epoch, ..ChatUpdates::default() };
+        Ok(Response::new(SyncChatResponse { chat: Some(chat) }))
+    }
+    async fn sync(&self, _: Request<SyncRequest>) -> Answer<SyncResponse> {
+        Err(Status::unimplemented(""))
+    }
+}
+
+#[tonic::async_trait]
+impl PresenceInternalService for Services {
+    async fn report_node(&self, request: Request<ReportNodeRequest>) -> Answer<ReportNodeResponse> {
+        self.reports.lock().push(request.into_inner());
+        let resend_all = std::mem::take(&mut *self.ask_for_all.lock());
+        Ok(Response::new(ReportNodeResponse { lease_ms: 3_000, resend_all }))
+    }
+}
