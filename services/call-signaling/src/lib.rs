@@ -14,6 +14,7 @@ pub mod workers;
 
 mod config;
 mod error;
+mod events;
 mod grpc;
 
 pub use config::Config;

@@ -10,7 +10,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use super::App;
 use crate::Error;
 use crate::domain::{Call, Outcome, Refusal, State};
-use crate::grpc::encode_call;
+use crate::events::outgoing::encode_call;
 
 /// Lets the frames of one call leave one after the other.
 pub struct FrameOrder {

@@ -1,7 +1,6 @@
 use bytes::Bytes;
-use diesel_async::AsyncConnection as _;
 use godwit_contract::events::v1::CallEvent;
-use godwit_events::{NewRecord, outbox, topics};
+use godwit_events::{NewRecord, topics};
 use godwit_kernel::{CallId, EventId};
 use godwit_pg as pg;
 use prost::Message as _;
@@ -9,7 +8,7 @@ use prost::Message as _;
 use super::App;
 use crate::Error;
 use crate::domain::{Call, Command};
-use crate::grpc::encode_call;
+use crate::events::outgoing::encode_call;
 use crate::store;
 
 /// The most calls recorded in one transaction.
@@ -38,13 +37,7 @@ impl App {
 
     async fn record(&self, over: &[Call]) -> Result<(), pg::Error> {
         let mut connection = self.pool.get().await?;
-        connection
-            .transaction(async |connection| {
-                let recorded = store::record(connection, over).await?;
-                let fresh = over.iter().filter(|call| recorded.contains(&call.id));
-                outbox::enqueue(connection, fresh.map(|call| self.event(call)).collect()).await
-            })
-            .await
+        store::record(&mut connection, over.iter().map(|call| (call, self.event(call))).collect()).await
     }
 
     fn event(&self, call: &Call) -> NewRecord {

@@ -10,10 +10,11 @@ use godwit_contract::v1;
 use godwit_rpc::{Caller, parse_id, to_status};
 use tonic::{Request, Response, Status};
 
-use super::encode::{decode_media, encode_call};
+use super::decode::decode_media;
 use crate::Error;
 use crate::app::{App, CallToMake};
 use crate::domain::{Event, Party};
+use crate::events::outgoing::encode_call;
 
 /// `godwit.call.v1.CallService`.
 pub struct CallGrpc {

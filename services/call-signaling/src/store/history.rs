@@ -1,5 +1,6 @@
 use diesel::prelude::*;
-use diesel_async::RunQueryDsl;
+use diesel_async::{AsyncConnection as _, RunQueryDsl};
+use godwit_events::{NewRecord, outbox};
 use godwit_kernel::{CallId, DeviceId, UserId};
 use godwit_pg::{Connection, Error};
 use time::OffsetDateTime;
@@ -24,19 +25,24 @@ struct Row {
     ended_at: OffsetDateTime,
 }
 
-/// Puts calls that are over into the history and tells which were not there yet. Calls that still run are passed over.
+/// Puts calls that are over into the history, and the events of those that were not there yet into the outbox, in one
+/// transaction. Calls that still run are passed over.
 ///
 /// # Errors
 /// When the database refuses or does not answer.
-pub async fn record(connection: &mut Connection, over: &[Call]) -> Result<Vec<CallId>, Error> {
-    let rows: Vec<Row> = over.iter().filter_map(row).collect();
-    let recorded: Vec<Uuid> = diesel::insert_into(calls::table)
-        .values(&rows)
-        .on_conflict_do_nothing()
-        .returning(calls::call_id)
-        .get_results(connection)
-        .await?;
-    Ok(recorded.into_iter().map(CallId::from_uuid).collect())
+pub async fn record(connection: &mut Connection, over: Vec<(&Call, NewRecord)>) -> Result<(), Error> {
+    let rows: Vec<Row> = over.iter().filter_map(|(call, _)| row(call)).collect();
+    let insert_and_tell = async move |connection: &mut Connection| {
+        let recorded: Vec<Uuid> = diesel::insert_into(calls::table)
+            .values(&rows)
+            .on_conflict_do_nothing()
+            .returning(calls::call_id)
+            .get_results(connection)
+            .await?;
+        let fresh = over.into_iter().filter(|(call, _)| recorded.contains(&call.id.as_uuid()));
+        outbox::enqueue(connection, fresh.map(|(_, event)| event).collect()).await
+    };
+    connection.transaction(insert_and_tell).await
 }
 
 /// The call of this id, when it is over.

@@ -1,5 +1,5 @@
 use godwit_contract::v1;
-use godwit_rpc::{InvalidField, timestamp};
+use godwit_rpc::timestamp;
 
 use crate::domain::{Call, Media, State};
 
@@ -35,16 +35,5 @@ const fn encode_state(state: State) -> v1::CallState {
         State::Cancelled => v1::CallState::Cancelled,
         State::Missed => v1::CallState::Missed,
         State::Busy => v1::CallState::Busy,
-    }
-}
-
-/// What the caller wants to send.
-pub(super) fn decode_media(number: i32) -> Result<Media, InvalidField> {
-    match v1::CallMedia::try_from(number) {
-        Ok(v1::CallMedia::Voice) => Ok(Media::Voice),
-        Ok(v1::CallMedia::Video) => Ok(Media::Video),
-        Ok(v1::CallMedia::Unspecified) | Err(_) => {
-            Err(InvalidField::new("media", "must be CALL_MEDIA_VOICE or CALL_MEDIA_VIDEO"))
-        }
     }
 }

@@ -1,0 +1,3 @@
+//! What this service tells others: live and by the stream.
+
+pub(crate) mod outgoing;
