@@ -312,3 +312,7 @@ impl Hub {
 fn chat_ids(interest: &ChatInterest) -> Vec<ChatId> {
     interest.chat_ids.iter().filter_map(|id| id.parse().ok()).collect()
 }
+
+#[cfg(test)]
+#[path = "hub_tests.rs"]
+mod tests;

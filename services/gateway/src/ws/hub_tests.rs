@@ -1,0 +1,74 @@
+use clap::{Args as _, FromArgMatches as _};
+use godwit_contract::v1::{ResyncFrame, ServerFrame};
+use godwit_kernel::{DeviceId, SystemClock, SystemEntropy};
+use godwit_rpc::{Caller, Directory, LocalRoutes};
+use metrics_exporter_prometheus::PrometheusBuilder;
+
+use super::super::frames::{Encoding, Wire};
+use super::super::outbox::Outbox;
+use super::*;
+
+fn hub() -> Arc<Hub> {
+    let matches = Config::augment_args(clap::Command::new("test")).get_matches_from(["test"]);
+    let config = Config::from_arg_matches(&matches).unwrap();
+    let services = Services::new(Directory::new(LocalRoutes::new(), []));
+    Arc::new(Hub::new(&config, services, Arc::default()))
+}
+
+fn socket(user_id: UserId, encoding: Encoding) -> Arc<Socket> {
+    let caller = Caller {
+        user_id,
+        session_id: SessionId::generate(&SystemClock, &SystemEntropy),
+        device_id: DeviceId::generate(&SystemClock, &SystemEntropy),
+    };
+    let socket = Socket { caller, scope: Scope::User, outbox: Outbox::new(encoding) };
+    socket.outbox.open(Wire::Text("connected".into()));
+    Arc::new(socket)
+}
+
+fn event(user: UserId) -> Delivery {
+    let frame = ServerFrame { id: String::new(), frame: Some(Frame::Resync(ResyncFrame {})) };
+    let payload = LivePayload { payload: Some(Payload::ServerFrame(frame.encode_to_vec().into())) };
+    Delivery::Message { channel: Channel::User(user), payload: payload.encode_to_vec().into() }
+}
+
+#[test]
+fn an_event_is_made_json_once_however_many_json_clients_get_it() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    metrics::with_local_recorder(&recorder, || {
+        let hub = hub();
+        let [with_json, without] = [(); 2].map(|()| UserId::generate(&SystemClock, &SystemEntropy));
+        let encodings = [Encoding::Json, Encoding::Json, Encoding::Json, Encoding::Binary];
+        let mut sockets: Vec<_> = encodings.into_iter().map(|encoding| socket(with_json, encoding)).collect();
+        sockets.push(socket(without, Encoding::Binary));
+        let registrations: Vec<_> = sockets.iter().map(|socket| hub.register(socket)).collect();
+        for _ in 0..5 {
+            hub.dispatch(event(with_json));
+            hub.dispatch(event(without));
+        }
+        drop(registrations);
+    });
+    let page = handle.render();
+    for line in [
+        "gateway_live_json_encodings_total 5",
+        "gateway_live_events_total{channel=\"user\"} 10",
+        "gateway_live_deliveries_total{channel=\"user\"} 25",
+        "gateway_sockets 0",
+    ] {
+        assert!(page.lines().any(|found| found == line), "{line}\n{page}");
+    }
+}
+
+#[test]
+fn a_payload_that_cannot_be_read_hurts_nobody() {
+    let hub = hub();
+    let user = UserId::generate(&SystemClock, &SystemEntropy);
+    let socket = socket(user, Encoding::Json);
+    let _registration = hub.register(&socket);
+    let broken = LivePayload { payload: Some(Payload::ServerFrame(Bytes::from_static(&[0xff]))) };
+    for payload in [Bytes::from_static(&[0xff]), broken.encode_to_vec().into(), Bytes::new()] {
+        hub.dispatch(Delivery::Message { channel: Channel::User(user), payload });
+    }
+    assert_eq!(socket.outbox.closed(), None);
+}
