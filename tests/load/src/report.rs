@@ -34,8 +34,9 @@ pub struct Report {
     pub server: Cost,
     /// The generator.
     pub generator_cpu_secs: f64,
-    /// Memory of the counted processes for each idle socket, in KiB of PSS; 0 without `--idle`.
-    pub idle_socket_kib: f64,
+    /// By how much the memory of the counted processes grew for each idle socket, in KiB of PSS. Only on a process
+    /// that was just started: one that had load before gives memory back meanwhile.
+    pub idle_socket_kib: Option<f64>,
 }
 
 /// How the load was made.
@@ -192,8 +193,8 @@ impl Report {
         }
         line("all of these", &self.server)?;
         writeln!(out, "{:<17} {:>10.2}", "generator", self.generator_cpu_secs)?;
-        if self.idle_socket_kib > 0.0 {
-            writeln!(out, "{:<17} {:>10.1} KiB", "an idle socket", self.idle_socket_kib)?;
+        if let Some(kib) = self.idle_socket_kib {
+            writeln!(out, "{:<17} {kib:>10.1} KiB", "an idle socket")?;
         }
         Ok(())
     }

@@ -60,7 +60,7 @@ pub async fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let sync_updates_per_sec = read_logs(&couples, &run, &mut ledgers).await?;
 
     let totals = ledgers.values().fold(Totals::default(), |sum, ledger| sum.plus(&ledger.totals()));
-    let report = report(options, &recorder.lock(), totals, &measured, [sync_updates_per_sec, idle_socket_kib]);
+    let report = report(options, &recorder.lock(), totals, &measured, (sync_updates_per_sec, idle_socket_kib));
     write!(std::io::stdout(), "{}", report.table())?;
     if let Some(path) = &options.json {
         let text = serde_json::to_vec_pretty(&report)?;
@@ -160,10 +160,14 @@ async fn read_log(client: &Client, chat: &Chat, run: &str) -> anyhow::Result<(Ve
 }
 
 /// Opens sockets that only answer pings, and tells what one costs the counted processes.
-async fn hold_idle(options: &Options, couples: &[Couple], watched: &Watched) -> anyhow::Result<(JoinSet<()>, f64)> {
+async fn hold_idle(
+    options: &Options,
+    couples: &[Couple],
+    watched: &Watched,
+) -> anyhow::Result<(JoinSet<()>, Option<f64>)> {
     let mut held = JoinSet::new();
     if options.idle == 0 {
-        return Ok((held, 0.0));
+        return Ok((held, None));
     }
     let pss = || to_f64(watched.usage().values().map(|usage| usage.pss_bytes).sum());
     let before = pss();
@@ -183,7 +187,7 @@ async fn hold_idle(options: &Options, couples: &[Couple], watched: &Watched) -> 
     sleep(IDLE_SETTLE).await;
     let kib = (pss() - before) / 1_024.0 / f64::from(options.idle);
     tracing::info!(count = options.idle, kib_each = kib, "idle sockets are open");
-    Ok((held, kib))
+    Ok((held, Some(kib)))
 }
 
 fn report(
@@ -191,7 +195,7 @@ fn report(
     recorder: &Recorder,
     ledger: Totals,
     measured: &Measured,
-    [sync_updates_per_sec, idle_socket_kib]: [f64; 2],
+    (sync_updates_per_sec, idle_socket_kib): (f64, Option<f64>),
 ) -> Report {
     let messages = to_f64(recorder.received_count);
     let none = Usage::default();
