@@ -3,12 +3,13 @@
 //! was online is kept in PostgreSQL.
 //!
 //! Reading order: [`domain`] (what presence is), [`roster`] (who is where, in live), [`app`] (one file a use case),
-//! [`store`] (the `last_seen` table), [`clients`] (the chat service), [`grpc`] (the contract), [`workers`] (leases
-//! that end, and telling others).
+//! [`store`] (the `last_seen` table), [`clients`] (the chat service), [`events`] (what is told on live), [`grpc`] (the
+//! contract), [`workers`] (leases that end, and telling others).
 
 pub mod app;
 pub mod clients;
 pub mod domain;
+pub mod events;
 pub mod grpc;
 pub mod roster;
 pub mod store;

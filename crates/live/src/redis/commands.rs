@@ -257,12 +257,9 @@ async fn round<T: FromRedisValue, V>(
 
 async fn run<T: FromRedisValue>(node: &Node, pipeline: &Pipeline) -> Answer<T> {
     let mut handle = node.handle().await?;
-    let answer = pipeline.query_async(&mut handle.connection).await;
+    let answer = pipeline.query_async(&mut handle.connection).await.inspect_err(|error| handle.report(error));
     match answer {
-        Err(error) if error.is_io_error() || error.is_unrecoverable_error() => {
-            handle.report(&error);
-            Err(Error::unavailable(error))
-        }
+        Err(error) if error.is_io_error() || error.is_unrecoverable_error() => Err(Error::unavailable(error)),
         answer => Ok(answer),
     }
 }

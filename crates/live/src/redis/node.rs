@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use deadpool_redis::redis::aio::{MultiplexedConnection, SendError};
-use deadpool_redis::redis::{self, PushInfo, PushKind};
+use deadpool_redis::redis::{self, ErrorKind, PushInfo, PushKind, ServerErrorKind};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -43,9 +43,12 @@ pub(super) struct Handle {
 }
 
 impl Handle {
-    /// Takes the connection out of use if `error` means that it, or the server, is not well.
+    /// Takes the connection out of use if `error` means that it is not well, or that the server is no longer the one
+    /// to talk to: its name may lead to another by now.
     pub(super) fn report(&self, error: &redis::RedisError) {
-        if error.is_io_error() || error.is_unrecoverable_error() {
+        let is_replica =
+            matches!(error.kind(), ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown));
+        if is_replica || error.is_io_error() || error.is_unrecoverable_error() {
             self.broken.cancel();
         }
     }

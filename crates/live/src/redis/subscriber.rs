@@ -270,10 +270,11 @@ impl Subscriber {
         self.settle().await;
     }
 
-    /// When to try again what could not be done.
+    /// When to try again what could not be done. Pauses that are over belong to servers that nothing is wanted of.
     fn retry_at(&self) -> Instant {
-        let earliest = self.pauses.values().filter_map(|pause| pause.until).min();
-        earliest.unwrap_or_else(|| Instant::now() + NO_SERVER_PAUSE)
+        let now = Instant::now();
+        let pauses = self.pauses.values().filter_map(|pause| pause.until).filter(|until| *until > now);
+        pauses.min().unwrap_or(now + NO_SERVER_PAUSE)
     }
 }
 

@@ -175,6 +175,31 @@ async fn a_full_server_is_told_from_a_dead_one() {
 }
 
 #[tokio::test]
+async fn a_server_that_became_a_replica_is_left() {
+    let (master, server) = (Server::start(&[]).await, Server::start(&[]).await);
+    let live = server.live().await;
+    let () = server.ask(&["REPLICAOF", "127.0.0.1", &master.port.to_string()]).await.unwrap();
+    let connections = async || -> u64 {
+        let info: String = server.ask(&["INFO", "stats"]).await.unwrap();
+        let count = info.lines().find_map(|line| line.strip_prefix("total_connections_received:"));
+        count.unwrap().parse().unwrap()
+    };
+    let before = connections().await;
+    assert!(live.set("key", text("value"), DEADLINE).await.unwrap_err().is_unavailable());
+    // Each look opens a connection, and the last one saw itself.
+    let mut looks = 0;
+    eventually(DEADLINE, || {
+        looks += 1;
+        let looks = looks;
+        let opened = connections();
+        async move { opened.await > before + looks }
+    })
+    .await;
+    let () = server.ask(&["REPLICAOF", "NO", "ONE"]).await.unwrap();
+    eventually(DEADLINE, async || live.set("key", text("value"), DEADLINE).await).await;
+}
+
+#[tokio::test]
 async fn a_wrong_password_is_not_taken_for_a_good_server() {
     let server = Server::start(&[]).await;
     let () = server.ask(&["CONFIG", "SET", "requirepass", "right"]).await.unwrap();

@@ -1,15 +1,11 @@
-use bytes::Bytes;
-use godwit_contract::events::v1::{LivePayload, live_payload};
-use godwit_contract::v1::{ServerFrame, server_frame};
 use godwit_kernel::UserId;
 use godwit_live::Channel;
-use prost::Message as _;
 
 use super::App;
 use super::get_presence::status_label;
 use crate::domain::Presence;
 use crate::error::Error;
-use crate::grpc::encode_presence;
+use crate::events::outgoing::live_payload;
 
 /// Frames handed to live at once.
 const PUBLISH_MAX: usize = 1_000;
@@ -53,11 +49,4 @@ impl App {
             }
         }
     }
-}
-
-fn live_payload(user_id: UserId, presence: Presence) -> Bytes {
-    let frame = server_frame::Frame::Presence(encode_presence(user_id, presence));
-    let frame = ServerFrame { id: String::new(), frame: Some(frame) };
-    let payload = live_payload::Payload::ServerFrame(frame.encode_to_vec().into());
-    LivePayload { payload: Some(payload) }.encode_to_vec().into()
 }

@@ -3,5 +3,5 @@
 mod presence;
 mod presence_internal;
 
-pub use presence::{PresenceGrpc, encode_presence};
+pub use presence::PresenceGrpc;
 pub use presence_internal::PresenceInternalGrpc;

@@ -2,13 +2,11 @@ use std::sync::Arc;
 
 use godwit_contract::presence::v1 as proto;
 use godwit_contract::presence::v1::presence_service_server::PresenceService;
-use godwit_contract::v1 as pb;
-use godwit_kernel::UserId;
-use godwit_rpc::{Caller, parse_id, timestamp, to_status};
+use godwit_rpc::{Caller, parse_id, to_status};
 use tonic::{Request, Response, Status};
 
 use crate::app::App;
-use crate::domain::Presence;
+use crate::events::outgoing::encode_presence;
 
 /// `godwit.presence.v1.PresenceService`.
 pub struct PresenceGrpc {
@@ -33,14 +31,4 @@ impl PresenceService for PresenceGrpc {
         let presence = self.app.get_presence(caller.user_id, user_id).await.map_err(to_status)?;
         Ok(Response::new(proto::GetPresenceResponse { presence: Some(encode_presence(user_id, presence)) }))
     }
-}
-
-/// The contract's form of a presence.
-pub fn encode_presence(user_id: UserId, presence: Presence) -> pb::Presence {
-    let (status, last_seen_at) = match presence {
-        Presence::Unknown => (pb::PresenceStatus::Unspecified, None),
-        Presence::Online => (pb::PresenceStatus::Online, None),
-        Presence::Offline { last_seen_at } => (pb::PresenceStatus::Offline, last_seen_at),
-    };
-    pb::Presence { user_id: user_id.to_string(), status: status.into(), last_seen_at: last_seen_at.map(timestamp) }
 }

@@ -35,7 +35,8 @@ macro_rules! facts {
 
 facts!(
     presence_is_seen_by_oneself_and_by_direct_peers_only,
-    peers_are_told_of_changes_and_of_nothing_else,
+    changes_are_told_and_nothing_else,
+    direct_peers_and_nobody_else_are_told,
     a_user_at_two_nodes_stays_online_until_the_last_one,
     every_peer_is_told,
     users_of_a_dead_node_go_offline,
@@ -74,25 +75,39 @@ async fn presence_is_seen_by_oneself_and_by_direct_peers_only(world: World) {
     assert_eq!(refused.code(), Code::Unauthenticated);
 }
 
-async fn peers_are_told_of_changes_and_of_nothing_else(world: World) {
-    let replica = world.replica(LONG_LEASE);
+async fn changes_are_told_and_nothing_else(world: World) {
+    let replica = world.replica_at_rest(LONG_LEASE);
+    let (ada, first, second) = (user(), Node::new(), Node::new());
+    let steps = [
+        (first.joined(&[ada]), vec![ada]),
+        (first.joined(&[ada]), vec![]),
+        (first.joined(&[]), vec![]),
+        (second.joined(&[ada]), vec![]),
+        (first.left(&[ada]), vec![]),
+        (second.left(&[ada]), vec![ada]),
+        (second.left(&[ada]), vec![]),
+        (first.left(&[ada]), vec![]),
+        (first.joined(&[ada]), vec![ada]),
+    ];
+    for (step, (report, expected)) in steps.into_iter().enumerate() {
+        replica.report(report).await.unwrap();
+        assert_eq!(replica.to_announce(), expected, "step {step}");
+    }
+}
+
+async fn direct_peers_and_nobody_else_are_told(world: World) {
+    let replica = world.replica_at_rest(LONG_LEASE);
     let (ada, node) = (user(), Node::new());
     let mut bob = world.phone(&[ada]).await;
     let mut stranger = world.phone(&[]).await;
     replica.report(node.joined(&[ada])).await.unwrap();
+    replica.app.announce(ada).await.unwrap();
     assert_eq!(bob.sees().await, (ada, Online, None));
-    for _ in 0..3 {
-        replica.report(node.joined(&[ada])).await.unwrap();
-        replica.report(node.joined(&[])).await.unwrap();
-    }
     world.clock.advance(Duration::from_secs(60));
     replica.report(node.left(&[ada])).await.unwrap();
+    replica.app.announce(ada).await.unwrap();
     assert_eq!(bob.sees().await, (ada, Offline, Some(world.clock.now())));
-    replica.report(node.left(&[ada])).await.unwrap();
-    // Whatever was told wrongly was told before this.
-    replica.report(node.joined(&[ada])).await.unwrap();
-    assert_eq!(bob.sees().await, (ada, Online, None));
-    assert!(stranger.has_seen_all());
+    assert!(bob.has_seen_all(&world).await && stranger.has_seen_all(&world).await);
 }
 
 async fn a_user_at_two_nodes_stays_online_until_the_last_one(world: World) {
@@ -100,26 +115,27 @@ async fn a_user_at_two_nodes_stays_online_until_the_last_one(world: World) {
     let (ada, first, second) = (user(), Node::new(), Node::new());
     let mut bob = world.phone(&[ada]).await;
     replica.report(first.joined(&[ada])).await.unwrap();
-    assert_eq!(bob.sees().await, (ada, Online, None));
+    bob.waits_for((ada, Online, None)).await;
     replica.report(second.joined(&[ada])).await.unwrap();
     replica.report(first.left(&[ada])).await.unwrap();
     assert_eq!(replica.status(bob.user_id, ada).await, Online);
     replica.report(second.left(&[ada])).await.unwrap();
-    assert_eq!(bob.sees().await, (ada, Offline, Some(world.clock.now())));
+    bob.waits_for((ada, Offline, Some(world.clock.now()))).await;
     assert_eq!(replica.status(bob.user_id, ada).await, Offline);
 }
 
 async fn every_peer_is_told(world: World) {
-    let replica = world.replica(LONG_LEASE);
+    let replica = world.replica_at_rest(LONG_LEASE);
     let ada = user();
     let mut phones = Vec::new();
     for _ in 0..10 {
         phones.push(world.phone(&[ada]).await);
     }
     replica.report(Node::new().joined(&[ada])).await.unwrap();
+    replica.app.announce(ada).await.unwrap();
     for phone in &mut phones {
         assert_eq!(phone.sees().await, (ada, Online, None));
-        assert!(phone.has_seen_all());
+        assert!(phone.has_seen_all(&world).await);
     }
 }
 
@@ -128,22 +144,17 @@ async fn users_of_a_dead_node_go_offline(world: World) {
     let (dead, alive) = (Node::new(), Node::new());
     let (ada, cleo) = (user(), user());
     let mut bob = world.phone(&[ada, cleo]).await;
-    let mut online = [(ada, Online, None), (cleo, Online, None)];
-    online.sort_by_key(|(user_id, ..)| *user_id);
     // Cleo has another device, at a node that goes on reporting.
     let both_live = [dead.joined(&[ada, cleo]), alive.joined(&[cleo])];
-    let mut came = replica.reporting(&both_live, async { [bob.sees().await, bob.sees().await] }).await;
-    came.sort_by_key(|(user_id, ..)| *user_id);
-    assert_eq!(came, online);
+    replica.reporting(&both_live, bob.waits_for((ada, Online, None))).await;
     let one_lives = [alive.joined(&[cleo])];
     replica
         .reporting(&one_lives, async {
-            assert_eq!(bob.sees().await, (ada, Offline, Some(world.clock.now())));
+            bob.waits_for((ada, Offline, Some(world.clock.now()))).await;
             assert_eq!(replica.status(bob.user_id, cleo).await, Online);
             assert_eq!(replica.status(bob.user_id, ada).await, Offline);
         })
         .await;
-    assert!(bob.has_seen_all());
 }
 
 async fn users_of_a_leaving_node_go_at_once(world: World) {
@@ -151,10 +162,10 @@ async fn users_of_a_leaving_node_go_at_once(world: World) {
     let (ada, node) = (user(), Node::new());
     let mut bob = world.phone(&[ada]).await;
     replica.report(node.joined(&[ada])).await.unwrap();
-    assert_eq!(bob.sees().await, (ada, Online, None));
+    bob.waits_for((ada, Online, None)).await;
     assert!(!replica.report(node.leaving()).await.unwrap().resend_all);
     assert_eq!(replica.status(bob.user_id, ada).await, Offline);
-    assert_eq!(bob.sees().await, (ada, Offline, Some(world.clock.now())));
+    bob.waits_for((ada, Offline, Some(world.clock.now()))).await;
     // Nothing of the node is left behind.
     eventually(DEADLINE, async || world.members("presence:leases").await.is_empty()).await;
     assert!(world.members(&format!("presence:user:{ada}")).await.is_empty());
@@ -236,7 +247,7 @@ async fn while_live_is_down_presence_is_unknown_and_comes_back(world: World) {
     let (ada, node) = (user(), Node::new());
     let mut bob = world.phone(&[ada]).await;
     replica.report(node.joined(&[ada])).await.unwrap();
-    assert_eq!(bob.sees().await, (ada, Online, None));
+    bob.waits_for((ada, Online, None)).await;
     let live = world.live.set(None);
     let unknown = replica.ask(bob.user_id, ada).await.unwrap();
     assert_eq!((unknown.status(), unknown.last_seen_at), (Unspecified, None));
@@ -245,7 +256,7 @@ async fn while_live_is_down_presence_is_unknown_and_comes_back(world: World) {
     world.live.set(live);
     assert_eq!(replica.status(bob.user_id, ada).await, Online);
     replica.report(node.left(&[ada])).await.unwrap();
-    assert_eq!(bob.sees().await, (ada, Offline, Some(world.clock.now())));
+    bob.waits_for((ada, Offline, Some(world.clock.now()))).await;
 }
 
 async fn live_that_comes_back_empty_is_filled_again(world: World) {
@@ -299,8 +310,7 @@ async fn without_the_chat_service_only_ones_own_presence_is_answered(world: Worl
     assert!(replica.app.announce(ada).await.is_err());
     world.chats.set_down(false);
     replica.report(node.left(&[ada])).await.unwrap();
-    // That she came may still have been told, after the service was back.
-    while bob.sees().await.1 != Offline {}
+    bob.waits_for((ada, Offline, Some(world.clock.now()))).await;
 }
 
 async fn what_is_no_report_is_refused(world: World) {

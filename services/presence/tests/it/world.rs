@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::FutureExt as _;
 use godwit_contract::chat::v1::chat_internal_service_server::ChatInternalServiceServer;
 use godwit_contract::events::v1::{LivePayload, live_payload};
@@ -221,8 +222,17 @@ impl Phone {
         decode(delivery.expect("live goes on"))
     }
 
-    pub fn has_seen_all(&mut self) -> bool {
-        self.deliveries.try_recv().is_err()
+    /// Reads until this is told. A change may be told twice, and once without its time, when another follows at once.
+    pub async fn waits_for(&mut self, expected: (UserId, PresenceStatus, Option<OffsetDateTime>)) {
+        while self.sees().await != expected {}
+    }
+
+    /// Whether nothing more was told before now: what is published next arrives next.
+    pub async fn has_seen_all(&mut self, world: &World) -> bool {
+        let (channel, payload) = (Channel::User(self.user_id), Bytes::from_static(b"now"));
+        world.live.publish(vec![(channel, payload.clone())]).await.unwrap();
+        let next = timeout(DEADLINE, self.deliveries.recv()).await.expect("what was published arrives");
+        next == Some(Delivery::Message { channel, payload })
     }
 }
 

@@ -1,0 +1,28 @@
+//! Changes of presence as they travel.
+
+use bytes::Bytes;
+use godwit_contract::events::v1::{LivePayload, live_payload};
+use godwit_contract::v1::{self as pb, ServerFrame, server_frame};
+use godwit_kernel::UserId;
+use godwit_rpc::timestamp;
+use prost::Message as _;
+
+use crate::domain::Presence;
+
+/// The contract's form of a presence.
+pub fn encode_presence(user_id: UserId, presence: Presence) -> pb::Presence {
+    let (status, last_seen_at) = match presence {
+        Presence::Unknown => (pb::PresenceStatus::Unspecified, None),
+        Presence::Online => (pb::PresenceStatus::Online, None),
+        Presence::Offline { last_seen_at } => (pb::PresenceStatus::Offline, last_seen_at),
+    };
+    pb::Presence { user_id: user_id.to_string(), status: status.into(), last_seen_at: last_seen_at.map(timestamp) }
+}
+
+/// A `presence` frame as live carries it.
+pub fn live_payload(user_id: UserId, presence: Presence) -> Bytes {
+    let frame = server_frame::Frame::Presence(encode_presence(user_id, presence));
+    let frame = ServerFrame { id: String::new(), frame: Some(frame) };
+    let payload = live_payload::Payload::ServerFrame(frame.encode_to_vec().into());
+    LivePayload { payload: Some(payload) }.encode_to_vec().into()
+}
