@@ -40,6 +40,9 @@ async fn examine(process: Process) -> ExitCode {
             tell(diagnosis);
         }
     }
+    if let Some(diagnosis) = certificates(&process) {
+        tell(diagnosis);
+    }
     for diagnosis in endpoints(&process).await {
         tell(diagnosis);
     }
@@ -54,7 +57,9 @@ fn print(diagnosis: &Diagnosis) -> bool {
             true
         }
         Err(error) => {
-            terminal::print(format_args!("FAIL  {}: {error:#} -> {}", diagnosis.part, diagnosis.remedy));
+            // PostgreSQL says its details on lines of their own.
+            let error = format!("{error:#}").lines().collect::<Vec<_>>().join("; ");
+            terminal::print(format_args!("FAIL  {}: {error} -> {}", diagnosis.part, diagnosis.remedy));
             false
         }
     }
@@ -145,6 +150,15 @@ async fn of_service(service: &ServiceEntry, matches: &clap::ArgMatches) -> Vec<D
         diagnosis.part = format!("{}: {}", service.target, diagnosis.part);
     }
     diagnoses
+}
+
+/// The certificates of internal gRPC, when any are named.
+fn certificates(process: &Process) -> Option<Diagnosis> {
+    let grpc = &process.options().grpc;
+    grpc.tls_cert.as_ref().or(grpc.tls_key.as_ref()).or(grpc.tls_ca.as_ref())?;
+    let remedy = "name three PEM files that this process can read";
+    let result = open_directory(process.options(), LocalRoutes::new(), []).map(|_| "mutual TLS is on".to_owned());
+    Some(Diagnosis { part: "certificates".to_owned(), result, remedy: remedy.to_owned() })
 }
 
 /// Every replica of every service that runs elsewhere.

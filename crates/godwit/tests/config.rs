@@ -1,5 +1,4 @@
 //! `docs/CONFIG.md`, and the options it is made from.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
 use std::path::Path;

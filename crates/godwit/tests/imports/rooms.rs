@@ -40,8 +40,11 @@ const ROOMS: [Room; 7] = [
     Room { name: "workers", rooms: &["store", "grpc", "events::incoming"], crates: &[] },
 ];
 
-/// Crates with one room each, in whatever service: `None` for the folder means the whole of that crate.
-const HOMES: [(&[&str], &[(&str, Option<&str>)]); 5] = [
+/// A package, and the room of it: `None` means the whole package.
+type Place = (&'static str, Option<&'static str>);
+
+/// Crates with one room each, in whatever service.
+const HOMES: [(&[&str], &[Place]); 5] = [
     (
         &["diesel", "diesel_async", "diesel_migrations", "tokio_postgres"],
         &[

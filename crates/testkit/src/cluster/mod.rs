@@ -51,18 +51,27 @@ pub struct TestCluster {
 pub struct ClusterOptions {
     shape: Shape,
     variables: Vec<(String, String)>,
+    has_own_binaries: bool,
 }
 
 impl ClusterOptions {
     /// The defaults of this shape.
     pub const fn new(shape: Shape) -> Self {
-        Self { shape, variables: Vec::new() }
+        Self { shape, variables: Vec::new(), has_own_binaries: false }
     }
 
     /// Sets an environment variable of every process, over what the cluster would set.
     #[must_use]
     pub fn variable(mut self, name: &str, value: impl Into<String>) -> Self {
         self.variables.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Runs every service from its own binary (`godwit-auth`) instead of `godwit --target=auth`. For
+    /// [`Shape::Separate`].
+    #[must_use]
+    pub const fn own_binaries(mut self) -> Self {
+        self.has_own_binaries = true;
         self
     }
 
@@ -80,7 +89,7 @@ impl TestCluster {
     }
 
     async fn create(options: ClusterOptions) -> anyhow::Result<Self> {
-        let binary = binary()?;
+        let binary = sibling("godwit")?;
         let dir = tempfile::Builder::new().prefix("godwit-cluster-").tempdir()?;
         let database =
             TestDb::migrated_by(&binary, "cluster", async |url| migrate(&binary, url, dir.path()).await).await?;
@@ -89,7 +98,12 @@ impl TestCluster {
         for process in plan.processes {
             let mut variables = process.variables;
             variables.extend(options.variables.iter().cloned());
-            servers.push(Server::new(process.name, &binary, process.arguments, variables, process.admin, dir.path()));
+            let (binary, arguments) = match process.arguments.first().and_then(|first| first.strip_prefix("--target="))
+            {
+                Some(target) if options.has_own_binaries => (sibling(&format!("godwit-{target}"))?, Vec::new()),
+                _ => (binary.clone(), process.arguments),
+            };
+            servers.push(Server::new(process.name, &binary, arguments, variables, process.admin, dir.path()));
         }
         let mut cluster =
             Self { shape: options.shape, servers, database, mailbox: plan.mailbox, gateways: plan.gateways, _dir: dir };
@@ -197,14 +211,14 @@ impl Drop for TestCluster {
     }
 }
 
-/// The `godwit` of the same profile as this test: test binaries are in `<profile>/deps/`.
-fn binary() -> anyhow::Result<PathBuf> {
+/// The binary with this name of the same profile as this test: test binaries are in `<profile>/deps/`.
+fn sibling(name: &str) -> anyhow::Result<PathBuf> {
     let test = std::env::current_exe()?;
     let profile = test.parent().and_then(Path::parent).context("the test binary is not in a target directory")?;
-    let binary = profile.join("godwit");
+    let binary = profile.join(name);
     ensure!(
         binary.exists(),
-        "{} does not exist: run the tests by `make test`, or `cargo build -p godwit` first",
+        "{} does not exist: run the tests by `make test`, or `cargo build -p {name}` first",
         binary.display()
     );
     Ok(binary)

@@ -9,6 +9,7 @@
 
 mod support;
 
+mod binaries;
 mod crash;
 mod delivery;
 mod hostile;
