@@ -17,13 +17,15 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 pub const CHAT_UPDATES: Topic = Topic { name: "godwit.chat.updates.v1", partitions: 12, retention_ms: 7 * DAY_MS };
 /// What happens to accounts, key `user_id` (16 bytes), payload `godwit.events.v1.AccountEvent`.
 pub const ACCOUNTS: Topic = Topic { name: "godwit.accounts.v1", partitions: 6, retention_ms: 7 * DAY_MS };
+/// Logins, ended sessions and changed credentials, key `user_id` (16 bytes), payload `godwit.events.v1.SecurityEvent`.
+pub const SECURITY: Topic = Topic { name: "godwit.security.v1", partitions: 6, retention_ms: 30 * DAY_MS };
 /// Calls that are over, key `call_id` (16 bytes), payload `godwit.events.v1.CallEvent`.
 pub const CALLS: Topic = Topic { name: "godwit.calls.v1", partitions: 6, retention_ms: 7 * DAY_MS };
 /// Records that a consumer could not take, with headers that tell where from and why.
 pub const DEAD_LETTERS: Topic = Topic { name: "godwit.dead-letters.v1", partitions: 1, retention_ms: 30 * DAY_MS };
 
 /// All of them, for creation.
-pub const ALL: &[&Topic] = &[&CHAT_UPDATES, &ACCOUNTS, &CALLS, &DEAD_LETTERS];
+pub const ALL: &[&Topic] = &[&CHAT_UPDATES, &ACCOUNTS, &SECURITY, &CALLS, &DEAD_LETTERS];
 
 /// The topic with this name.
 pub fn by_name(name: &str) -> Option<&'static Topic> {

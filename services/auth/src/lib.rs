@@ -21,6 +21,8 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use godwit_contract::auth::v1::auth_internal_service_server::AuthInternalServiceServer;
 use godwit_contract::auth::v1::auth_service_server::AuthServiceServer;
+use godwit_contract::auth::v1::relationship_service_server::RelationshipServiceServer;
+use godwit_contract::auth::v1::user_service_server::UserServiceServer;
 use godwit_events::outbox::Relay;
 use godwit_pg as pg;
 use godwit_rpc::Target;
@@ -65,6 +67,8 @@ impl Service for Auth {
             mail_queued: Arc::new(Notify::new()),
         });
         platform.grpc.add(AuthServiceServer::new(grpc::Server(Arc::clone(&app))));
+        platform.grpc.add(UserServiceServer::new(grpc::Server(Arc::clone(&app))));
+        platform.grpc.add(RelationshipServiceServer::new(grpc::Server(Arc::clone(&app))));
         platform.grpc.add(AuthInternalServiceServer::new(grpc::Server(Arc::clone(&app))));
         spawn_workers(platform, app, pool, sender);
         Ok(())

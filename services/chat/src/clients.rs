@@ -31,7 +31,8 @@ impl Users {
         if user_ids.is_empty() {
             return Ok(HashMap::new());
         }
-        let request = GetUsersRequest { user_ids: user_ids.iter().map(UserId::to_string).collect() };
+        let user_ids = user_ids.iter().map(UserId::to_string).collect();
+        let request = GetUsersRequest { user_ids, viewer_id: String::new() };
         let answer = retry_idempotent(|| {
             let (mut client, request) = (self.client.clone(), request.clone());
             async move { client.get_users(request).await }

@@ -49,7 +49,7 @@ impl Services {
         let channel = self.directory.channel(Target::Auth);
         let answer = retry_idempotent(|| async {
             let mut client = AuthInternalServiceClient::new(channel.clone());
-            client.list_revocations(ListRevocationsRequest {}).await
+            client.list_revocations(ListRevocationsRequest::default()).await
         })
         .await?;
         Ok(ids(answer.into_inner().revocations.iter().map(|revocation| revocation.session_id.as_str())))

@@ -65,7 +65,8 @@ impl Peers {
     pub async fn display_names(&self, user_ids: &[UserId]) -> Result<HashMap<UserId, String>, Error> {
         let mut names = HashMap::new();
         for chunk in user_ids.chunks(limits::BATCH_IDS_MAX) {
-            let request = GetUsersRequest { user_ids: chunk.iter().map(UserId::to_string).collect() };
+            let request =
+                GetUsersRequest { user_ids: chunk.iter().map(UserId::to_string).collect(), viewer_id: String::new() };
             let answer = retry_idempotent(|| {
                 let (mut client, request) = (self.auth.clone(), request.clone());
                 async move { client.get_users(request).await }

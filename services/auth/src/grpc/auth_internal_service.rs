@@ -1,6 +1,7 @@
 use godwit_contract::auth::v1::auth_internal_service_server::AuthInternalService;
 use godwit_contract::auth::v1::{
-    GetUsersRequest, GetUsersResponse, ListRevocationsRequest, ListRevocationsResponse, Revocation,
+    CheckAccessRequest, CheckAccessResponse, GetUsersRequest, GetUsersResponse, ListRevocationsRequest,
+    ListRevocationsResponse, Revocation,
 };
 use godwit_rpc::{InvalidField, parse_id, to_status};
 use tonic::{Request, Response, Status, async_trait};
@@ -26,6 +27,10 @@ impl AuthInternalService for Server {
             user_id: revocation.user_id.to_string(),
             revoked_at: Some(godwit_rpc::timestamp(revocation.revoked_at)),
         });
-        Ok(Response::new(ListRevocationsResponse { revocations: revocations.collect() }))
+        Ok(Response::new(ListRevocationsResponse { revocations: revocations.collect(), has_more: false }))
+    }
+
+    async fn check_access(&self, _: Request<CheckAccessRequest>) -> Result<Response<CheckAccessResponse>, Status> {
+        Err(Status::unimplemented("check_access"))
     }
 }

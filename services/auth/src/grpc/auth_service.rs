@@ -1,15 +1,17 @@
 use godwit_contract::auth::v1::auth_service_server::AuthService;
 use godwit_contract::auth::v1::{
-    GetMeRequest, GetMeResponse, GetUserByUsernameRequest, GetUserByUsernameResponse, GetUserRequest, GetUserResponse,
-    ListKeysRequest, ListKeysResponse, LoginRequest, LoginResponse, LogoutRequest, LogoutResponse, RefreshRequest,
-    RefreshResponse, RegisterRequest, RegisterResponse, ResendCodeRequest, ResendCodeResponse, TokenKey, Tokens,
-    VerifyEmailRequest, VerifyEmailResponse,
+    ConfirmTwoFactorRequest, ConfirmTwoFactorResponse, DisableTwoFactorRequest, DisableTwoFactorResponse,
+    ForgotPasswordRequest, ForgotPasswordResponse, ListKeysRequest, ListKeysResponse, ListLoginsRequest,
+    ListLoginsResponse, ListSessionsRequest, ListSessionsResponse, LoginRequest, LoginResponse, LogoutAllRequest,
+    LogoutAllResponse, LogoutRequest, LogoutResponse, RefreshRequest, RefreshResponse, RegisterRequest,
+    RegisterResponse, ResendCodeRequest, ResendCodeResponse, ResetPasswordRequest, ResetPasswordResponse,
+    RevokeSessionRequest, RevokeSessionResponse, SetupTwoFactorRequest, SetupTwoFactorResponse, TokenKey, Tokens,
+    VerifyEmailRequest, VerifyEmailResponse, VerifyTwoFactorRequest, VerifyTwoFactorResponse,
 };
-use godwit_rpc::{Caller, parse_id, to_status};
+use godwit_rpc::{Caller, to_status};
 use tonic::{Request, Response, Status, async_trait};
 
 use super::{Server, encode_user};
-use crate::Error;
 use crate::app::{LoginForm, RegisterForm, SessionTokens};
 
 #[async_trait]
@@ -46,7 +48,11 @@ impl AuthService for Server {
             device_platform: device.platform,
         };
         let (tokens, user) = self.0.login(form).await.map_err(to_status)?;
-        Ok(Response::new(LoginResponse { tokens: Some(encode_tokens(tokens)), user: Some(encode_user(&user)) }))
+        Ok(Response::new(LoginResponse {
+            tokens: Some(encode_tokens(tokens)),
+            user: Some(encode_user(&user)),
+            challenge: None,
+        }))
     }
 
     async fn refresh(&self, request: Request<RefreshRequest>) -> Result<Response<RefreshResponse>, Status> {
@@ -66,26 +72,65 @@ impl AuthService for Server {
         Ok(Response::new(ListKeysResponse { keys }))
     }
 
-    async fn get_me(&self, request: Request<GetMeRequest>) -> Result<Response<GetMeResponse>, Status> {
-        let caller = Caller::of(&request)?;
-        let (user, email) = self.0.get_me(caller.user_id).await.map_err(to_status)?;
-        Ok(Response::new(GetMeResponse { user: Some(encode_user(&user)), email: email.as_str().to_owned() }))
+    async fn logout_all(&self, _: Request<LogoutAllRequest>) -> Result<Response<LogoutAllResponse>, Status> {
+        Err(Status::unimplemented("logout_all"))
     }
 
-    async fn get_user(&self, request: Request<GetUserRequest>) -> Result<Response<GetUserResponse>, Status> {
-        Caller::of(&request)?;
-        let id = parse_id("user_id", &request.get_ref().user_id).map_err(Error::from).map_err(to_status)?;
-        let user = self.0.get_user(id).await.map_err(to_status)?;
-        Ok(Response::new(GetUserResponse { user: Some(encode_user(&user)) }))
+    async fn list_sessions(&self, _: Request<ListSessionsRequest>) -> Result<Response<ListSessionsResponse>, Status> {
+        Err(Status::unimplemented("list_sessions"))
     }
 
-    async fn get_user_by_username(
+    async fn revoke_session(
         &self,
-        request: Request<GetUserByUsernameRequest>,
-    ) -> Result<Response<GetUserByUsernameResponse>, Status> {
-        Caller::of(&request)?;
-        let user = self.0.get_user_by_username(&request.get_ref().username).await.map_err(to_status)?;
-        Ok(Response::new(GetUserByUsernameResponse { user: Some(encode_user(&user)) }))
+        _: Request<RevokeSessionRequest>,
+    ) -> Result<Response<RevokeSessionResponse>, Status> {
+        Err(Status::unimplemented("revoke_session"))
+    }
+
+    async fn list_logins(&self, _: Request<ListLoginsRequest>) -> Result<Response<ListLoginsResponse>, Status> {
+        Err(Status::unimplemented("list_logins"))
+    }
+
+    async fn forgot_password(
+        &self,
+        _: Request<ForgotPasswordRequest>,
+    ) -> Result<Response<ForgotPasswordResponse>, Status> {
+        Err(Status::unimplemented("forgot_password"))
+    }
+
+    async fn reset_password(
+        &self,
+        _: Request<ResetPasswordRequest>,
+    ) -> Result<Response<ResetPasswordResponse>, Status> {
+        Err(Status::unimplemented("reset_password"))
+    }
+
+    async fn setup_two_factor(
+        &self,
+        _: Request<SetupTwoFactorRequest>,
+    ) -> Result<Response<SetupTwoFactorResponse>, Status> {
+        Err(Status::unimplemented("setup_two_factor"))
+    }
+
+    async fn confirm_two_factor(
+        &self,
+        _: Request<ConfirmTwoFactorRequest>,
+    ) -> Result<Response<ConfirmTwoFactorResponse>, Status> {
+        Err(Status::unimplemented("confirm_two_factor"))
+    }
+
+    async fn verify_two_factor(
+        &self,
+        _: Request<VerifyTwoFactorRequest>,
+    ) -> Result<Response<VerifyTwoFactorResponse>, Status> {
+        Err(Status::unimplemented("verify_two_factor"))
+    }
+
+    async fn disable_two_factor(
+        &self,
+        _: Request<DisableTwoFactorRequest>,
+    ) -> Result<Response<DisableTwoFactorResponse>, Status> {
+        Err(Status::unimplemented("disable_two_factor"))
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod auth_internal_service;
 mod auth_service;
+mod relationship_service;
+mod user_service;
 
 use std::sync::Arc;
 
@@ -10,7 +12,7 @@ use godwit_contract::v1 as pb;
 use crate::app::App;
 use crate::domain::User;
 
-/// Both gRPC services over one app.
+/// The gRPC services over one app.
 #[derive(Clone)]
 pub struct Server(pub Arc<App>);
 
@@ -21,5 +23,6 @@ pub fn encode_user(user: &User) -> pb::User {
         username: user.username.as_str().to_owned(),
         display_name: user.display_name.as_str().to_owned(),
         created_at: Some(godwit_rpc::timestamp(user.created_at)),
+        ..pb::User::default()
     }
 }

@@ -8,6 +8,15 @@ diesel::table! {
         email -> Text,
         password_hash -> Text,
         created_at -> Timestamptz,
+        bio -> Text,
+        avatar_media_id -> Nullable<Uuid>,
+        last_seen_audience -> SmallInt,
+        avatar_audience -> SmallInt,
+        messages_audience -> SmallInt,
+        calls_audience -> SmallInt,
+        password_changed_at -> Nullable<Timestamptz>,
+        deleted_at -> Nullable<Timestamptz>,
+        purged_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -28,6 +37,7 @@ diesel::table! {
         user_id -> Nullable<Uuid>,
         registration_email -> Nullable<Text>,
         held_until -> Nullable<Timestamptz>,
+        skeleton -> Text,
     }
 }
 
@@ -67,6 +77,7 @@ diesel::table! {
         refreshed_at -> Timestamptz,
         expires_at -> Timestamptz,
         created_at -> Timestamptz,
+        last_address -> Nullable<Text>,
     }
 }
 
@@ -87,6 +98,7 @@ diesel::table! {
         attempt_count -> Integer,
         due_at -> Timestamptz,
         created_at -> Timestamptz,
+        facts -> Jsonb,
     }
 }
 
@@ -96,6 +108,7 @@ diesel::table! {
         secret -> Bytea,
         is_sealed -> Bool,
         created_at -> Timestamptz,
+        signs_from -> Timestamptz,
     }
 }
 
@@ -108,4 +121,82 @@ diesel::table! {
     }
 }
 
-diesel::allow_tables_to_appear_in_same_query!(users, registrations, usernames);
+diesel::table! {
+    relationships (low_id, high_id) {
+        low_id -> Uuid,
+        high_id -> Uuid,
+        low_requested_at -> Nullable<Timestamptz>,
+        high_requested_at -> Nullable<Timestamptz>,
+        friends_since -> Nullable<Timestamptz>,
+        low_blocked_at -> Nullable<Timestamptz>,
+        high_blocked_at -> Nullable<Timestamptz>,
+        block_version -> BigInt,
+        told_block_version -> BigInt,
+    }
+}
+
+diesel::table! {
+    known_devices (user_id, device_id) {
+        user_id -> Uuid,
+        device_id -> Uuid,
+        first_used_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    logins (id) {
+        id -> Uuid,
+        user_id -> Uuid,
+        at -> Timestamptz,
+        outcome -> SmallInt,
+        device_id -> Uuid,
+        device_name -> Text,
+        device_platform -> Text,
+        address -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    totp_secrets (user_id) {
+        user_id -> Uuid,
+        secret -> Bytea,
+        is_sealed -> Bool,
+        confirmed_at -> Nullable<Timestamptz>,
+        last_step -> BigInt,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    recovery_codes (user_id, code_hash) {
+        user_id -> Uuid,
+        code_hash -> Bytea,
+    }
+}
+
+diesel::table! {
+    challenges (id) {
+        id -> Uuid,
+        token_hash -> Bytea,
+        user_id -> Uuid,
+        device_id -> Uuid,
+        device_name -> Text,
+        device_platform -> Text,
+        wrong_try_count -> Integer,
+        expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    password_resets (email) {
+        email -> Text,
+        token_hash -> Nullable<Bytea>,
+        token_expires_at -> Nullable<Timestamptz>,
+        asked_at -> Nullable<Timestamptz>,
+        day_started_at -> Nullable<Timestamptz>,
+        day_ask_count -> Integer,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(users, registrations, usernames, sessions, logins, totp_secrets);

@@ -3,7 +3,7 @@ use std::str::FromStr;
 use godwit_contract::chat::v1::chat_internal_service_server::ChatInternalService;
 use godwit_contract::chat::v1::{
     GetPostingPolicyRequest, GetPostingPolicyResponse, ListChatIdsRequest, ListChatIdsResponse, ListDirectPeersRequest,
-    ListDirectPeersResponse, ListMembersRequest, ListMembersResponse,
+    ListDirectPeersResponse, ListMembersRequest, ListMembersResponse, SetDirectBlockRequest, SetDirectBlockResponse,
 };
 use godwit_kernel::limits::{INTERNAL_PAGE_MAX, page_size};
 use godwit_rpc::{InvalidField, parse_id, to_status};
@@ -28,6 +28,13 @@ impl ChatInternalService for Server {
             membership_version: policy.version.get(),
         });
         Ok(Response::new(answer.unwrap_or_default()))
+    }
+
+    async fn set_direct_block(
+        &self,
+        _: Request<SetDirectBlockRequest>,
+    ) -> Result<Response<SetDirectBlockResponse>, Status> {
+        Err(Status::unimplemented("set_direct_block"))
     }
 
     async fn list_chat_ids(

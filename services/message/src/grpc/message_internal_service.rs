@@ -1,6 +1,7 @@
 use godwit_contract::message::v1::message_internal_service_server::MessageInternalService;
 use godwit_contract::message::v1::{
     AppendUpdateRequest, AppendUpdateResponse, ChatHead, GetHeadsRequest, GetHeadsResponse,
+    RaiseMembershipVersionRequest, RaiseMembershipVersionResponse,
 };
 use godwit_contract::v1::update::Change;
 use godwit_kernel::limits::BATCH_IDS_MAX;
@@ -22,6 +23,13 @@ impl MessageInternalService for Server {
         let update = decode_update(request.into_inner()).map_err(to_status)?;
         let placed = self.0.append_update(update).await.map_err(to_status)?;
         Ok(Response::new(AppendUpdateResponse { seq: placed.seq.get(), epoch: placed.epoch.to_string() }))
+    }
+
+    async fn raise_membership_version(
+        &self,
+        _: Request<RaiseMembershipVersionRequest>,
+    ) -> Result<Response<RaiseMembershipVersionResponse>, Status> {
+        Err(Status::unimplemented("raise_membership_version"))
     }
 
     async fn get_heads(&self, request: Request<GetHeadsRequest>) -> Result<Response<GetHeadsResponse>, Status> {
