@@ -1,0 +1,3 @@
+//! Events that leave the service.
+
+pub mod outgoing;
