@@ -1,6 +1,7 @@
 //! Load on a running Godwit over WebSockets, and a ledger of its own that knows what became of every message.
 
 mod accounts;
+mod flood;
 mod ledger;
 mod mail;
 mod options;

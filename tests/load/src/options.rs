@@ -28,6 +28,11 @@ pub struct Options {
     #[arg(long, value_name = "MESSAGES_PER_SEC")]
     pub rate: Option<f64>,
 
+    /// How many logins of unknown people are offered a second meanwhile. Needs a gateway that lets one address ask so
+    /// often (GODWIT_GATEWAY_OPEN_REQUESTS_PER_SEC and its like).
+    #[arg(long, value_name = "LOGINS_PER_SEC")]
+    pub login_flood: Option<f64>,
+
     /// How long to measure, in seconds. An access token must outlive the run.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub secs: u64,
@@ -93,8 +98,9 @@ pub enum Encoding {
 impl Options {
     /// The options, if they make sense together.
     pub fn checked(self) -> anyhow::Result<Self> {
-        if let Some(rate) = self.rate {
-            ensure!(rate.is_finite() && rate > 0.0 && rate <= 1_000_000.0, "--rate is more than 0 and at most 1000000");
+        for (option, rate) in [("--rate", self.rate), ("--login-flood", self.login_flood)] {
+            let is_fine = rate.is_none_or(|rate| rate.is_finite() && rate > 0.0 && rate <= 1_000_000.0);
+            ensure!(is_fine, "{option} is more than 0 and at most 1000000");
         }
         ensure!((1..=64).contains(&self.threads), "--threads is 1 to 64");
         for gateway in &self.gateways {
@@ -177,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_run_is_bounded() {
-        for option in ["--secs 601", "--pairs 5001", "--outstanding 0", "--rate 0", "--rate nan", "--threads 0"] {
+        for option in ["--secs 601", "--pairs 5001", "--outstanding 0", "--rate 0", "--rate nan", "--login-flood 0", "--threads 0"] {
             assert!(parse(&format!("load --gateway http://127.0.0.1:1 {option}")).is_err(), "{option}");
         }
     }

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
+use crate::flood::FloodReport;
 use crate::ledger::Totals;
 use crate::usage::Usage;
 
@@ -37,6 +38,8 @@ pub struct Report {
     /// By how much the memory of the counted processes grew for each idle socket, in KiB of PSS. Only on a process
     /// that was just started: one that had load before gives memory back meanwhile.
     pub idle_socket_kib: Option<f64>,
+    /// What became of the logins that were offered meanwhile.
+    pub login_flood: Option<FloodReport>,
 }
 
 /// How the load was made.
@@ -195,6 +198,12 @@ impl Report {
         writeln!(out, "{:<17} {:>10.2}", "generator", self.generator_cpu_secs)?;
         if let Some(kib) = self.idle_socket_kib {
             writeln!(out, "{:<17} {kib:>10.1} KiB", "an idle socket")?;
+        }
+        if let Some(flood) = &self.login_flood {
+            writeln!(out, "{:<17} {:>10.1}/s, held back {}", "logins answered", flood.answered_per_sec, flood.held_back)?;
+            for (reason, count) in &flood.outcomes {
+                writeln!(out, "login {reason}: {count}")?;
+            }
         }
         Ok(())
     }

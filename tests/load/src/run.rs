@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::accounts::{self, Couple, patiently};
+use crate::flood::{Flood, FloodReport};
 use crate::ledger::{Ledger, Totals};
 use crate::options::{Encoding, Options};
 use crate::pair::{End, Pace, Pair, Plan, Recorder, message_number};
@@ -55,12 +56,15 @@ pub async fn run(options: &Options) -> anyhow::Result<ExitCode> {
         };
         running.spawn(async move { (number, pair.run().await) });
     }
+    let flood = options.login_flood.map(|rate| Flood::begin(options, rate)).transpose()?;
     let measured = measure(&watched, plan).await;
+    let flood = flood.map(|flood| flood.report());
     let mut ledgers: BTreeMap<usize, Ledger> = running.join_all().await.into_iter().collect();
     let sync_updates_per_sec = read_logs(&couples, &run, &mut ledgers).await?;
 
     let totals = ledgers.values().fold(Totals::default(), |sum, ledger| sum.plus(&ledger.totals()));
-    let report = report(options, &recorder.lock(), totals, &measured, (sync_updates_per_sec, idle_socket_kib));
+    let sides = Sides { sync_updates_per_sec, idle_socket_kib, flood };
+    let report = report(options, &recorder.lock(), totals, &measured, sides);
     write!(std::io::stdout(), "{}", report.table())?;
     if let Some(path) = &options.json {
         let text = serde_json::to_vec_pretty(&report)?;
@@ -190,12 +194,19 @@ async fn hold_idle(
     Ok((held, Some(kib)))
 }
 
+/// What was found beside the messages.
+struct Sides {
+    sync_updates_per_sec: f64,
+    idle_socket_kib: Option<f64>,
+    flood: Option<FloodReport>,
+}
+
 fn report(
     options: &Options,
     recorder: &Recorder,
     ledger: Totals,
     measured: &Measured,
-    (sync_updates_per_sec, idle_socket_kib): (f64, Option<f64>),
+    sides: Sides,
 ) -> Report {
     let messages = to_f64(recorder.received_count);
     let none = Usage::default();
@@ -219,10 +230,11 @@ fn report(
         ledger,
         refusals: recorder.refusals.clone(),
         disconnects: recorder.disconnect_count,
-        sync_updates_per_sec,
+        sync_updates_per_sec: sides.sync_updates_per_sec,
         server: processes.values().fold(Cost::default(), |sum, cost| sum.plus(cost)),
         processes,
         generator_cpu_secs: measured.generator_cpu_secs,
-        idle_socket_kib,
+        idle_socket_kib: sides.idle_socket_kib,
+        login_flood: sides.flood,
     }
 }
