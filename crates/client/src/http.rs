@@ -81,6 +81,14 @@ impl Http {
         Target { method: Method::POST, url: self.url(segments) }
     }
 
+    pub(crate) fn put(&self, segments: &[&str]) -> Target {
+        Target { method: Method::PUT, url: self.url(segments) }
+    }
+
+    pub(crate) fn patch(&self, segments: &[&str]) -> Target {
+        Target { method: Method::PATCH, url: self.url(segments) }
+    }
+
     pub(crate) fn delete(&self, segments: &[&str]) -> Target {
         Target { method: Method::DELETE, url: self.url(segments) }
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use godwit_contract::auth::v1::{LoginResponse, RefreshRequest, RefreshResponse, Tokens};
+use godwit_contract::auth::v1::{RefreshRequest, RefreshResponse, Tokens};
 use godwit_contract::v1::User;
 use godwit_kernel::Clock;
 use time::{Duration, OffsetDateTime};
@@ -45,8 +45,9 @@ impl fmt::Debug for Session {
 }
 
 impl Session {
-    pub(crate) fn from_login(answer: &LoginResponse) -> Option<Self> {
-        Self::from_tokens(answer.tokens.clone()?, answer.user.as_ref().map(|user: &User| user.id.clone())?)
+    /// Of the answer to a login, or to its second factor.
+    pub(crate) fn from_parts(tokens: Option<&Tokens>, user: Option<&User>) -> Option<Self> {
+        Self::from_tokens(tokens?.clone(), user?.id.clone())
     }
 
     fn from_tokens(tokens: Tokens, user_id: String) -> Option<Self> {

@@ -34,6 +34,14 @@ pub const USERNAME_MIN_CHARS: usize = 3;
 pub const USERNAME_MAX_CHARS: usize = 32;
 /// Display name.
 pub const DISPLAY_NAME_CHARS: usize = 64;
+/// What a person says of themselves.
+pub const BIO_CHARS: usize = 256;
+/// The most friends of one person.
+pub const FRIENDS_MAX: i64 = 5_000;
+/// The most requests of one person that wait for an answer.
+pub const FRIEND_REQUESTS_MAX: i64 = 500;
+/// The most people that one person blocks.
+pub const BLOCKS_MAX: i64 = 5_000;
 /// An uploaded object.
 pub const MEDIA_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 /// A search query.

@@ -9,4 +9,6 @@ mod media;
 mod messages;
 mod presence;
 mod push;
+mod relationships;
 mod search;
+mod users;
