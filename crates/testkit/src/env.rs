@@ -47,6 +47,11 @@ pub fn smtp_dir() -> PathBuf {
     required("GODWIT_TEST_SMTP_DIR").into()
 }
 
+/// A Python with the packages of `scripts/requirements-test.txt`, for independent implementations of what is tested.
+pub fn python() -> PathBuf {
+    required("GODWIT_TEST_PYTHON").into()
+}
+
 #[expect(clippy::panic, reason = "a test without its server fails; it is never skipped")]
 fn required(name: &str) -> String {
     match std::env::var(name) {

@@ -15,6 +15,7 @@ DROP TABLE totp_secrets;
 DROP TABLE logins;
 DROP TABLE known_devices;
 
+DROP INDEX revocations_by_age;
 DROP INDEX sessions_by_user;
 ALTER TABLE sessions DROP COLUMN last_address;
 

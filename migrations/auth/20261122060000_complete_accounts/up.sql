@@ -41,11 +41,30 @@ CREATE TABLE relationships (
     )
 );
 CREATE INDEX relationships_by_high ON relationships (high_id);
+-- The lists of a person, whichever of the two they are, newest first.
+CREATE INDEX relationships_friends_of_low ON relationships (low_id, friends_since, high_id)
+    WHERE friends_since IS NOT NULL;
+CREATE INDEX relationships_friends_of_high ON relationships (high_id, friends_since, low_id)
+    WHERE friends_since IS NOT NULL;
+CREATE INDEX relationships_requests_of_low ON relationships (low_id, low_requested_at, high_id)
+    WHERE low_requested_at IS NOT NULL;
+CREATE INDEX relationships_requests_to_high ON relationships (high_id, low_requested_at, low_id)
+    WHERE low_requested_at IS NOT NULL;
+CREATE INDEX relationships_requests_of_high ON relationships (high_id, high_requested_at, low_id)
+    WHERE high_requested_at IS NOT NULL;
+CREATE INDEX relationships_requests_to_low ON relationships (low_id, high_requested_at, high_id)
+    WHERE high_requested_at IS NOT NULL;
+CREATE INDEX relationships_blocks_of_low ON relationships (low_id, low_blocked_at, high_id)
+    WHERE low_blocked_at IS NOT NULL;
+CREATE INDEX relationships_blocks_of_high ON relationships (high_id, high_blocked_at, low_id)
+    WHERE high_blocked_at IS NOT NULL;
 CREATE INDEX relationships_untold ON relationships (low_id, high_id) WHERE told_block_version < block_version;
 
 -- Where and when sessions were used last, and why they ended.
 ALTER TABLE sessions ADD COLUMN last_address text;
 CREATE INDEX sessions_by_user ON sessions (user_id, refreshed_at);
+-- Gateways ask twice a second for those of the last minute.
+CREATE INDEX revocations_by_age ON revocations (revoked_at, session_id);
 
 -- Every device that an account ever logged in from: another one is worth a mail.
 CREATE TABLE known_devices (
@@ -88,8 +107,7 @@ CREATE TABLE recovery_codes (
 
 -- Logins that wait for their second factor.
 CREATE TABLE challenges (
-    id uuid PRIMARY KEY,
-    token_hash bytea NOT NULL UNIQUE,
+    token_hash bytea PRIMARY KEY,
     user_id uuid NOT NULL REFERENCES users (id),
     device_id uuid NOT NULL,
     device_name text NOT NULL,
@@ -97,6 +115,7 @@ CREATE TABLE challenges (
     wrong_try_count integer NOT NULL DEFAULT 0,
     expires_at timestamptz NOT NULL
 );
+CREATE INDEX challenges_by_user ON challenges (user_id, expires_at);
 CREATE INDEX challenges_by_end ON challenges (expires_at);
 
 -- Password resets and their limits, for every address that anybody named, known or not. Only a hash of a token is here.

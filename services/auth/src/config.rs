@@ -6,7 +6,7 @@ use lettre::message::Mailbox;
 use time::Duration;
 
 use crate::app::{Lifetimes, PasswordOptions};
-use crate::domain::Seal;
+use crate::domain::{KeyRule, Seal};
 use crate::mail::{Outbound, Sender};
 
 /// Options of the auth service.
@@ -78,15 +78,15 @@ pub struct Config {
         value_parser = clap::value_parser!(u32).range(4..=16)
     )]
     bcrypt_cost: u32,
-    /// How many passwords are hashed at once; each takes a core.
+    /// How many passwords are hashed at once, each by a thread of low priority that takes a core. Without it half the
+    /// cores, but at least one.
     #[arg(
         long = "auth-password-workers",
         env = "GODWIT_AUTH_PASSWORD_WORKERS",
         value_name = "GODWIT_AUTH_PASSWORD_WORKERS",
-        default_value_t = 2,
         value_parser = clap::value_parser!(u16).range(1..=256)
     )]
-    password_workers: u16,
+    password_workers: Option<u16>,
     /// How many more passwords may wait to be hashed; the next is refused.
     #[arg(
         long = "auth-password-queue",
@@ -96,6 +96,19 @@ pub struct Config {
         value_parser = clap::value_parser!(u16).range(0..=10_000)
     )]
     password_queue: u16,
+    /// How old the newest key that signs access tokens gets before it has a successor, in days.
+    #[arg(
+        long = "auth-key-rotation-days",
+        env = "GODWIT_AUTH_KEY_ROTATION_DAYS",
+        value_name = "GODWIT_AUTH_KEY_ROTATION_DAYS",
+        default_value_t = 30,
+        value_parser = clap::value_parser!(u16).range(1..=3_650)
+    )]
+    key_rotation_days: u16,
+    /// What the token of a password reset is put behind to make the link in its mail, such as
+    /// https://chat.example/reset#token=. Without it the mail brings the token alone.
+    #[arg(long = "auth-reset-url", env = "GODWIT_AUTH_RESET_URL", value_name = "GODWIT_AUTH_RESET_URL")]
+    reset_url: Option<String>,
 }
 
 impl Config {
@@ -112,9 +125,22 @@ impl Config {
     pub(crate) fn passwords(&self) -> PasswordOptions {
         PasswordOptions {
             cost: self.bcrypt_cost,
-            workers: self.password_workers.into(),
+            workers: self.password_workers.map_or_else(half_the_cores, usize::from),
             queue: self.password_queue.into(),
         }
+    }
+
+    /// How often signing keys change.
+    pub(crate) fn key_rule(&self) -> KeyRule {
+        KeyRule { rotation: Duration::days(self.key_rotation_days.into()), token_life: self.lifetimes().access_token }
+    }
+
+    /// What reset tokens are put behind, if anything.
+    pub(crate) fn reset_url(&self) -> anyhow::Result<Option<String>> {
+        let Some(url) = &self.reset_url else { return Ok(None) };
+        let is_plain = url.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>'));
+        anyhow::ensure!(url.contains("://") && is_plain, "GODWIT_AUTH_RESET_URL is not the beginning of a URL");
+        Ok(Some(url.clone()))
     }
 
     /// What stored keys are sealed with, if anything.
@@ -134,4 +160,8 @@ impl Config {
         let from: Mailbox = self.mail_from.parse().context("GODWIT_AUTH_MAIL_FROM is not a mail address")?;
         Ok(Sender::new(outbound, from))
     }
+}
+
+fn half_the_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1))
 }

@@ -11,6 +11,8 @@ mod domain;
 mod app;
 mod store;
 
+mod clients;
+
 mod events;
 mod grpc;
 mod mail;
@@ -30,9 +32,11 @@ use godwit_runtime::{Diagnosis, Platform, Service};
 use tokio::sync::Notify;
 
 use app::{App, Keyring, PasswordPool, SecretKeeper};
+use clients::{Chats, Media};
 use store::Store;
 
 pub use config::Config;
+pub use domain::access;
 pub use error::Error;
 pub use store::SCHEMA;
 
@@ -48,12 +52,13 @@ impl Service for Auth {
         let pool = platform.database(&SCHEMA)?;
         let store = Store::new(pool.clone());
         let sender = config.sender()?;
+        let reset_url = config.reset_url()?;
         let seal = config.seal()?;
         if seal.is_none() {
             tracing::warn!("GODWIT_AUTH_KEY_SECRET is not set: the keys in the database are not encrypted");
         }
-        let keeper = SecretKeeper { seal: seal.as_ref(), entropy: &*platform.entropy };
-        let keyring = Keyring::open(&store, &keeper, &*platform.clock)
+        let keeper = SecretKeeper { seal, entropy: Arc::clone(&platform.entropy) };
+        let keyring = Keyring::open(store.clone(), keeper, config.key_rule(), &*platform.clock)
             .await
             .context("the keys cannot be read (GODWIT_AUTH_KEY_SECRET, GODWIT_DATABASE_URL)")?;
         let app = Arc::new(App {
@@ -61,16 +66,19 @@ impl Service for Auth {
             clock: Arc::clone(&platform.clock),
             entropy: Arc::clone(&platform.entropy),
             live: Arc::clone(&platform.live),
+            chats: Chats::new(&platform.directory),
+            media: Media::new(&platform.directory),
             passwords: PasswordPool::start(config.passwords(), Arc::clone(&platform.entropy)).await?,
             keyring,
             lifetimes: config.lifetimes(),
             mail_queued: Arc::new(Notify::new()),
         });
-        platform.grpc.add(AuthServiceServer::new(grpc::Server(Arc::clone(&app))));
-        platform.grpc.add(UserServiceServer::new(grpc::Server(Arc::clone(&app))));
-        platform.grpc.add(RelationshipServiceServer::new(grpc::Server(Arc::clone(&app))));
+        platform.grpc.add(grpc::Gate(AuthServiceServer::new(grpc::Server(Arc::clone(&app)))));
+        platform.grpc.add(grpc::Gate(UserServiceServer::new(grpc::Server(Arc::clone(&app)))));
+        platform.grpc.add(grpc::Gate(RelationshipServiceServer::new(grpc::Server(Arc::clone(&app)))));
         platform.grpc.add(AuthInternalServiceServer::new(grpc::Server(Arc::clone(&app))));
-        spawn_workers(platform, app, pool, sender);
+        let mailer = workers::Mailer::new(Arc::clone(&app), sender, reset_url);
+        spawn_workers(platform, app, pool, mailer);
         Ok(())
     }
 
@@ -84,12 +92,21 @@ impl Service for Auth {
     }
 }
 
-fn spawn_workers(platform: &Platform, app: Arc<App>, pool: pg::Pool, sender: mail::Sender) {
+fn spawn_workers(platform: &Platform, app: Arc<App>, pool: pg::Pool, mailer: workers::Mailer) {
     let relay = Relay::new(pool, Arc::clone(&platform.events));
     platform.tasks.spawn("auth.outbox", |stop| async move { Ok(relay.run(stop).await?) });
-    let mailer = workers::Mailer::new(Arc::clone(&app), sender);
     platform.tasks.spawn("auth.mailer", |stop| async move {
         mailer.run(stop).await;
+        Ok(())
+    });
+    let teller = Arc::clone(&app);
+    platform.tasks.spawn("auth.block_teller", |stop| async move {
+        workers::tell_blocks(teller, stop).await;
+        Ok(())
+    });
+    let turner = Arc::clone(&app);
+    platform.tasks.spawn("auth.key_turner", |stop| async move {
+        workers::turn_keys(turner, stop).await;
         Ok(())
     });
     platform.tasks.spawn("auth.purger", |stop| async move {

@@ -3,13 +3,19 @@ use godwit_live::Channel;
 use prost::Message as _;
 
 use super::App;
-use crate::domain::Revocation;
+use crate::domain::EndedSession;
 
 impl App {
-    /// Tells every gateway, after the commit, that a session is over. A gateway that does not hear it, because the link
+    /// Tells every gateway, after the commit, which sessions are over. A gateway that does not hear it, because the link
     /// to it is down, asks `ListRevocations` when the link is back.
-    pub(super) async fn announce(&self, revocation: Revocation, cause: &'static str) {
-        metrics::counter!("godwit_auth_revocations_total", "cause" => cause).increment(1);
+    pub(super) async fn announce(&self, ended: impl IntoIterator<Item = EndedSession>) {
+        for session in ended {
+            self.announce_one(session).await;
+        }
+    }
+
+    async fn announce_one(&self, EndedSession { revocation, cause }: EndedSession) {
+        metrics::counter!("godwit_auth_revocations_total", "cause" => cause.as_str()).increment(1);
         let payload = LivePayload {
             payload: Some(live_payload::Payload::SessionRevoked(SessionRevoked {
                 session_id: revocation.session_id.to_string(),

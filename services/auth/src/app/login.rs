@@ -1,9 +1,11 @@
-use godwit_kernel::{DeviceId, SessionId};
+use godwit_kernel::{DeviceId, UserId};
+use time::OffsetDateTime;
 
-use super::{App, Fields, SessionTokens, count, pause_until};
+use super::tokens::SessionDraft;
+use super::{App, Fields, SessionTokens, count, throttled};
 use crate::Error;
-use crate::domain::{Device, Login, Password, RefreshToken, Session, User};
-use crate::store::Account;
+use crate::domain::{Challenge, ClientAddress, Device, Login, LoginOutcome, OpaqueToken, Password, User};
+use crate::store::{Account, LoginResult, RightPassword, WrongPassword};
 
 /// What a person typed, and on what.
 pub struct LoginForm {
@@ -17,58 +19,119 @@ pub struct LoginForm {
     pub device_name: String,
     /// Its platform.
     pub device_platform: String,
+    /// Where the request came from.
+    pub address: Option<ClientAddress>,
+}
+
+/// What a right password gets.
+pub enum LoginAnswer {
+    /// The session is open.
+    Session(SessionTokens, User),
+    /// A second factor is asked for.
+    Challenge {
+        /// For the second step.
+        token: OpaqueToken,
+        /// When it ends.
+        expires_at: OffsetDateTime,
+    },
+}
+
+/// A password on its way to being right or wrong.
+struct Attempt {
+    device: Device,
+    throttle_key: [u8; 32],
+    address_key: Option<[u8; 32]>,
+    address: Option<ClientAddress>,
 }
 
 impl App {
-    /// Opens the session of one device, in place of its earlier one. An unknown login costs the same work as a wrong
-    /// password and gets the same answer.
+    /// Opens the session of one device, in place of its earlier one, or asks for the second factor. An unknown login
+    /// costs the same work as a wrong password and gets the same answer.
     #[tracing::instrument(name = "auth.login", skip_all)]
-    pub async fn login(&self, form: LoginForm) -> Result<(SessionTokens, User), Error> {
+    pub async fn login(&self, form: LoginForm) -> Result<LoginAnswer, Error> {
         let result = self.try_login(form).await;
-        count("godwit_auth_logins_total", &result);
+        match &result {
+            Ok(LoginAnswer::Challenge { .. }) => {
+                metrics::counter!("godwit_auth_logins_total", "outcome" => "challenged").increment(1);
+            }
+            result => count("godwit_auth_logins_total", result),
+        }
         result
     }
 
-    async fn try_login(&self, form: LoginForm) -> Result<(SessionTokens, User), Error> {
+    async fn try_login(&self, form: LoginForm) -> Result<LoginAnswer, Error> {
+        let address = form.address;
         let (login, password, device) = read(form)?;
         // Shed before the try is counted: who meets a full queue has not failed.
         let place = self.passwords.reserve()?;
+        let pepper = self.keyring.pepper();
+        let address_key = address.map(|address| address.throttle_key(pepper));
+        let attempt = Attempt { device, throttle_key: login.throttle_key(pepper), address_key, address };
         let now = self.clock.now();
-        let throttle_key = login.throttle_key(self.keyring.pepper());
-        let taken = self.store.take_login_try(&throttle_key, now).await?;
-        taken.map_err(|until| Error::LoginThrottled(pause_until(until, now)))?;
+        let taken = self.store.take_try(&attempt.throttle_key, attempt.address_key.as_ref(), now).await?;
+        taken.map_err(|refusal| throttled(refusal, now, Error::LoginThrottled))?;
         let credentials = self.store.credentials(&login, now).await?;
         let hash = credentials.as_ref().map(|found| found.password_hash.clone());
         let is_right = self.passwords.verify(place, password, hash).await?;
-        let Some(credentials) = credentials.filter(|_| is_right) else { return Err(Error::BadCredentials) };
-        self.store.forget_login_failures(&throttle_key).await?;
-        match credentials.account {
-            Account::Unverified => Err(Error::EmailNotVerified),
-            Account::Verified(user) => Ok((self.open_session(&user, device).await?, user)),
+        match credentials {
+            Some(found) if is_right => match found.account {
+                Account::Verified(user_id) => self.enter(user_id, &found.password_hash, attempt).await,
+                Account::Unverified => {
+                    self.store.forget_failures(&attempt.throttle_key).await?;
+                    Err(Error::EmailNotVerified)
+                }
+            },
+            wrong => {
+                let account = wrong.map(|found| found.account);
+                self.record_wrong(account, &attempt).await?;
+                Err(Error::BadCredentials)
+            }
         }
     }
 
-    async fn open_session(&self, user: &User, device: Device) -> Result<SessionTokens, Error> {
-        let now = self.clock.now();
-        let id = SessionId::generate(&*self.clock, &*self.entropy);
-        let refresh_token = RefreshToken::first(id, &*self.entropy);
-        let session = Session {
-            id,
-            user_id: user.id,
-            device,
-            refresh_generation: refresh_token.generation(),
-            refresh_hash: refresh_token.hash(),
-            refreshed_at: now,
-            expires_at: now + self.lifetimes.session,
-            created_at: now,
+    async fn enter(&self, user_id: UserId, password_hash: &str, attempt: Attempt) -> Result<LoginAnswer, Error> {
+        let occasion = self.occasion(attempt.address);
+        let token = OpaqueToken::generate(&*self.entropy);
+        let expires_at = occasion.now + Challenge::LIFE;
+        let challenge = Challenge {
+            token_hash: token.challenge_hash(self.keyring.pepper()),
+            user_id,
+            device: attempt.device.clone(),
+            expires_at,
         };
-        // Made first: a session whose tokens cannot be made must not replace one that works.
-        let tokens = self.session_tokens(&session, &refresh_token, now)?;
-        let replaced = self.store.open_session(&session, self.revocation_end(now)).await?;
-        if let Some(revocation) = replaced {
-            self.announce(revocation, "replaced").await;
+        let SessionDraft { session, tokens, record } = self.draft_session(user_id, attempt.device, &occasion)?;
+        let login = RightPassword {
+            password_hash,
+            session: &session,
+            challenge: &challenge,
+            record: &record,
+            throttle_key: &attempt.throttle_key,
+        };
+        match self.store.log_in(&login, &occasion).await? {
+            LoginResult::LoggedIn(logged_in) => {
+                self.mail_queued.notify_one();
+                self.announce(logged_in.ended).await;
+                Ok(LoginAnswer::Session(tokens, logged_in.user))
+            }
+            LoginResult::Challenged => Ok(LoginAnswer::Challenge { token, expires_at }),
+            LoginResult::Stale => Err(Error::BadCredentials),
         }
-        Ok(tokens)
+    }
+
+    async fn record_wrong(&self, account: Option<Account>, attempt: &Attempt) -> Result<(), Error> {
+        let occasion = self.occasion(attempt.address);
+        let record = match account {
+            Some(Account::Verified(user_id)) => {
+                Some(self.login_record(user_id, LoginOutcome::WrongPassword, &attempt.device, &occasion))
+            }
+            Some(Account::Unverified) | None => None,
+        };
+        let wrong = WrongPassword {
+            record: record.as_ref(),
+            throttle_key: &attempt.throttle_key,
+            address_key: attempt.address_key.as_ref(),
+        };
+        Ok(self.store.record_wrong_password(&wrong, &occasion).await?)
     }
 }
 

@@ -1,16 +1,26 @@
 //! What the service does: one use case a file.
 
 mod announce;
-mod get_users;
+mod change_password;
+mod delete_me;
+mod forgot_password;
 mod keyring;
+mod list_logins;
 mod list_revocations;
+mod list_sessions;
 mod login;
 mod logout;
+mod own_password;
 mod passwords;
+mod people;
+mod purge_accounts;
 mod refresh;
 mod register;
 mod resend_code;
+mod reset_password;
+mod revoke_session;
 mod tokens;
+mod two_factor;
 mod verify_email;
 
 use std::sync::Arc;
@@ -21,16 +31,20 @@ use time::{Duration, OffsetDateTime};
 use tokio::sync::Notify;
 
 use crate::Error;
-use crate::domain::{AskRefusal, Problem};
-use crate::store::Store;
+use crate::clients::{Chats, Media};
+use crate::domain::{AskRefusal, ClientAddress, Problem};
+use crate::events::outgoing::Author;
+use crate::store::{Occasion, Store, Throttled};
 
-pub use crate::store::{Mail, MailKind};
+pub use crate::store::{Mail, MailFacts, MailKind};
 
 pub use keyring::{Keyring, SecretKeeper};
-pub use login::LoginForm;
+pub use login::{LoginAnswer, LoginForm};
 pub use passwords::{PasswordOptions, PasswordPool};
+pub use people::{AccessPair, ListedPerson, PeoplePage, ProfileForm};
 pub use register::RegisterForm;
 pub use tokens::SessionTokens;
+pub use two_factor::VerifyForm;
 
 /// The lengths of time that an operator may choose.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +67,10 @@ pub struct App {
     pub entropy: Arc<dyn Entropy>,
     /// Where revocations are announced.
     pub live: Arc<dyn Live>,
+    /// The chat service.
+    pub chats: Chats,
+    /// The media service.
+    pub media: Media,
     /// bcrypt, bounded.
     pub passwords: PasswordPool,
     /// Signing keys and the pepper.
@@ -72,6 +90,18 @@ impl App {
     /// verifier, whatever the difference of the clocks.
     fn revocation_end(&self, now: OffsetDateTime) -> OffsetDateTime {
         now + self.lifetimes.access_token + Duration::minutes(2)
+    }
+
+    /// A change of an account, now, by a request from `address`.
+    fn occasion(&self, address: Option<ClientAddress>) -> Occasion {
+        let now = self.clock.now();
+        let author = Author { now, address, clock: Arc::clone(&self.clock), entropy: Arc::clone(&self.entropy) };
+        Occasion {
+            now,
+            address,
+            revocation_ends_at: self.revocation_end(now),
+            recorder: Box::new(move |user_id, fact| author.record(user_id, fact)),
+        }
     }
 }
 
@@ -107,6 +137,14 @@ fn ask_refused(refusal: AskRefusal, now: OffsetDateTime) -> Error {
         AskRefusal::Locked { until } => Error::CodeLocked(pause_until(until, now)),
         AskRefusal::TooSoon { until } => Error::CodeTooSoon(pause_until(until, now)),
         AskRefusal::DailyLimit { until } => Error::CodeDailyLimit(pause_until(until, now)),
+    }
+}
+
+/// `own` is what too many failures of the login or person are refused with.
+fn throttled(refusal: Throttled, now: OffsetDateTime, own: fn(std::time::Duration) -> Error) -> Error {
+    match refusal {
+        Throttled::Login { until } => own(pause_until(until, now)),
+        Throttled::Address { until } => Error::AddressThrottled(pause_until(until, now)),
     }
 }
 

@@ -1,11 +1,18 @@
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::mpsc;
 use std::time::Instant;
 
 use godwit_kernel::Entropy;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::Error;
 use crate::domain::Password;
+
+/// The niceness of the threads that hash (setpriority(2): 0 is everybody, 19 the lowest): when there is not enough of
+/// the machine for all, messages go before logins.
+const NICENESS: i32 = 15;
 
 /// How much of the machine passwords may take.
 #[derive(Clone, Copy, Debug)]
@@ -18,13 +25,16 @@ pub struct PasswordOptions {
     pub queue: usize,
 }
 
-/// bcrypt in a bounded part of the blocking pool. When all workers are busy and the queue is full, the next is shed.
+type Job = Box<dyn FnOnce() + Send>;
+
+/// bcrypt on a few threads of its own, of low priority. When all are busy and the queue is full, the next is shed.
 pub struct PasswordPool {
     cost: u32,
     dummy_hash: Arc<str>,
     entropy: Arc<dyn Entropy>,
     places: Arc<Semaphore>,
-    workers: Arc<Semaphore>,
+    /// Bounded as the places are, so that it is never full; the threads end with it.
+    jobs: mpsc::SyncSender<Job>,
 }
 
 /// The right to hash one password, now or after those before.
@@ -34,17 +44,18 @@ impl PasswordPool {
     /// A pool, and in it the hash that unknown accounts are compared with.
     ///
     /// # Errors
-    /// When the cost is none that bcrypt knows.
+    /// When the cost is none that bcrypt knows, or a thread cannot be started.
     pub async fn start(options: PasswordOptions, entropy: Arc<dyn Entropy>) -> Result<Self, Error> {
-        let (salt, password) = (entropy.bytes::<16>(), entropy.bytes::<32>());
-        let hash = tokio::task::spawn_blocking(move || bcrypt::hash_with_salt(password, options.cost, salt)).await??;
-        Ok(Self {
-            cost: options.cost,
-            dummy_hash: hash.to_string().into(),
-            entropy,
-            places: Arc::new(Semaphore::new(options.workers + options.queue)),
-            workers: Arc::new(Semaphore::new(options.workers)),
-        })
+        let capacity = options.workers + options.queue;
+        let (jobs, queue) = mpsc::sync_channel(capacity);
+        start_threads(options.workers, queue).map_err(Error::PasswordThread)?;
+        let places = Arc::new(Semaphore::new(capacity));
+        let mut pool = Self { cost: options.cost, dummy_hash: Arc::from(""), entropy, places, jobs };
+        let (cost, salt, password) = (options.cost, pool.entropy.bytes::<16>(), pool.entropy.bytes::<32>());
+        let place = pool.reserve()?;
+        let hash = pool.run(place, move || bcrypt::hash_with_salt(password, cost, salt)).await?;
+        pool.dummy_hash = hash.to_string().into();
+        Ok(pool)
     }
 
     /// Takes a place, or sheds the call.
@@ -62,7 +73,7 @@ impl PasswordPool {
     /// The hash of a password that is to be set.
     ///
     /// # Errors
-    /// When the blocking pool ends.
+    /// When its thread gives it up.
     pub async fn hash(&self, place: Place, password: Password) -> Result<String, Error> {
         let (cost, salt) = (self.cost, self.entropy.bytes::<16>());
         let parts = self.run(place, move || bcrypt::hash_with_salt(password.as_bytes(), cost, salt)).await?;
@@ -87,19 +98,49 @@ impl PasswordPool {
         place: Place,
         work: impl FnOnce() -> bcrypt::BcryptResult<T> + Send + 'static,
     ) -> Result<T, Error> {
-        let waited_since = Instant::now();
-        // Closed never: an error here would mean a worker without limit, so it is shed.
-        let worker = Arc::clone(&self.workers).acquire_owned().await.map_err(|_| Error::Busy)?;
-        metrics::histogram!("godwit_auth_password_wait_seconds").record(waited_since.elapsed());
-        // The permits go with the work: a caller that gave up frees none while its work still runs.
-        let result = tokio::task::spawn_blocking(move || {
+        let (answer, result) = oneshot::channel();
+        let (waited_since, cost) = (Instant::now(), self.cost.to_string());
+        // The place goes with the work: a caller that gave up frees none while its work still runs.
+        let job: Job = Box::new(move || {
+            let Place(permit) = place;
+            metrics::histogram!("godwit_auth_password_wait_seconds").record(waited_since.elapsed());
+            if answer.is_closed() {
+                return;
+            }
             let started_at = Instant::now();
             let result = work();
-            metrics::histogram!("godwit_auth_password_hash_seconds").record(started_at.elapsed());
-            drop((worker, place.0));
-            result
+            metrics::histogram!("godwit_auth_password_hash_seconds", "cost" => cost).record(started_at.elapsed());
+            drop(permit);
+            // Nobody listens any more when the caller gave up meanwhile.
+            let _ = answer.send(result);
         });
+        // Neither full nor closed while a place is held; were it, the call is shed.
+        self.jobs.try_send(job).map_err(|_| Error::Busy)?;
         Ok(result.await??)
+    }
+}
+
+fn start_threads(count: usize, queue: mpsc::Receiver<Job>) -> std::io::Result<()> {
+    let queue = Arc::new(Mutex::new(queue));
+    for number in 0..count {
+        let queue = Arc::clone(&queue);
+        let thread = std::thread::Builder::new().name(format!("passwords-{number}"));
+        thread.spawn(move || {
+            lower_priority();
+            // One thread waits for the next job, the others for their turn to wait.
+            while let Ok(job) = { queue.lock().recv() } {
+                // A thread that a panic ended would be missed for good; the caller hears of it by its channel.
+                let _ = std::panic::catch_unwind(AssertUnwindSafe(job));
+            }
+        })?;
+    }
+    Ok(())
+}
+
+/// Of the calling thread only, as Linux has it (setpriority(2), "C library/kernel differences").
+fn lower_priority() {
+    if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
+        tracing::warn!(error = &error as &dyn std::error::Error, "passwords are hashed at normal priority");
     }
 }
 
@@ -141,5 +182,46 @@ mod tests {
         assert!(matches!(pool.reserve(), Err(Error::Busy)));
         drop(places);
         assert!(pool.reserve().is_ok());
+    }
+
+    #[tokio::test]
+    async fn hashing_gives_way_and_nothing_else_does() {
+        let pool = pool(1, 1).await;
+        let niceness = || rustix::process::getpriority_process(None).unwrap();
+        let before = niceness();
+        let place = pool.reserve().unwrap();
+        let of_thread = pool.run(place, move || Ok(niceness())).await.unwrap();
+        assert_eq!(of_thread, NICENESS);
+        assert_eq!(niceness(), before);
+    }
+
+    #[tokio::test]
+    async fn a_job_that_panics_takes_no_thread_with_it() {
+        let pool = pool(1, 1).await;
+        let panicked = pool.run::<()>(pool.reserve().unwrap(), || panic!("on purpose")).await;
+        assert!(matches!(panicked, Err(Error::PasswordInterrupted(_))));
+        assert!(pool.hash(pool.reserve().unwrap(), password("still here")).await.is_ok());
+        assert_eq!(pool.places.available_permits(), 2);
+    }
+
+    #[tokio::test]
+    async fn work_that_nobody_waits_for_is_not_done() {
+        let pool = pool(1, 2).await;
+        let (begun, is_begun) = oneshot::channel();
+        let (go, may_go) = mpsc::channel::<()>();
+        let blocking = pool.run(pool.reserve().unwrap(), move || {
+            begun.send(()).ok();
+            may_go.recv().ok();
+            Ok(())
+        });
+        let given_up = pool.run(pool.reserve().unwrap(), || -> bcrypt::BcryptResult<()> { panic!("nobody waits") });
+        let (first, ()) = tokio::join!(blocking, async {
+            is_begun.await.unwrap();
+            drop(tokio::time::timeout(std::time::Duration::ZERO, given_up).await);
+            go.send(()).unwrap();
+        });
+        first.unwrap();
+        assert!(pool.hash(pool.reserve().unwrap(), password("after it")).await.is_ok());
+        assert_eq!(pool.places.available_permits(), 3);
     }
 }

@@ -2,7 +2,7 @@ use time::Duration;
 
 use super::{App, Fields, ask_refused, count};
 use crate::Error;
-use crate::domain::{DisplayName, Email, Password, Registration, Username};
+use crate::domain::{DisplayName, Email, Names, Password, Registration, Username};
 use crate::store::RegisterOutcome;
 
 /// How long a registration waits for its code and holds its username.
@@ -41,6 +41,13 @@ impl App {
         else {
             return Err(fields.refuse());
         };
+        if username.is_reserved() {
+            return Err(Error::UsernameReserved);
+        }
+        let weak = |problem| Error::WeakPassword { field: "password", problem };
+        password.refuse_common().map_err(weak)?;
+        let names = Names { username: &username, display_name: &display_name, email: &email };
+        password.refuse_names(&names).map_err(weak)?;
         let place = self.passwords.reserve()?;
         let password_hash = self.passwords.hash(place, password).await?;
         let now = self.clock.now();

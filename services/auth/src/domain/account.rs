@@ -1,10 +1,10 @@
 use std::fmt;
 
 use email_address::{EmailAddress, Options};
-use godwit_kernel::{UserId, limits};
+use godwit_kernel::{MediaId, UserId, limits};
 use time::OffsetDateTime;
 
-use super::Problem;
+use super::{Problem, Username};
 
 /// An e-mail address in its one spelling here: lower case, ASCII, with a domain of two labels or more.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -46,36 +46,6 @@ impl fmt::Debug for Email {
     }
 }
 
-/// A username: 3 to 32 of `a-z`, `0-9` and `_`; upper case is folded.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Username(String);
-
-impl Username {
-    /// Reads what a person typed.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    pub fn parse(text: &str) -> Result<Self, Problem> {
-        if !(limits::USERNAME_MIN_CHARS..=limits::USERNAME_MAX_CHARS).contains(&text.len()) {
-            return Err("must be 3 to 32 characters long");
-        }
-        if !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-            return Err("may hold only letters a-z, digits and _");
-        }
-        Ok(Self(text.to_ascii_lowercase()))
-    }
-
-    /// As it was stored.
-    pub fn stored(text: String) -> Self {
-        Self(text)
-    }
-
-    /// The name.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
 /// What others see as a person's name: 1 to 64 characters, none of them a control character.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DisplayName(String);
@@ -102,6 +72,37 @@ impl DisplayName {
     }
 
     /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What a person says of themselves: at most 256 characters, no control characters but line feeds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bio(String);
+
+impl Bio {
+    /// Reads what a person typed; space around it is taken off.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, Problem> {
+        let text = text.trim();
+        if text.chars().count() > limits::BIO_CHARS {
+            return Err("must be at most 256 characters long");
+        }
+        if text.chars().any(|char| char.is_control() && char != '\n') {
+            return Err("must not hold control characters");
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// As it was stored.
+    pub fn stored(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -141,6 +142,11 @@ impl Password {
         Ok(Self(text))
     }
 
+    /// The text, for the rules of what may be one.
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// The bytes to hash.
     pub fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
@@ -164,6 +170,12 @@ pub struct User {
     pub display_name: DisplayName,
     /// When the e-mail address was confirmed.
     pub created_at: OffsetDateTime,
+    /// What the person says of themselves.
+    pub bio: Bio,
+    /// Their picture, kept by the media service.
+    pub avatar_id: Option<MediaId>,
+    /// The account is gone for others, for good or for now.
+    pub is_deleted: bool,
 }
 
 /// An account that waits for its code.
@@ -213,11 +225,11 @@ mod tests {
     }
 
     #[test]
-    fn a_username_is_folded_and_bounded() {
-        assert_eq!(Username::parse("Ada_99").unwrap().as_str(), "ada_99");
-        for text in ["ab", "", "a b c", "ädä", "ada@home", &"a".repeat(33)] {
-            assert!(Username::parse(text).is_err(), "{text}");
-        }
+    fn a_bio_is_bounded_and_may_have_lines() {
+        assert_eq!(Bio::parse(" one\ntwo ").unwrap().as_str(), "one\ntwo");
+        assert!(Bio::parse(&"ä".repeat(256)).is_ok());
+        assert!(Bio::parse(&"ä".repeat(257)).is_err());
+        assert!(Bio::parse("a\0b").is_err());
     }
 
     #[test]
@@ -243,8 +255,8 @@ mod tests {
             if let Ok(email) = Email::parse(&text) {
                 prop_assert_eq!(Email::parse(email.as_str()).unwrap(), email);
             }
-            if let Ok(name) = Username::parse(&text) {
-                prop_assert_eq!(Username::parse(name.as_str()).unwrap(), name);
+            if let Ok(bio) = Bio::parse(&text) {
+                prop_assert_eq!(Bio::parse(bio.as_str()).unwrap(), bio);
             }
             if let Ok(name) = DisplayName::parse(&text) {
                 prop_assert_eq!(DisplayName::parse(name.as_str()).unwrap(), name);

@@ -1,15 +1,38 @@
 use std::fmt;
 
+use godwit_kernel::UserId;
 use time::{Duration, OffsetDateTime};
 
 use super::{Email, Pepper, Problem, Username};
 
-/// Wrong passwords in a row before the first pause.
-const FREE_FAILURES: i32 = 5;
 const FIRST_PAUSE: Duration = Duration::seconds(1);
 const LONGEST_PAUSE: Duration = Duration::minutes(15);
-/// Without a failure for this long, all is forgotten.
-const MEMORY: Duration = Duration::hours(24);
+
+/// How patient a throttle is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ThrottleRule {
+    /// Failures in a row before the first pause.
+    free_failures: i32,
+    /// Without a failure for this long, all is forgotten.
+    memory: Duration,
+}
+
+impl ThrottleRule {
+    /// Of what one person knows: the password of a login, or a second factor.
+    pub const SECRET: Self = Self { free_failures: 5, memory: Duration::hours(24) };
+    /// Of a client's address: many people may share one.
+    pub const ADDRESS: Self = Self { free_failures: 50, memory: Duration::hours(1) };
+}
+
+/// What wrong second factors of a person are counted by, wherever they are asked for.
+pub fn second_factor_key(user_id: UserId, pepper: &Pepper) -> [u8; 32] {
+    pepper.hash("second-factor-throttle", &[user_id.as_bytes()])
+}
+
+/// What wrong passwords of a person are counted by who is logged in already.
+pub fn own_password_key(user_id: UserId, pepper: &Pepper) -> [u8; 32] {
+    pepper.hash("own-password-throttle", &[user_id.as_bytes()])
+}
 
 /// What a person logs in by.
 #[derive(Clone, PartialEq, Eq)]
@@ -49,8 +72,8 @@ impl fmt::Debug for Login {
     }
 }
 
-/// The failures of one login, and the pause they earned: 1 s after the fifth in a row, doubled by each more, at most
-/// 15 minutes.
+/// The failures of one login, person or address, and the pause they earned: 1 s after the last free one in a row, doubled
+/// by each more, at most 15 minutes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoginThrottle {
     /// In a row.
@@ -67,26 +90,40 @@ impl LoginThrottle {
         Self { failure_count: 0, failed_at: now, blocked_until: None }
     }
 
-    /// Takes a try, and counts it as failed until [`forgive`](Self::forgive) or a success says otherwise: of many tries
-    /// at once no more are evaluated than one after another.
+    /// Takes a try, and counts it as failed until a success forgets it: of many tries at once no more are evaluated than
+    /// one after another.
     ///
     /// # Errors
     /// The instant before which none may be taken.
-    pub fn take(&mut self, now: OffsetDateTime) -> Result<(), OffsetDateTime> {
-        if let Some(until) = self.blocked_until.filter(|until| *until > now) {
-            return Err(until);
+    pub fn take(&mut self, rule: ThrottleRule, now: OffsetDateTime) -> Result<(), OffsetDateTime> {
+        self.check(now)?;
+        self.fail(rule, now);
+        Ok(())
+    }
+
+    /// Whether a try may be taken now.
+    ///
+    /// # Errors
+    /// The instant before which none may be taken.
+    pub fn check(&self, now: OffsetDateTime) -> Result<(), OffsetDateTime> {
+        match self.blocked_until.filter(|until| *until > now) {
+            Some(until) => Err(until),
+            None => Ok(()),
         }
-        if now - self.failed_at > MEMORY {
+    }
+
+    /// Counts a failure.
+    pub fn fail(&mut self, rule: ThrottleRule, now: OffsetDateTime) {
+        if now - self.failed_at > rule.memory {
             *self = Self::clear(now);
         }
         self.failure_count = self.failure_count.saturating_add(1);
         self.failed_at = now;
-        self.blocked_until = self.pause().map(|pause| now + pause);
-        Ok(())
+        self.blocked_until = self.pause(rule).map(|pause| now + pause);
     }
 
-    fn pause(&self) -> Option<Duration> {
-        let doublings = self.failure_count.checked_sub(FREE_FAILURES).filter(|over| *over >= 0)?;
+    fn pause(&self, rule: ThrottleRule) -> Option<Duration> {
+        let doublings = self.failure_count.checked_sub(rule.free_failures).filter(|over| *over >= 0)?;
         let factor = 1_i32 << doublings.min(16);
         Some((FIRST_PAUSE * factor).min(LONGEST_PAUSE))
     }
@@ -96,33 +133,49 @@ impl LoginThrottle {
 mod tests {
     use super::*;
 
+    const RULES: [ThrottleRule; 2] = [ThrottleRule::SECRET, ThrottleRule::ADDRESS];
+
     #[test]
     fn pauses_grow_and_end_growing() {
-        let mut now = OffsetDateTime::UNIX_EPOCH;
-        let mut throttle = LoginThrottle::clear(now);
-        for _ in 0..FREE_FAILURES {
-            throttle.take(now).unwrap();
+        for rule in RULES {
+            let mut now = OffsetDateTime::UNIX_EPOCH;
+            let mut throttle = LoginThrottle::clear(now);
+            for _ in 0..rule.free_failures {
+                throttle.take(rule, now).unwrap();
+            }
+            let mut pauses = Vec::new();
+            for _ in 0..12 {
+                let until = throttle.take(rule, now).unwrap_err();
+                pauses.push((until - now).whole_seconds());
+                now = until;
+                throttle.take(rule, now).unwrap();
+            }
+            assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900]);
         }
-        let mut pauses = Vec::new();
-        for _ in 0..12 {
-            let until = throttle.take(now).unwrap_err();
-            pauses.push((until - now).whole_seconds());
-            now = until;
-            throttle.take(now).unwrap();
-        }
-        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900]);
     }
 
     #[test]
-    fn a_quiet_day_is_forgotten() {
+    fn quiet_is_forgotten() {
+        for rule in RULES {
+            let start = OffsetDateTime::UNIX_EPOCH;
+            let mut throttle = LoginThrottle::clear(start);
+            for _ in 0..rule.free_failures {
+                throttle.take(rule, start).unwrap();
+            }
+            let later = start + rule.memory + Duration::seconds(1);
+            throttle.take(rule, later).unwrap();
+            assert_eq!(throttle, LoginThrottle { failure_count: 1, failed_at: later, blocked_until: None });
+        }
+    }
+
+    #[test]
+    fn failures_at_once_are_all_counted() {
         let start = OffsetDateTime::UNIX_EPOCH;
         let mut throttle = LoginThrottle::clear(start);
-        for _ in 0..FREE_FAILURES {
-            throttle.take(start).unwrap();
+        for _ in 0..=ThrottleRule::ADDRESS.free_failures {
+            throttle.fail(ThrottleRule::ADDRESS, start);
         }
-        let later = start + MEMORY + Duration::seconds(1);
-        throttle.take(later).unwrap();
-        assert_eq!(throttle, LoginThrottle { failure_count: 1, failed_at: later, blocked_until: None });
+        assert_eq!(throttle.check(start), Err(start + Duration::seconds(2)));
     }
 
     #[test]

@@ -2,7 +2,7 @@ use godwit_kernel::{SessionId, UserId};
 use time::{Duration, OffsetDateTime};
 
 use super::pepper::same;
-use super::{Device, RefreshToken};
+use super::{Device, RefreshToken, SessionEnd};
 
 /// How long after a refresh the same token still yields the same successor: the answer may have been lost.
 const REPEAT_GRACE: Duration = Duration::seconds(10);
@@ -26,6 +26,8 @@ pub struct Session {
     pub expires_at: OffsetDateTime,
     /// When the device logged in.
     pub created_at: OffsetDateTime,
+    /// The IP address of the last login or refresh, as text; `None` when it is not known.
+    pub last_address: Option<String>,
 }
 
 /// What a refresh token that names a session is worth.
@@ -44,6 +46,9 @@ pub enum RefreshClaim {
 }
 
 impl Session {
+    /// The most of one user; a login beyond ends the one that was used least recently.
+    pub const MAX: i64 = 100;
+
     /// What `token`, whose tag is right and which names this session, is worth now.
     pub fn weigh(&self, token: &RefreshToken, now: OffsetDateTime) -> RefreshClaim {
         if self.expires_at <= now {
@@ -70,6 +75,15 @@ pub struct Revocation {
     pub user_id: UserId,
     /// When.
     pub revoked_at: OffsetDateTime,
+}
+
+/// A session that was ended by this call, to be announced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndedSession {
+    /// What verifiers must know.
+    pub revocation: Revocation,
+    /// Why.
+    pub cause: SessionEnd,
 }
 
 #[cfg(test)]
@@ -99,6 +113,7 @@ mod tests {
             refreshed_at: START,
             expires_at: START + Duration::days(1),
             created_at: START,
+            last_address: None,
         };
         (session, pepper, token)
     }

@@ -1,3 +1,4 @@
 //! Events that leave the service.
 
 pub mod outgoing;
+pub mod people;

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 
 use crate::domain::Email;
 
-pub use letter::Letter;
+pub use letter::{Letter, LetterDevice};
 pub use outbound::{Outbound, SendError};
 
 /// Sends letters from one address.

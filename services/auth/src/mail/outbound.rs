@@ -114,14 +114,15 @@ impl Folder {
     }
 }
 
-/// The one place where a code is printed: for who develops on this machine and has no mailbox.
+/// The one place where a code or a token is printed: for who develops on this machine and has no mailbox.
 fn tell(letter: &Letter, file: &Path) {
     match letter {
         Letter::VerificationCode { code, .. } => {
             tracing::info!("DEVELOPMENT MAIL: the verification code is {} ({})", code.as_str(), file.display());
         }
-        Letter::AlreadyRegistered | Letter::SessionAlert => {
-            tracing::info!("DEVELOPMENT MAIL: {} ({})", letter.subject(), file.display());
+        Letter::PasswordReset { token, .. } => {
+            tracing::info!("DEVELOPMENT MAIL: the reset token is {} ({})", token.to_text(), file.display());
         }
+        other => tracing::info!("DEVELOPMENT MAIL: {} ({})", other.subject(), file.display()),
     }
 }

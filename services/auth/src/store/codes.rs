@@ -4,7 +4,7 @@ use godwit_pg::{Connection, Error};
 use time::OffsetDateTime;
 
 use super::schema::{email_codes, registrations, users};
-use super::{MailKind, Store, mails};
+use super::{MailFacts, MailKind, Store, mails};
 use crate::domain::{AskRefusal, Email, EmailCode};
 
 #[derive(Queryable, Selectable, AsChangeset)]
@@ -32,7 +32,7 @@ impl Store {
             }
             save(conn, email, code, now).await?;
             if is_waiting(conn, email, now).await? {
-                mails::enqueue(conn, MailKind::VerificationCode, email, now).await?;
+                mails::enqueue(conn, MailKind::VerificationCode, email, &MailFacts::default(), now).await?;
             }
             Ok(Ok(()))
         })

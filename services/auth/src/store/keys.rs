@@ -1,10 +1,13 @@
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::Timestamptz;
 use diesel_async::{AsyncConnection, RunQueryDsl, SimpleAsyncConnection};
-use godwit_pg::Error;
+use godwit_pg::{Connection, Error};
 use time::OffsetDateTime;
 
 use super::Store;
 use super::schema::{secrets, token_keys};
+use crate::domain::{KeyPlan, KeyRule, KeyTimes};
 
 /// A secret of the service as it is stored.
 #[derive(Clone, PartialEq, Eq)]
@@ -25,35 +28,59 @@ impl From<Row> for StoredSecret {
     }
 }
 
+/// A key that signs access tokens, as it is stored.
+#[derive(Clone)]
+pub struct StoredKey {
+    /// The key; its name is its PASERK id.
+    pub secret: StoredSecret,
+    /// When it was made and from when it signs.
+    pub times: KeyTimes,
+}
+
+type KeyRow = (String, Vec<u8>, bool, OffsetDateTime, OffsetDateTime);
+
+impl From<KeyRow> for StoredKey {
+    fn from((id, bytes, is_sealed, created_at, signs_from): KeyRow) -> Self {
+        let times = KeyTimes { id: id.clone(), created_at, signs_from };
+        Self { secret: StoredSecret { name: id, bytes, is_sealed }, times }
+    }
+}
+
 impl Store {
-    /// The keys that sign access tokens, newest first; when there is none, `candidate` becomes the first. Replicas that
-    /// start at once agree on one.
-    pub async fn token_keys(&self, candidate: &StoredSecret, now: OffsetDateTime) -> Result<Vec<StoredSecret>, Error> {
+    /// The keys that sign and verify access tokens, newest first.
+    pub async fn token_keys(&self) -> Result<Vec<StoredKey>, Error> {
         let mut conn = self.pool.get().await?;
-        let rows: Vec<Row> = conn
-            .transaction::<_, Error, _>(async |conn| {
-                conn.batch_execute("LOCK TABLE token_keys IN EXCLUSIVE MODE").await?;
-                let known: i64 = token_keys::table.count().get_result(conn).await?;
-                if known == 0 {
-                    diesel::insert_into(token_keys::table)
-                        .values((
-                            token_keys::id.eq(&candidate.name),
-                            token_keys::secret.eq(&candidate.bytes),
-                            token_keys::is_sealed.eq(candidate.is_sealed),
-                            token_keys::created_at.eq(now),
-                        ))
-                        .execute(conn)
-                        .await?;
-                }
-                let rows = token_keys::table
-                    .order((token_keys::created_at.desc(), token_keys::id))
-                    .select((token_keys::id, token_keys::secret, token_keys::is_sealed))
-                    .load(conn)
-                    .await?;
-                Ok(rows)
-            })
-            .await?;
-        Ok(rows.into_iter().map(StoredSecret::from).collect())
+        load_keys(&mut conn).await
+    }
+
+    /// Makes the candidate a key, if one is due, and deletes those that are over; true when the candidate was taken.
+    /// Replicas take turns, and each looks again when it is its turn.
+    pub async fn rotate_token_keys(
+        &self,
+        candidate: &StoredSecret,
+        rule: KeyRule,
+        now: OffsetDateTime,
+    ) -> Result<bool, Error> {
+        let mut conn = self.pool.get().await?;
+        conn.transaction::<_, Error, _>(async |conn| {
+            conn.batch_execute("LOCK TABLE token_keys IN EXCLUSIVE MODE").await?;
+            let times: Vec<KeyTimes> = load_keys(conn).await?.into_iter().map(|key| key.times).collect();
+            let plan = KeyPlan::of(&times, rule, now);
+            diesel::delete(token_keys::table.filter(token_keys::id.eq_any(&plan.retire))).execute(conn).await?;
+            let Some(signs_from) = plan.make_signing_from else { return Ok(false) };
+            diesel::insert_into(token_keys::table)
+                .values((
+                    token_keys::id.eq(&candidate.name),
+                    token_keys::secret.eq(&candidate.bytes),
+                    token_keys::is_sealed.eq(candidate.is_sealed),
+                    token_keys::created_at.eq(now),
+                    token_keys::signs_from.eq(signs_from),
+                ))
+                .execute(conn)
+                .await?;
+            Ok(true)
+        })
+        .await
     }
 
     /// Stores a token key sealed that was stored open.
@@ -96,4 +123,15 @@ impl Store {
             .await?;
         Ok(())
     }
+}
+
+async fn load_keys(conn: &mut Connection) -> Result<Vec<StoredKey>, Error> {
+    // Keys of the release before have signed "since ever", which only PostgreSQL can say.
+    let signs_from = sql::<Timestamptz>("greatest(signs_from, created_at)");
+    let rows: Vec<KeyRow> = token_keys::table
+        .order((token_keys::created_at.desc(), token_keys::id))
+        .select((token_keys::id, token_keys::secret, token_keys::is_sealed, token_keys::created_at, signs_from))
+        .load(conn)
+        .await?;
+    Ok(rows.into_iter().map(StoredKey::from).collect())
 }

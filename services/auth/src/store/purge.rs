@@ -4,7 +4,10 @@ use godwit_pg::Error;
 use time::{Duration, OffsetDateTime};
 
 use super::Store;
-use super::schema::{email_codes, login_throttles, registrations, revocations, sessions, usernames};
+use super::schema::{
+    challenges, email_codes, login_throttles, logins, password_resets, registrations, revocations, sessions, usernames,
+};
+use crate::domain::LOGIN_HISTORY;
 
 /// Limits look back one day; a row untouched for longer says nothing any more.
 const LIMIT_MEMORY: Duration = Duration::hours(25);
@@ -24,6 +27,27 @@ pub struct Purged {
     pub sessions: usize,
     /// Revocations whose tokens have ended.
     pub revocations: usize,
+    /// Reset tokens and their limits.
+    pub resets: usize,
+    /// Logins whose second factor never came.
+    pub challenges: usize,
+    /// Login history.
+    pub logins: usize,
+}
+
+impl Purged {
+    /// All of them.
+    pub fn total(&self) -> usize {
+        self.registrations
+            + self.usernames
+            + self.codes
+            + self.throttles
+            + self.sessions
+            + self.revocations
+            + self.resets
+            + self.challenges
+            + self.logins
+    }
 }
 
 impl Store {
@@ -42,6 +66,12 @@ impl Store {
         let sessions = diesel::delete(sessions::table.filter(sessions::expires_at.le(now))).execute(&mut conn).await?;
         let ended = revocations::table.filter(revocations::expires_at.le(now));
         let revocations = diesel::delete(ended).execute(&mut conn).await?;
-        Ok(Purged { registrations, usernames, codes, throttles, sessions, revocations })
+        let quiet = password_resets::table.filter(password_resets::updated_at.le(quiet_since));
+        let resets = diesel::delete(quiet).execute(&mut conn).await?;
+        let ended = challenges::table.filter(challenges::expires_at.le(now));
+        let challenges = diesel::delete(ended).execute(&mut conn).await?;
+        let old = logins::table.filter(logins::at.le(now - LOGIN_HISTORY));
+        let logins = diesel::delete(old).execute(&mut conn).await?;
+        Ok(Purged { registrations, usernames, codes, throttles, sessions, revocations, resets, challenges, logins })
     }
 }

@@ -1,5 +1,4 @@
 use diesel::prelude::*;
-use diesel::query_dsl::methods;
 use diesel_async::{AsyncConnection, RunQueryDsl};
 use godwit_events::{NewRecord, outbox};
 use godwit_kernel::UserId;
@@ -7,8 +6,8 @@ use godwit_pg::{Connection, Error};
 use time::OffsetDateTime;
 
 use super::schema::{registrations, usernames, users};
-use super::{MailKind, Store, codes, mails};
-use crate::domain::{AskRefusal, CodeCheck, DisplayName, Email, Registration, User, Username};
+use super::{MailFacts, MailKind, Store, codes, mails};
+use crate::domain::{AskRefusal, Bio, CodeCheck, DisplayName, Email, Registration, User, Username};
 
 /// What became of a registration.
 #[derive(Debug, PartialEq, Eq)]
@@ -65,7 +64,7 @@ impl Store {
             } else {
                 MailKind::VerificationCode
             };
-            mails::enqueue(conn, kind, email, now).await?;
+            mails::enqueue(conn, kind, email, &MailFacts::default(), now).await?;
             Ok(RegisterOutcome::Accepted)
         })
         .await
@@ -99,9 +98,9 @@ impl Store {
     }
 }
 
-/// Whether the username is free for this registration.
+/// Whether the username, and each that looks like it, is free for this registration.
 async fn is_free(conn: &mut Connection, registration: &Registration, now: OffsetDateTime) -> Result<bool, Error> {
-    let of_others = usernames::table.find(registration.username.as_str()).filter(
+    let of_others = usernames::table.filter(usernames::skeleton.eq(registration.username.skeleton())).filter(
         usernames::user_id
             .is_not_null()
             .or(usernames::held_until.gt(now).and(usernames::registration_email.ne(registration.email.as_str()))),
@@ -111,20 +110,21 @@ async fn is_free(conn: &mut Connection, registration: &Registration, now: Offset
 }
 
 /// Takes the username for this registration, then lets go of the one it held before: in this order two registrations
-/// that swap names cannot wait for each other. False when somebody else was faster.
+/// that swap names cannot wait for each other. False when somebody else was faster, with this name or one that looks
+/// like it.
 async fn hold_username(conn: &mut Connection, registration: &Registration, now: OffsetDateTime) -> Result<bool, Error> {
     let (name, email) = (registration.username.as_str(), registration.email.as_str());
     let hold = (usernames::registration_email.eq(email), usernames::held_until.eq(registration.expires_at));
-    let upsert = diesel::insert_into(usernames::table)
-        .values((usernames::username.eq(name), hold))
-        .on_conflict(usernames::username)
-        .do_update()
-        .set(hold);
-    let is_ours_or_ended = usernames::registration_email.eq(email).or(usernames::held_until.le(now));
-    let held =
-        methods::FilterDsl::filter(upsert, usernames::user_id.is_null().and(is_ours_or_ended)).execute(conn).await?;
-    if held == 0 {
-        return Ok(false);
+    let is_ended = usernames::held_until.le(now);
+    let is_ours = usernames::registration_email.eq(email).and(usernames::username.ne(name));
+    let alike = usernames::table.filter(usernames::skeleton.eq(registration.username.skeleton()));
+    diesel::delete(alike.filter(is_ended.or(is_ours))).execute(conn).await?;
+    let taken = diesel::insert_into(usernames::table).values((usernames::username.eq(name), hold));
+    if taken.on_conflict_do_nothing().execute(conn).await? == 0 {
+        let own = usernames::table.find(name).filter(usernames::registration_email.eq(email));
+        if diesel::update(own).set(hold).execute(conn).await? == 0 {
+            return Ok(false);
+        }
     }
     diesel::delete(usernames::table)
         .filter(usernames::registration_email.eq(email).and(usernames::username.ne(name)))
@@ -193,5 +193,8 @@ async fn create_user(
         username: Username::stored(row.username),
         display_name: DisplayName::stored(row.display_name),
         created_at: now,
+        bio: Bio::default(),
+        avatar_id: None,
+        is_deleted: false,
     }))
 }

@@ -175,8 +175,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    challenges (id) {
-        id -> Uuid,
+    challenges (token_hash) {
         token_hash -> Bytea,
         user_id -> Uuid,
         device_id -> Uuid,

@@ -5,9 +5,9 @@ use time::{Duration, OffsetDateTime};
 use tokio_util::sync::CancellationToken;
 
 use crate::Error;
-use crate::app::{App, Mail, MailKind};
-use crate::domain::Code;
-use crate::mail::{Dispatch, Letter, SendError, Sender};
+use crate::app::{App, Mail, MailFacts, MailKind};
+use crate::domain::{Code, OpaqueToken, RESET_TOKEN_LIFE};
+use crate::mail::{Dispatch, Letter, LetterDevice, SendError, Sender};
 
 /// How often the queue is looked at without being woken: for mails that are due again, and those of other replicas.
 const POLL_INTERVAL: std::time::Duration = std::time::Duration::from_millis(500);
@@ -22,12 +22,14 @@ const LONGEST_TRY: Duration = Duration::hours(24);
 pub struct Mailer {
     app: Arc<App>,
     sender: Sender,
+    /// What a reset token is put behind.
+    reset_url: Option<String>,
 }
 
 impl Mailer {
     /// The mailer of the app's queue.
-    pub fn new(app: Arc<App>, sender: Sender) -> Self {
-        Self { app, sender }
+    pub fn new(app: Arc<App>, sender: Sender, reset_url: Option<String>) -> Self {
+        Self { app, sender, reset_url }
     }
 
     /// Works until `stop` is cancelled; an unreachable database or mail server is waited for.
@@ -79,20 +81,42 @@ impl Mailer {
         Ok(())
     }
 
-    /// What the mail says; `None` when there is no reason for it any more. A code is made here, so that it exists
-    /// nowhere but in the mail and, hashed, in the database, and is fresh however late the mail leaves.
+    /// What the mail says; `None` when there is no reason for it any more. A code or token is made here, so that it
+    /// exists nowhere but in the mail and, hashed, in the database, and is fresh however late the mail leaves.
     async fn write(&self, mail: &Mail, now: OffsetDateTime) -> Result<Option<Letter>, Error> {
-        match mail.kind {
-            MailKind::AlreadyRegistered => Ok(Some(Letter::AlreadyRegistered)),
-            MailKind::SessionAlert => Ok(Some(Letter::SessionAlert)),
-            MailKind::VerificationCode => {
-                let code = Code::generate(&*self.app.entropy);
-                let hash = code.hash(&mail.recipient, self.app.keyring.pepper());
-                let valid_for = self.app.lifetimes.code;
-                let is_waited_for = self.app.store.issue_code(&mail.recipient, hash, now + valid_for, now).await?;
-                Ok(is_waited_for.then_some(Letter::VerificationCode { code, valid_for }))
+        let (at, device) = (mail.created_at, letter_device(&mail.facts));
+        let letter = match mail.kind {
+            MailKind::VerificationCode => return self.write_code(mail, now).await,
+            MailKind::PasswordReset => return self.write_reset(mail, now).await,
+            MailKind::AlreadyRegistered => Letter::AlreadyRegistered,
+            MailKind::SessionAlert => Letter::SessionAlert { at, device },
+            MailKind::NewDevice => Letter::NewDevice { at, device },
+            MailKind::PasswordChanged => Letter::PasswordChanged { at },
+            MailKind::TwoFactorEnabled => Letter::TwoFactorEnabled { at },
+            MailKind::TwoFactorDisabled => Letter::TwoFactorDisabled { at },
+            MailKind::RecoveryCodeUsed => {
+                Letter::RecoveryCodeUsed { at, codes_left: mail.facts.recovery_codes_left.unwrap_or_default() }
             }
-        }
+            MailKind::AccountDeleted => Letter::AccountDeleted { at },
+            MailKind::AccountRestored => Letter::AccountRestored { at },
+        };
+        Ok(Some(letter))
+    }
+
+    async fn write_code(&self, mail: &Mail, now: OffsetDateTime) -> Result<Option<Letter>, Error> {
+        let code = Code::generate(&*self.app.entropy);
+        let hash = code.hash(&mail.recipient, self.app.keyring.pepper());
+        let valid_for = self.app.lifetimes.code;
+        let is_waited_for = self.app.store.issue_code(&mail.recipient, hash, now + valid_for, now).await?;
+        Ok(is_waited_for.then_some(Letter::VerificationCode { code, valid_for }))
+    }
+
+    async fn write_reset(&self, mail: &Mail, now: OffsetDateTime) -> Result<Option<Letter>, Error> {
+        let token = OpaqueToken::generate(&*self.app.entropy);
+        let hash = token.reset_hash(self.app.keyring.pepper());
+        let has_account = self.app.store.issue_reset(&mail.recipient, hash, now).await?;
+        let url_prefix = self.reset_url.clone();
+        Ok(has_account.then_some(Letter::PasswordReset { token, url_prefix, valid_for: RESET_TOKEN_LIFE }))
     }
 
     fn failed(&self, mail: &Mail, error: &SendError, now: OffsetDateTime) -> &'static str {
@@ -113,6 +137,11 @@ impl Mailer {
             }
         }
     }
+}
+
+fn letter_device(facts: &MailFacts) -> Option<LetterDevice> {
+    let name = facts.device_name.clone()?;
+    Some(LetterDevice { name, platform: facts.device_platform.clone().unwrap_or_default() })
 }
 
 /// 2 s after the first try, doubled by each more.

@@ -204,7 +204,7 @@ async fn refresh(harness: &Harness, token: &str) -> Result<(), godwit_rpc::Failu
 }
 
 async fn revoked(harness: &Harness) -> Vec<String> {
-    let request = godwit_contract::auth::v1::ListRevocationsRequest {};
+    let request = godwit_contract::auth::v1::ListRevocationsRequest::default();
     let response = harness.replica.internal().list_revocations(request).await.unwrap().into_inner();
     response.revocations.into_iter().map(|revocation| revocation.session_id).collect()
 }

@@ -57,7 +57,8 @@ async fn a_used_token_ends_the_session_and_alerts() {
     let refused = refresh(&harness, &stolen).await.unwrap_err();
     assert_eq!((refused.http_status(), refused.reason.as_str()), (401, "REFRESH_TOKEN_REUSED"));
     assert_eq!(refresh(&harness, &next.refresh_token).await.unwrap_err().reason, "SESSION_REVOKED");
-    let revoked = harness.replica.internal().list_revocations(ListRevocationsRequest {}).await.unwrap().into_inner();
+    let revoked =
+        harness.replica.internal().list_revocations(ListRevocationsRequest::default()).await.unwrap().into_inner();
     assert_eq!(revoked.revocations[0].session_id, tokens(&login).session_id);
     let mail = harness.cluster.mailbox.wait_for(&person.email, 2).await;
     assert_eq!(mail.subject, "A device was logged out of your Godwit account");
