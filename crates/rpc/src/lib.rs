@@ -9,6 +9,7 @@ mod error;
 mod failure;
 mod time;
 
+mod access;
 mod caller;
 mod edge;
 mod target;
@@ -25,6 +26,7 @@ mod replicas;
 mod retry;
 mod server;
 
+pub use access::{Access, AccessChecks};
 pub use caller::Caller;
 pub use channel::Channel;
 pub use directory::{Directory, InvalidEndpoint};
