@@ -1,12 +1,14 @@
 //! What is asked of other services.
 
 use godwit_contract::chat::v1::chat_internal_service_client::ChatInternalServiceClient;
-use godwit_contract::chat::v1::{GetPostingPolicyRequest, ListChatIdsRequest};
+use godwit_contract::chat::v1::{
+    GetPostingPolicyRequest, GetPostingPolicyResponse, ListChatIdsRequest, PostingRefusal,
+};
 use godwit_kernel::{ChatId, UserId, limits};
 use godwit_rpc::{Channel, Directory, Target, retry_idempotent};
 use tonic::Status;
 
-use crate::domain::{MembershipVersion, PostingPolicy};
+use crate::domain::{MembershipVersion, Posting, PostingPolicy};
 
 /// The chat service.
 #[derive(Clone, Debug)]
@@ -47,7 +49,7 @@ impl Chats {
         }
         let version = MembershipVersion::new(answer.membership_version)
             .ok_or_else(|| Status::internal("the chat service answered with a membership version over 63 bits"))?;
-        Ok(Some(PostingPolicy { may_post: answer.may_post, version }))
+        Ok(Some(PostingPolicy { posting: decode_posting(&answer), version }))
     }
 
     /// The first chats of a user above an id, or from the lowest on.
@@ -69,5 +71,13 @@ impl Chats {
         let chat_ids: Result<Vec<ChatId>, _> = answer.chat_ids.iter().map(|id| id.parse()).collect();
         let chat_ids = chat_ids.map_err(|_| Status::internal("the chat service answered with what is no chat id"))?;
         Ok(ChatIds { chat_ids, has_more: answer.has_more })
+    }
+}
+
+fn decode_posting(answer: &GetPostingPolicyResponse) -> Posting {
+    match answer.refusal() {
+        _ if answer.may_post => Posting::Allowed,
+        PostingRefusal::Blocked => Posting::Blocked,
+        PostingRefusal::Unspecified => Posting::NotAllowed,
     }
 }

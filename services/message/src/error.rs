@@ -24,6 +24,9 @@ pub enum Error {
     /// The caller may read the chat only.
     #[error("you may not post in this chat")]
     PostingNotAllowed,
+    /// One of the two of a direct chat blocks the other.
+    #[error("you and this person cannot write to each other")]
+    Blocked,
     /// The caller sent another message under the same id before.
     #[error("this client_message_id was used for another message: choose a new one")]
     ClientMessageIdReused,
@@ -69,7 +72,7 @@ impl ServiceError for Error {
         match self {
             Self::Invalid(invalid) => invalid.code(),
             Self::ChatNotFound | Self::MessageNotFound => Code::NotFound,
-            Self::PostingNotAllowed => Code::PermissionDenied,
+            Self::PostingNotAllowed | Self::Blocked => Code::PermissionDenied,
             Self::ClientMessageIdReused => Code::AlreadyExists,
             Self::InvalidCursor(_) => Code::InvalidArgument,
             Self::Overloaded | Self::LogNotReady | Self::MembersChanging | Self::Stopping | Self::AppendUnavailable => {
@@ -87,6 +90,7 @@ impl ServiceError for Error {
             Self::ChatNotFound => "CHAT_NOT_FOUND",
             Self::MessageNotFound => "MESSAGE_NOT_FOUND",
             Self::PostingNotAllowed => "POSTING_NOT_ALLOWED",
+            Self::Blocked => "BLOCKED",
             Self::ClientMessageIdReused => "CLIENT_MESSAGE_ID_REUSED",
             Self::InvalidCursor(_) => "INVALID_CURSOR",
             Self::Overloaded => "SEND_QUEUE_FULL",

@@ -9,6 +9,7 @@ mod list_messages;
 mod log_updates;
 mod posting_policies;
 mod publisher;
+mod raise_membership_version;
 mod room;
 mod send_message;
 mod sweep_outbox;

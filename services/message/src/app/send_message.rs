@@ -2,7 +2,9 @@ use godwit_kernel::{ChatId, UserId};
 use godwit_rpc::{InvalidField, parse_id};
 
 use super::App;
-use crate::domain::{Change, ClientMessageId, ContentHash, Entry, Message, MessageText, NewMessage, Outcome};
+use crate::domain::{
+    Change, ClientMessageId, ContentHash, Entry, Message, MessageText, NewMessage, Outcome, Posting, PostingPolicy,
+};
 use crate::error::Error;
 use crate::events::outgoing;
 
@@ -25,7 +27,7 @@ impl App {
     ///
     /// # Errors
     /// [`Error::Invalid`]; [`Error::ChatNotFound`] for who is not a member; [`Error::PostingNotAllowed`];
-    /// [`Error::ClientMessageIdReused`]; those of the appender.
+    /// [`Error::Blocked`]; [`Error::ClientMessageIdReused`]; those of the appender.
     #[tracing::instrument(name = "message.send_message", skip_all, fields(chat.id, message.seq), err(level = "debug"))]
     pub async fn send_message(&self, caller: UserId, send: SendMessage) -> Result<Message, Error> {
         let chat_id: ChatId = parse_id("chat_id", &send.chat_id)?;
@@ -38,12 +40,10 @@ impl App {
         let content_hash = ContentHash::of(&text);
         let mut policy = self.policies.get(chat_id, caller).await?;
         for _ in 0..POLICY_READS_MAX {
-            if !policy.may_post {
+            if policy.posting != Posting::Allowed {
                 // What a member may do can have grown since: the answer no must be as fresh as the answer yes.
                 policy = self.policies.reload(chat_id, caller).await?;
-                if !policy.may_post {
-                    return Err(Error::PostingNotAllowed);
-                }
+                check_posting(policy)?;
             }
             let new = NewMessage {
                 sender_id: caller,
@@ -65,5 +65,13 @@ impl App {
             }
         }
         Err(Error::MembersChanging)
+    }
+}
+
+fn check_posting(policy: PostingPolicy) -> Result<(), Error> {
+    match policy.posting {
+        Posting::Allowed => Ok(()),
+        Posting::NotAllowed => Err(Error::PostingNotAllowed),
+        Posting::Blocked => Err(Error::Blocked),
     }
 }

@@ -17,7 +17,7 @@ pub use cursor::{AccountCursor, InvalidCursor, Position, Round, StaleCursor};
 pub use epoch::Epoch;
 pub use head::Head;
 pub use message::{Direction, Message};
-pub use posting_policy::{MembershipVersion, PostingPolicy};
+pub use posting_policy::{MembershipVersion, Posting, PostingPolicy};
 pub use stored_update::StoredUpdate;
 
 use time::Duration;

@@ -19,11 +19,22 @@ impl MembershipVersion {
     }
 }
 
+/// Whether a member may send messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Posting {
+    /// They may.
+    Allowed,
+    /// They may read only.
+    NotAllowed,
+    /// One of the two of a direct chat blocks the other.
+    Blocked,
+}
+
 /// What a member may do in a chat, as of a version of its member list. Who is not a member has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PostingPolicy {
     /// Whether the member may send messages.
-    pub may_post: bool,
+    pub posting: Posting,
     /// The version that says so.
     pub version: MembershipVersion,
 }

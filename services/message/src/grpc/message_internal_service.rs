@@ -27,9 +27,13 @@ impl MessageInternalService for Server {
 
     async fn raise_membership_version(
         &self,
-        _: Request<RaiseMembershipVersionRequest>,
+        request: Request<RaiseMembershipVersionRequest>,
     ) -> Result<Response<RaiseMembershipVersionResponse>, Status> {
-        Err(Status::unimplemented("raise_membership_version"))
+        let RaiseMembershipVersionRequest { chat_id, membership_version } = request.get_ref();
+        let chat_id = parse_id("chat_id", chat_id).map_err(to_status)?;
+        let version = decode_version(*membership_version).map_err(to_status)?;
+        self.0.raise_membership_version(chat_id, version).await.map_err(to_status)?;
+        Ok(Response::new(RaiseMembershipVersionResponse {}))
     }
 
     async fn get_heads(&self, request: Request<GetHeadsRequest>) -> Result<Response<GetHeadsResponse>, Status> {
@@ -59,14 +63,17 @@ fn decode_update(request: AppendUpdateRequest) -> Result<AppendUpdate, InvalidFi
         }
         Some(_) => {}
     }
-    let membership_version = MembershipVersion::new(request.membership_version)
-        .ok_or_else(|| InvalidField::new("membership_version", "must be below 2^63"))?;
+    let membership_version = decode_version(request.membership_version)?;
     let announced_to = announced_to(&update);
     let partial_update = partial_update(update);
     if partial_update.len() > CHANGE_BYTES_MAX {
         return Err(InvalidField::new("update.change", "must have at most 65536 bytes"));
     }
     Ok(AppendUpdate { event_id, chat_id, membership_version, partial_update, announced_to })
+}
+
+fn decode_version(number: u64) -> Result<MembershipVersion, InvalidField> {
+    MembershipVersion::new(number).ok_or_else(|| InvalidField::new("membership_version", "must be below 2^63"))
 }
 
 fn decode_chats(request: &GetHeadsRequest) -> Result<Vec<ChatId>, InvalidField> {

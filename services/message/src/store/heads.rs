@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::prepared::Prepared;
-use crate::domain::{ClientMessageId, Epoch, Message, MessageText};
+use crate::domain::{ClientMessageId, Epoch, MembershipVersion, Message, MessageText};
 
 /// Where a chat's log stands, and its newest message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,4 +87,22 @@ pub async fn heads_with_messages(conn: &mut Connection, chats: &[ChatId]) -> Res
         }
     });
     Ok(heads.collect())
+}
+
+/// Raises the version of a chat's member list; nothing when it is as high, or there is no log. The head's row is locked
+/// as the appender locks it: a batch is numbered either before, or by the raised version.
+///
+/// # Errors
+/// When the database does.
+pub async fn raise_membership_version(
+    conn: &mut Connection,
+    chat_id: ChatId,
+    version: MembershipVersion,
+) -> Result<(), Error> {
+    let query =
+        sql_query("UPDATE chat_heads SET membership_version = $2 WHERE chat_id = $1 AND membership_version < $2")
+            .bind::<SqlUuid, _>(chat_id.as_uuid())
+            .bind::<BigInt, _>(version.as_i64());
+    Prepared(query).execute(conn).await?;
+    Ok(())
 }

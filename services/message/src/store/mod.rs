@@ -8,7 +8,7 @@ mod prepared;
 mod sync;
 
 pub use append::{Append, AppendError, Encode, Written, append};
-pub use heads::{HeadWithMessage, heads_with_messages};
+pub use heads::{HeadWithMessage, heads_with_messages, raise_membership_version};
 pub use messages::{FoundMessages, find_message, list_messages};
 pub use outbox::{Backlog, Lease, OutboxRow, Sweep, backlog, claim_outbox, move_to_sync_log, renew_lease};
 pub use sync::{ChangedChat, ChatLog, LogClock, changed_chats, chat_log, log_clock, updates_from};

@@ -121,6 +121,8 @@ async fn every_statement_reaches_rows_by_key_even_in_small_tables() {
         store::list_messages(&mut conn, id, Direction::After(Seq::ZERO), 10).await.unwrap();
         store::find_message(&mut conn, MessageId { chat_id: id, seq: Seq::ZERO.next() }).await.unwrap();
         store::heads_with_messages(&mut conn, &[id]).await.unwrap();
+        let version = MembershipVersion::new(1).unwrap();
+        store::raise_membership_version(&mut conn, id, version).await.unwrap();
         conn.batch_execute("SELECT pg_stat_force_next_flush()").await.unwrap();
     }
     drop(conn);

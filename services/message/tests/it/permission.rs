@@ -1,10 +1,12 @@
-use godwit_contract::message::v1::ListMessagesRequest;
+use futures_util::future::join_all;
+use godwit_contract::message::v1::message_internal_service_server::MessageInternalService as _;
+use godwit_contract::message::v1::{ListMessagesRequest, RaiseMembershipVersionRequest};
 use godwit_kernel::{ChatId, SystemClock, SystemEntropy};
 use godwit_message::app::AppendUpdate;
 use godwit_message::domain::MembershipVersion;
-use tonic::Code;
+use tonic::{Code, Request, Status};
 
-use crate::harness::{Bed, created, reason, user};
+use crate::harness::{Bed, Replica, created, reason, texts, user};
 
 /// An update that raises the version of the member list, as a removal would.
 fn raise(chat_id: ChatId, version: u64) -> AppendUpdate {
@@ -97,6 +99,87 @@ async fn a_member_who_may_only_read_cannot_post_until_they_may() {
     let version = bed.chats.unsilence(chat_id, bob);
     replica.app.append_update(raise(chat_id, version)).await.unwrap();
     client.send(chat_id, "n", "hi").await.unwrap();
+}
+
+async fn raise_only(replica: &Replica, chat_id: ChatId, version: u64) -> Result<(), Status> {
+    let request = RaiseMembershipVersionRequest { chat_id: chat_id.to_string(), membership_version: version };
+    replica.server.raise_membership_version(Request::new(request)).await.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_block_is_known_to_every_replica_when_the_version_is_raised() {
+    let bed = Bed::new().await;
+    let replicas = [bed.replica(), bed.replica()];
+    let people = [user(), user()];
+    let chat_id = bed.chat(&replicas[0], &people).await;
+    for (number, replica) in replicas.iter().enumerate() {
+        for person in people {
+            replica.client(person).send(chat_id, &format!("warm-{number}"), "hi").await.unwrap();
+        }
+    }
+    let reads = bed.chats.policy_reads();
+
+    let version = bed.chats.set_blocked(chat_id, true);
+    raise_only(&replicas[0], chat_id, version).await.unwrap();
+    for replica in &replicas {
+        for person in people {
+            let refused = replica.client(person).send(chat_id, "n", "hi").await.unwrap_err();
+            assert_eq!((refused.code(), reason(&refused).as_str()), (Code::PermissionDenied, "BLOCKED"));
+            replica.client(person).sync_chat(chat_id, 0, 0, "").await.unwrap();
+        }
+    }
+    assert!(bed.chats.policy_reads() > reads, "a cached policy is read again after a raise");
+
+    let version = bed.chats.set_blocked(chat_id, false);
+    raise_only(&replicas[1], chat_id, version).await.unwrap();
+    for (replica, person) in replicas.iter().zip(people) {
+        replica.client(person).send(chat_id, "o", "hi again").await.unwrap();
+    }
+    assert_eq!(replicas[0].client(people[0]).sync_chat(chat_id, 0, 0, "").await.unwrap().head_seq, 7, "no update");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_message_is_appended_after_a_raise_by_a_policy_from_before() {
+    let bed = Bed::new().await;
+    let replica = bed.replica();
+    let (ada, bob) = (user(), user());
+    for round in 0..10 {
+        let chat_id = bed.chat(&replica, &[ada, bob]).await;
+        let client = replica.client(ada);
+        client.send(chat_id, "warm", "warm").await.unwrap();
+        let sends = (0..40).map(|number| {
+            let client = client.clone();
+            async move { client.send(chat_id, &format!("{round}-{number}"), "racing").await }
+        });
+        let block = async {
+            let version = bed.chats.set_blocked(chat_id, true);
+            raise_only(&replica, chat_id, version).await.unwrap();
+            client.sync_chat(chat_id, 0, 0, "").await.unwrap().head_seq
+        };
+        let (sent, head_at_return) = tokio::join!(join_all(sends), block);
+        for refused in sent.into_iter().filter_map(Result::err) {
+            assert_eq!(reason(&refused), "BLOCKED");
+        }
+        let log = client.whole_log(chat_id, 0).await;
+        assert_eq!(log.last().unwrap().seq, head_at_return, "{:?}", texts(&log));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_raise_never_lowers_and_leaves_a_chat_without_a_log_alone() {
+    let bed = Bed::new().await;
+    let replica = bed.replica();
+    let chat_id = bed.chat(&replica, &[user(), user()]).await;
+    for version in [3, 7, 5] {
+        raise_only(&replica, chat_id, version).await.unwrap();
+    }
+    let stored = bed.number(&format!("SELECT membership_version FROM chat_heads WHERE chat_id = '{chat_id}'")).await;
+    assert_eq!(stored, 7);
+
+    raise_only(&replica, ChatId::generate(&SystemClock, &SystemEntropy), 9).await.unwrap();
+    assert_eq!(bed.number("SELECT count(*) FROM chat_heads").await, 1);
+    let refused = raise_only(&replica, chat_id, u64::MAX).await.unwrap_err();
+    assert_eq!((refused.code(), reason(&refused).as_str()), (Code::InvalidArgument, "INVALID_ARGUMENT"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

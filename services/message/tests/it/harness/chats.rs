@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use godwit_contract::chat::v1::chat_internal_service_server::{ChatInternalService, ChatInternalServiceServer};
 use godwit_contract::chat::v1::{
     GetPostingPolicyRequest, GetPostingPolicyResponse, ListChatIdsRequest, ListChatIdsResponse, ListDirectPeersRequest,
-    ListDirectPeersResponse, ListMembersRequest, ListMembersResponse,
+    ListDirectPeersResponse, ListMembersRequest, ListMembersResponse, PostingRefusal, SetDirectBlockRequest,
+    SetDirectBlockResponse,
 };
 use godwit_kernel::{ChatId, UserId};
 use godwit_rpc::{Directory, LocalRoutes, ServerLayer, Target};
@@ -17,6 +18,7 @@ use tonic::{Request, Response, Status, async_trait};
 struct Chat {
     members: BTreeSet<UserId>,
     readers: BTreeSet<UserId>,
+    is_blocked: bool,
     version: u64,
 }
 
@@ -47,6 +49,11 @@ impl FakeChats {
     /// Lets a member post again.
     pub fn unsilence(&self, chat_id: ChatId, user: UserId) -> u64 {
         self.change(chat_id, |chat| chat.readers.remove(&user))
+    }
+
+    /// Lets nobody post because one blocks the other, or lets them again.
+    pub fn set_blocked(&self, chat_id: ChatId, is_blocked: bool) -> u64 {
+        self.change(chat_id, |chat| std::mem::replace(&mut chat.is_blocked, is_blocked) != is_blocked)
     }
 
     fn change(&self, chat_id: ChatId, change: impl FnOnce(&mut Chat) -> bool) -> u64 {
@@ -90,8 +97,9 @@ impl ChatInternalService for Served {
         let chat = chats.get(&request.get_ref().chat_id.parse().unwrap());
         let answer = chat.filter(|chat| chat.members.contains(&user)).map(|chat| GetPostingPolicyResponse {
             is_member: true,
-            may_post: !chat.readers.contains(&user),
+            may_post: !chat.readers.contains(&user) && !chat.is_blocked,
             membership_version: chat.version,
+            refusal: if chat.is_blocked { PostingRefusal::Blocked.into() } else { 0 },
         });
         Ok(Response::new(answer.unwrap_or_default()))
     }
@@ -124,6 +132,13 @@ impl ChatInternalService for Served {
         &self,
         _: Request<ListDirectPeersRequest>,
     ) -> Result<Response<ListDirectPeersResponse>, Status> {
+        Err(Status::unimplemented("the message service does not ask this"))
+    }
+
+    async fn set_direct_block(
+        &self,
+        _: Request<SetDirectBlockRequest>,
+    ) -> Result<Response<SetDirectBlockResponse>, Status> {
         Err(Status::unimplemented("the message service does not ask this"))
     }
 }
