@@ -5,11 +5,13 @@ use std::collections::HashMap;
 use godwit_contract::auth::v1::GetUsersRequest;
 use godwit_contract::auth::v1::auth_internal_service_client::AuthInternalServiceClient;
 use godwit_contract::message::v1::message_internal_service_client::MessageInternalServiceClient;
-use godwit_contract::message::v1::{AppendUpdateRequest, ChatHead, GetHeadsRequest};
+use godwit_contract::message::v1::{AppendUpdateRequest, ChatHead, GetHeadsRequest, RaiseMembershipVersionRequest};
 use godwit_contract::v1 as pb;
 use godwit_kernel::{ChatId, UserId};
 use godwit_rpc::{Channel, Directory, Target, retry_idempotent};
 use tonic::Status;
+
+use crate::domain::MembershipVersion;
 
 /// The auth service.
 #[derive(Clone, Debug)]
@@ -23,16 +25,17 @@ impl Users {
         Self { client: AuthInternalServiceClient::new(directory.channel(Target::Auth)) }
     }
 
-    /// Users as others may see them, at most 200; unknown and deleted ones are absent.
+    /// Users as one of the others may see them, at most 200; unknown ones are absent, deleted ones have their id and the
+    /// mark of it.
     ///
     /// # Errors
     /// When the service does not answer.
-    pub async fn get(&self, user_ids: &[UserId]) -> Result<HashMap<UserId, pb::User>, Status> {
+    pub async fn get(&self, viewer: UserId, user_ids: &[UserId]) -> Result<HashMap<UserId, pb::User>, Status> {
         if user_ids.is_empty() {
             return Ok(HashMap::new());
         }
         let user_ids = user_ids.iter().map(UserId::to_string).collect();
-        let request = GetUsersRequest { user_ids, viewer_id: String::new() };
+        let request = GetUsersRequest { user_ids, viewer_id: viewer.to_string() };
         let answer = retry_idempotent(|| {
             let (mut client, request) = (self.client.clone(), request.clone());
             async move { client.get_users(request).await }
@@ -63,13 +66,32 @@ impl Logs {
     /// # Errors
     /// When the service does not answer, or refuses.
     pub async fn append(&self, chat_id: ChatId, request: AppendUpdateRequest) -> Result<(), Status> {
-        let client = MessageInternalServiceClient::new(self.directory.for_key(Target::Message, chat_id.as_bytes()));
+        let client = self.appender_of(chat_id);
         retry_idempotent(|| {
             let (mut client, request) = (client.clone(), request.clone());
             async move { client.append_update(request).await }
         })
         .await?;
         Ok(())
+    }
+
+    /// Raises the version of the member list that a chat's log knows. Again for the same version: nothing more happens.
+    ///
+    /// # Errors
+    /// When the service does not answer, or refuses.
+    pub async fn raise_version(&self, chat_id: ChatId, version: MembershipVersion) -> Result<(), Status> {
+        let client = self.appender_of(chat_id);
+        let request = RaiseMembershipVersionRequest { chat_id: chat_id.to_string(), membership_version: version.get() };
+        retry_idempotent(|| {
+            let (mut client, request) = (client.clone(), request.clone());
+            async move { client.raise_membership_version(request).await }
+        })
+        .await?;
+        Ok(())
+    }
+
+    fn appender_of(&self, chat_id: ChatId) -> MessageInternalServiceClient<Channel> {
+        MessageInternalServiceClient::new(self.directory.for_key(Target::Message, chat_id.as_bytes()))
     }
 
     /// Where the logs of chats stand, at most 200; chats without a log are absent.

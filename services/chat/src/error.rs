@@ -21,11 +21,17 @@ pub enum Error {
     /// There is no such user.
     #[error("there is no such user")]
     UserNotFound,
+    /// One of the two blocks the other.
+    #[error("you and this person cannot write to each other")]
+    Blocked,
+    /// The other's privacy does not let the caller begin a chat.
+    #[error("this person takes no new chats from you")]
+    Private,
     /// A direct chat has two people.
     #[error("a direct chat is with another person than oneself")]
     WithOneself,
-    /// The change is made, but its update is not in the chat's log yet; asking again is right.
-    #[error("the chat is being made: try again")]
+    /// The change is made, but the chat's log does not have it yet; asking again is right.
+    #[error("the chat is being changed: try again")]
     NotReady(#[source] Status),
     /// The message service refused an update.
     #[error("the message service refused an update")]
@@ -50,6 +56,7 @@ impl ServiceError for Error {
             Self::Invalid(invalid) => invalid.code(),
             Self::InvalidCursor(_) | Self::WithOneself => Code::InvalidArgument,
             Self::ChatNotFound | Self::UserNotFound => Code::NotFound,
+            Self::Blocked | Self::Private => Code::PermissionDenied,
             Self::NotReady(_) => Code::Unavailable,
             Self::Users(status) | Self::Logs(status) if is_passing(status) => Code::Unavailable,
             Self::Database(error) if error.is_unavailable() => Code::Unavailable,
@@ -66,6 +73,8 @@ impl ServiceError for Error {
             Self::WithOneself => "DIRECT_CHAT_WITH_ONESELF",
             Self::ChatNotFound => "CHAT_NOT_FOUND",
             Self::UserNotFound => "USER_NOT_FOUND",
+            Self::Blocked => "BLOCKED",
+            Self::Private => "PRIVACY",
             Self::NotReady(_) => "CHAT_NOT_READY",
             Self::Users(status) if is_passing(status) => "AUTH_SERVICE_UNAVAILABLE",
             Self::Logs(status) if is_passing(status) => "MESSAGE_SERVICE_UNAVAILABLE",

@@ -5,7 +5,7 @@ use godwit_contract::chat::v1::chat_service_server::ChatServiceServer;
 use godwit_kernel::{Clock, Entropy};
 use godwit_live::Live;
 use godwit_pg as pg;
-use godwit_rpc::{Directory, Target};
+use godwit_rpc::{AccessChecks, Directory, Target};
 use godwit_runtime::{Platform, Service, Tasks};
 
 use crate::app::App;
@@ -59,7 +59,8 @@ impl Parts {
     pub fn launch(self, config: &Config) -> Arc<App> {
         let Self { pool, directory, live, clock, entropy, tasks } = self;
         let (users, logs) = (Users::new(&directory), Logs::new(&directory));
-        let app = Arc::new(App { pool, users, logs, live, clock, entropy });
+        let access = AccessChecks::new(&directory);
+        let app = Arc::new(App { pool, users, access, logs, live, clock, entropy });
         let (worker, every) = (Arc::clone(&app), config.delivery_interval());
         tasks.spawn("chat.deliver-updates", |stop| workers::deliver_updates(worker, every, stop));
         app

@@ -2,6 +2,7 @@ use futures_util::{StreamExt as _, stream};
 use godwit_kernel::ChatId;
 
 use super::App;
+use crate::domain::PendingUpdate;
 use crate::error::{Error, is_passing};
 use crate::events::outgoing;
 use crate::store::{self, Backlog};
@@ -11,7 +12,7 @@ const CLAIM_MAX: u32 = 200;
 const PARALLEL_CHATS: usize = 8;
 
 impl App {
-    /// Appends a chat's pending updates to its log, oldest first, and moves the gateways' interest. An update is forgotten
+    /// Has a chat's log take what is pending for it, oldest first, and moves the gateways' interest. A change is forgotten
     /// only when both are done, and the next is taken only then, so the log has them in order however many deliver.
     ///
     /// # Errors
@@ -23,14 +24,24 @@ impl App {
                 return Ok(());
             };
             drop(conn);
-            let request = outgoing::append_request(&pending)?;
-            let interest = request.update.as_ref().map(|update| outgoing::interest_moves(chat_id, update));
-            self.logs.append(chat_id, request).await.map_err(refusal).inspect_err(|_| count("failed"))?;
-            self.move_interest(interest.unwrap_or_default()).await;
+            let outcome = self.deliver(&pending).await.inspect_err(|_| count("failed"))?;
             let mut conn = self.pool.get().await?;
             store::remove_pending_update(&mut conn, pending.event_id).await?;
-            count("appended");
+            count(outcome);
         }
+    }
+
+    async fn deliver(&self, pending: &PendingUpdate) -> Result<&'static str, Error> {
+        let chat_id = pending.chat_id;
+        let Some(payload) = pending.payload.clone() else {
+            self.logs.raise_version(chat_id, pending.membership_version).await.map_err(refusal)?;
+            return Ok("raised");
+        };
+        let request = outgoing::append_request(pending, payload)?;
+        let interest = request.update.as_ref().map(|update| outgoing::interest_moves(chat_id, update));
+        self.logs.append(chat_id, request).await.map_err(refusal)?;
+        self.move_interest(interest.unwrap_or_default()).await;
+        Ok("appended")
     }
 
     /// Repeats the appends that are due, and tells whether there may be more to do at once.

@@ -11,6 +11,6 @@ impl App {
     #[tracing::instrument(name = "chat.get_chat", skip_all, fields(chat.id = %chat_id), err(level = "debug"))]
     pub async fn get_chat(&self, caller: UserId, chat_id: ChatId) -> Result<ChatView, Error> {
         let chat = self.visible(caller, chat_id).await?;
-        self.view(vec![chat]).await?.pop().ok_or(Error::ChatNotFound)
+        self.view(caller, vec![chat]).await?.pop().ok_or(Error::ChatNotFound)
     }
 }

@@ -29,6 +29,6 @@ impl App {
         let has_more = chats.len() > limit;
         chats.truncate(limit);
         let next_cursor = chats.last().filter(|_| has_more).map(|last| ListCursor { before: last.chat.id });
-        Ok(ChatsPage { chats: self.view(chats).await?, next_cursor })
+        Ok(ChatsPage { chats: self.view(caller, chats).await?, next_cursor })
     }
 }

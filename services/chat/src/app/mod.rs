@@ -6,6 +6,7 @@ mod get_chat;
 mod list_chats;
 mod list_members;
 mod read_policy;
+mod set_direct_block;
 mod view;
 
 pub use list_chats::ChatsPage;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use godwit_kernel::{Clock, Entropy};
 use godwit_live::Live;
 use godwit_pg::Pool;
+use godwit_rpc::AccessChecks;
 
 use crate::clients::{Logs, Users};
 
@@ -26,6 +28,8 @@ pub struct App {
     pub pool: Pool,
     /// The auth service.
     pub users: Users,
+    /// Who may write to whom.
+    pub access: AccessChecks,
     /// The message service.
     pub logs: Logs,
     /// What may be lost.

@@ -1,5 +1,6 @@
 use godwit_contract::message::v1::ChatHead;
 use godwit_contract::v1 as pb;
+use godwit_kernel::UserId;
 
 use super::App;
 use crate::domain::{Chat, ChatOfMember};
@@ -10,32 +11,29 @@ use crate::error::Error;
 pub struct ChatView {
     /// The chat.
     pub chat: Chat,
-    /// The other party of a direct chat; only an id when the account is gone.
+    /// The other party of a direct chat as the caller may see them; only the mark of it when the account is gone.
     pub peer: Option<pb::User>,
     /// Where its log stands; `None` while it has not begun.
     pub head: Option<ChatHead>,
 }
 
 impl App {
-    /// The chats with their peers and heads, in the same order.
-    pub(super) async fn view(&self, chats: Vec<ChatOfMember>) -> Result<Vec<ChatView>, Error> {
+    /// The chats with their peers and heads as `caller` may see them, in the same order.
+    pub(super) async fn view(&self, caller: UserId, chats: Vec<ChatOfMember>) -> Result<Vec<ChatView>, Error> {
         let peer_ids: Vec<_> = chats.iter().filter_map(|chat| chat.peer_id).collect();
         let chat_ids: Vec<_> = chats.iter().map(|chat| chat.chat.id).collect();
-        let (users, heads) = tokio::join!(self.users.get(&peer_ids), self.logs.heads(&chat_ids));
+        let (users, heads) = tokio::join!(self.users.get(caller, &peer_ids), self.logs.heads(&chat_ids));
         let (mut users, mut heads) = (users.map_err(Error::Users)?, heads.map_err(Error::Logs)?);
         let views = chats.into_iter().map(|ChatOfMember { chat, peer_id }| {
-            let peer = peer_id
-                .map(|id| users.remove(&id).unwrap_or_else(|| pb::User { id: id.to_string(), ..pb::User::default() }));
+            let peer = peer_id.map(|id| users.remove(&id).unwrap_or_else(|| gone(id)));
             let head = heads.remove(&chat.id);
             ChatView { chat, peer, head }
         });
         Ok(views.collect())
     }
+}
 
-    /// A chat whose peer is known.
-    pub(super) async fn view_with(&self, chat: ChatOfMember, peer: Option<pb::User>) -> Result<ChatView, Error> {
-        let chat = chat.chat;
-        let head = self.logs.heads(&[chat.id]).await.map_err(Error::Logs)?.remove(&chat.id);
-        Ok(ChatView { chat, peer, head })
-    }
+/// Auth keeps a deleted account's id, but a chat outlives also what auth forgot.
+fn gone(user_id: UserId) -> pb::User {
+    pb::User { id: user_id.to_string(), is_deleted: true, ..pb::User::default() }
 }

@@ -3,15 +3,16 @@ use godwit_kernel::{ChatId, EventId};
 
 use super::MembershipVersion;
 
-/// An update that is committed here and not yet appended to its chat's log.
+/// A change that is committed here and that its chat's log does not have yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PendingUpdate {
-    /// The log appends it once by this.
+    /// The log appends an update once by this.
     pub event_id: EventId,
     /// Whose log.
     pub chat_id: ChatId,
-    /// An encoded `godwit.v1.Update` without seq and epoch.
-    pub payload: Bytes,
+    /// An encoded `godwit.v1.Update` without seq and epoch. `None` for a change that only its parties may know of, such as
+    /// a block: then only the log's version is raised.
+    pub payload: Option<Bytes>,
     /// The version of the member list after it.
     pub membership_version: MembershipVersion,
 }

@@ -22,11 +22,20 @@ impl MembershipVersion {
     }
 }
 
+/// Whether a member may send messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Posting {
+    /// They may.
+    Allowed,
+    /// One of the two of a direct chat blocks the other.
+    Blocked,
+}
+
 /// What a member may do in a chat now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PostingPolicy {
     /// Whether the member may send messages.
-    pub may_post: bool,
+    pub posting: Posting,
     /// The version of the member list that says so.
     pub version: MembershipVersion,
 }

@@ -35,12 +35,12 @@ pub fn chat_created(chat: &Chat, actor_id: UserId, member_ids: &[UserId]) -> Byt
     update.encode_to_vec().into()
 }
 
-/// The request that appends an update.
+/// The request that appends an update, kept as `payload`.
 ///
 /// # Errors
 /// [`Error::Damaged`] when the kept bytes are no update.
-pub fn append_request(pending: &PendingUpdate) -> Result<AppendUpdateRequest, Error> {
-    let update = pb::Update::decode(pending.payload.clone()).map_err(|_| Error::Damaged("a pending update"))?;
+pub fn append_request(pending: &PendingUpdate, payload: Bytes) -> Result<AppendUpdateRequest, Error> {
+    let update = pb::Update::decode(payload).map_err(|_| Error::Damaged("a pending update"))?;
     Ok(AppendUpdateRequest {
         event_id: pending.event_id.to_string(),
         update: Some(update),

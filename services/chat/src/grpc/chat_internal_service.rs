@@ -3,13 +3,15 @@ use std::str::FromStr;
 use godwit_contract::chat::v1::chat_internal_service_server::ChatInternalService;
 use godwit_contract::chat::v1::{
     GetPostingPolicyRequest, GetPostingPolicyResponse, ListChatIdsRequest, ListChatIdsResponse, ListDirectPeersRequest,
-    ListDirectPeersResponse, ListMembersRequest, ListMembersResponse, SetDirectBlockRequest, SetDirectBlockResponse,
+    ListDirectPeersResponse, ListMembersRequest, ListMembersResponse, PostingRefusal, SetDirectBlockRequest,
+    SetDirectBlockResponse,
 };
 use godwit_kernel::limits::{INTERNAL_PAGE_MAX, page_size};
 use godwit_rpc::{InvalidField, parse_id, to_status};
 use tonic::{Request, Response, Status, async_trait};
 
 use super::Server;
+use crate::domain::{BlockState, BlockVersion, DirectBlock, DirectPair, Posting};
 use crate::events::outgoing::encode_kind;
 
 #[async_trait]
@@ -24,17 +26,20 @@ impl ChatInternalService for Server {
         let policy = self.0.posting_policy(chat_id, user_id).await.map_err(to_status)?;
         let answer = policy.map(|policy| GetPostingPolicyResponse {
             is_member: true,
-            may_post: policy.may_post,
+            may_post: policy.posting == Posting::Allowed,
             membership_version: policy.version.get(),
+            refusal: encode_refusal(policy.posting).into(),
         });
         Ok(Response::new(answer.unwrap_or_default()))
     }
 
     async fn set_direct_block(
         &self,
-        _: Request<SetDirectBlockRequest>,
+        request: Request<SetDirectBlockRequest>,
     ) -> Result<Response<SetDirectBlockResponse>, Status> {
-        Err(Status::unimplemented("set_direct_block"))
+        let block = decode_block(request.get_ref()).map_err(to_status)?;
+        self.0.set_direct_block(block).await.map_err(to_status)?;
+        Ok(Response::new(SetDirectBlockResponse {}))
     }
 
     async fn list_chat_ids(
@@ -76,6 +81,25 @@ impl ChatInternalService for Server {
         let user_ids = page.items.iter().map(ToString::to_string).collect();
         Ok(Response::new(ListDirectPeersResponse { user_ids, has_more: page.has_more }))
     }
+}
+
+fn encode_refusal(posting: Posting) -> PostingRefusal {
+    match posting {
+        Posting::Allowed => PostingRefusal::Unspecified,
+        Posting::Blocked => PostingRefusal::Blocked,
+    }
+}
+
+fn decode_block(request: &SetDirectBlockRequest) -> Result<DirectBlock, InvalidField> {
+    let user_id = parse_id("user_id", &request.user_id)?;
+    let other_user_id = parse_id("other_user_id", &request.other_user_id)?;
+    let version = BlockVersion::new(request.version);
+    Ok(DirectBlock {
+        pair: DirectPair::of(user_id, other_user_id)
+            .ok_or_else(|| InvalidField::new("other_user_id", "must be another user"))?,
+        state: if request.is_blocked { BlockState::Blocked } else { BlockState::Open },
+        version: version.ok_or_else(|| InvalidField::new("version", "must be below 2^63"))?,
+    })
 }
 
 fn decode_after<T: FromStr>(field: &'static str, text: &str) -> Result<Option<T>, InvalidField> {

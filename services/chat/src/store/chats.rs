@@ -8,6 +8,7 @@ use godwit_pg::{Connection, Error};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::direct_blocks::lock_pair;
 use super::pending_updates::insert_pending_update;
 use super::schema::{chats, direct_chats, members};
 use crate::domain::{Chat, ChatOfMember, DirectPair, Kind, MembershipVersion, PendingUpdate};
@@ -30,6 +31,7 @@ pub struct NewDirectChat {
 /// When the database does.
 pub async fn create_direct_chat(conn: &mut Connection, new: &NewDirectChat) -> Result<bool, Error> {
     conn.transaction(async |conn| {
+        lock_pair(conn, new.pair).await?;
         if !claim_pair(conn, new).await? {
             return Ok(false);
         }

@@ -1,5 +1,5 @@
 use diesel::prelude::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _};
-use diesel::sql_types::{BigInt, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Bool, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl as _;
 use godwit_kernel::{ChatId, UserId};
 use godwit_pg::{Connection, Error};
@@ -7,7 +7,15 @@ use uuid::Uuid;
 
 use super::chats::decode_kind;
 use super::schema::{chats, members};
-use crate::domain::{Kind, MembershipVersion, PostingPolicy};
+use crate::domain::{Kind, MembershipVersion, Posting, PostingPolicy};
+
+#[derive(diesel::QueryableByName)]
+struct PolicyRow {
+    #[diesel(sql_type = BigInt)]
+    membership_version: i64,
+    #[diesel(sql_type = Bool)]
+    is_blocked: bool,
+}
 
 /// What a user may do in a chat; `None` for who is not a member, also of a chat that does not exist.
 ///
@@ -18,16 +26,24 @@ pub async fn posting_policy(
     chat_id: ChatId,
     user_id: UserId,
 ) -> Result<Option<PostingPolicy>, Error> {
-    let version: Option<i64> = members::table
-        .inner_join(chats::table)
-        .filter(members::chat_id.eq(chat_id.as_uuid()))
-        .filter(members::user_id.eq(user_id.as_uuid()))
-        .select(chats::membership_version)
-        .first(conn)
-        .await
-        .optional()?;
-    // Both people of a direct chat may post.
-    Ok(version.map(|version| PostingPolicy { may_post: true, version: MembershipVersion::from_i64(version) }))
+    // One statement, so that the answer is as of the version that it names.
+    let row: Option<PolicyRow> = diesel::sql_query(
+        "SELECT c.membership_version, coalesce(b.is_blocked, false) AS is_blocked
+         FROM members m JOIN chats c ON c.id = m.chat_id
+         LEFT JOIN direct_chats d ON d.chat_id = m.chat_id
+         LEFT JOIN direct_blocks b ON b.low_id = d.least_user_id AND b.high_id = d.greatest_user_id
+         WHERE m.chat_id = $1 AND m.user_id = $2",
+    )
+    .bind::<SqlUuid, _>(chat_id.as_uuid())
+    .bind::<SqlUuid, _>(user_id.as_uuid())
+    .get_result(conn)
+    .await
+    .optional()?;
+    // Both people of a direct chat may post, but for a block.
+    Ok(row.map(|row| PostingPolicy {
+        posting: if row.is_blocked { Posting::Blocked } else { Posting::Allowed },
+        version: MembershipVersion::from_i64(row.membership_version),
+    }))
 }
 
 /// The ids of a user's chats above an id, in id order.

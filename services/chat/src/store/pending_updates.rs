@@ -28,7 +28,7 @@ pub async fn insert_pending_update(
         .values((
             pending_updates::event_id.eq(update.event_id.as_uuid()),
             pending_updates::chat_id.eq(update.chat_id.as_uuid()),
-            pending_updates::payload.eq(update.payload.as_ref()),
+            pending_updates::payload.eq(update.payload.as_deref()),
             pending_updates::membership_version.eq(update.membership_version.as_i64()),
             pending_updates::created_at.eq(now),
             pending_updates::next_attempt_at.eq(now + FIRST_PAUSE),
@@ -38,12 +38,12 @@ pub async fn insert_pending_update(
     Ok(())
 }
 
-/// The oldest update of a chat that is not appended yet.
+/// The oldest change of a chat that its log does not have yet.
 ///
 /// # Errors
 /// When the database does.
 pub async fn next_pending_update(conn: &mut Connection, chat_id: ChatId) -> Result<Option<PendingUpdate>, Error> {
-    let row: Option<(Uuid, Vec<u8>, i64)> = pending_updates::table
+    let row: Option<(Uuid, Option<Vec<u8>>, i64)> = pending_updates::table
         .filter(pending_updates::chat_id.eq(chat_id.as_uuid()))
         .order(pending_updates::id)
         .select((pending_updates::event_id, pending_updates::payload, pending_updates::membership_version))
@@ -53,7 +53,7 @@ pub async fn next_pending_update(conn: &mut Connection, chat_id: ChatId) -> Resu
     Ok(row.map(|(event_id, payload, version)| PendingUpdate {
         event_id: EventId::from_uuid(event_id),
         chat_id,
-        payload: payload.into(),
+        payload: payload.map(Into::into),
         membership_version: MembershipVersion::from_i64(version),
     }))
 }

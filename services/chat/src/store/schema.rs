@@ -8,6 +8,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    direct_blocks (low_id, high_id) {
+        low_id -> Uuid,
+        high_id -> Uuid,
+        is_blocked -> Bool,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
     direct_chats (least_user_id, greatest_user_id) {
         least_user_id -> Uuid,
         greatest_user_id -> Uuid,
@@ -28,7 +37,7 @@ diesel::table! {
         id -> BigInt,
         event_id -> Uuid,
         chat_id -> Uuid,
-        payload -> Binary,
+        payload -> Nullable<Binary>,
         membership_version -> BigInt,
         created_at -> Timestamptz,
         attempts -> Integer,
@@ -37,4 +46,4 @@ diesel::table! {
 }
 
 diesel::joinable!(members -> chats (chat_id));
-diesel::allow_tables_to_appear_in_same_query!(chats, direct_chats, members, pending_updates);
+diesel::allow_tables_to_appear_in_same_query!(chats, direct_blocks, direct_chats, members, pending_updates);

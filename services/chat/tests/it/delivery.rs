@@ -101,7 +101,7 @@ async fn the_updates_of_a_chat_are_appended_in_order_however_many_deliver() {
         let pending = PendingUpdate {
             event_id: EventId::generate(&SystemClock, &SystemEntropy),
             chat_id,
-            payload: update.encode_to_vec().into(),
+            payload: Some(update.encode_to_vec().into()),
             membership_version: MembershipVersion::from_i64(version),
         };
         store::insert_pending_update(&mut conn, &pending, bed.clock.now()).await.unwrap();

@@ -101,7 +101,53 @@ async fn a_chat_outlives_the_account_of_its_peer() {
     let bed = Bed::new().await;
     let (ada, bob) = (bed.person(), bed.person());
     let chat = bed.client(0, ada).create(bob).await.unwrap();
+    let gone = pb::User { id: bob.to_string(), is_deleted: true, ..pb::User::default() };
+    bed.neighbours.delete_user(bob);
+    assert_eq!(bed.client(0, ada).get(&chat.id).await.unwrap().peer.unwrap(), gone);
+    assert_eq!(bed.client(0, ada).create(bob).await.unwrap().peer.unwrap(), gone);
     bed.neighbours.remove_user(bob);
-    let peer = bed.client(0, ada).get(&chat.id).await.unwrap().peer.unwrap();
-    assert_eq!((peer.id, peer.username), (bob.to_string(), String::new()));
+    assert_eq!(bed.client(0, ada).get(&chat.id).await.unwrap().peer.unwrap(), gone);
+
+    // With nobody is a chat begun.
+    let carl = bed.person();
+    bed.neighbours.delete_user(carl);
+    let refused = bed.client(0, ada).create(carl).await.unwrap_err();
+    assert_eq!((refused.code(), reason(&refused).as_str()), (Code::NotFound, "USER_NOT_FOUND"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_write_to_a_person_begins_no_chat_and_keeps_the_one_there_is() {
+    let bed = Bed::new().await;
+    for name in ["BLOCKED", "PRIVACY"] {
+        let (ada, bob) = (bed.person(), bed.person());
+        bed.neighbours.refuse(ada, bob, name);
+        let refused = bed.client(0, ada).create(bob).await.unwrap_err();
+        assert_eq!((refused.code(), reason(&refused).as_str()), (Code::PermissionDenied, name));
+        assert_eq!(bed.number("SELECT count(*) FROM chats").await, i64::from(name == "PRIVACY"));
+
+        // Bob may: then there is one, and Ada has it, too.
+        let chat = bed.client(1, bob).create(ada).await.unwrap();
+        assert_eq!(bed.client(0, ada).create(bob).await.unwrap().id, chat.id);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_auth_cannot_be_asked_nobody_begins_a_chat() {
+    let bed = Bed::new().await;
+    let (ada, bob) = (bed.person(), bed.person());
+    bed.neighbours.set_auth_down(true);
+    let refused = bed.client(0, ada).create(bob).await.unwrap_err();
+    assert_eq!((refused.code(), reason(&refused).as_str()), (Code::Unavailable, "AUTH_SERVICE_UNAVAILABLE"));
+    bed.neighbours.set_auth_down(false);
+    bed.client(0, ada).create(bob).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_is_shown_as_the_caller_may_see_them() {
+    let bed = Bed::new().await;
+    let (ada, bob) = (bed.person(), bed.person());
+    let chat = bed.client(0, ada).create(bob).await.unwrap();
+    let seen = [bed.client(0, ada).get(&chat.id).await.unwrap(), bed.client(0, bob).get(&chat.id).await.unwrap()];
+    let avatars = seen.map(|chat| chat.peer.unwrap().avatar_media_id);
+    assert_eq!(avatars, [format!("of-{bob}-for-{ada}"), format!("of-{ada}-for-{bob}")]);
 }
