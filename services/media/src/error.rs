@@ -1,6 +1,6 @@
 use godwit_pg as pg;
 use godwit_rpc::{FieldViolation, InvalidField, ServiceError};
-use tonic::Code;
+use tonic::{Code, Status};
 
 use crate::object_store;
 
@@ -36,6 +36,12 @@ pub enum Error {
     /// The upload is not complete, so there is nothing to fetch.
     #[error("the upload is not complete")]
     NotReady,
+    /// An avatar must be a picture.
+    #[error("the upload is no image that clients can show")]
+    NoImage,
+    /// Auth did not answer who may see an avatar.
+    #[error("the auth service failed")]
+    Access(#[source] Box<Status>),
     /// The object store did not answer as it should.
     #[error("the object store failed")]
     ObjectStore(#[from] object_store::Error),
@@ -54,10 +60,14 @@ impl ServiceError for Error {
             | Self::NotUploaded
             | Self::SizeMismatch { .. }
             | Self::ContentTypeMismatch
-            | Self::NotReady => Code::FailedPrecondition,
+            | Self::NotReady
+            | Self::NoImage => Code::FailedPrecondition,
+            Self::Access(status) if matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded) => {
+                Code::Unavailable
+            }
             Self::ObjectStore(error) if error.is_unavailable() => Code::Unavailable,
             Self::Database(error) if error.is_unavailable() => Code::Unavailable,
-            Self::ObjectStore(_) | Self::Database(_) => Code::Internal,
+            Self::Access(_) | Self::ObjectStore(_) | Self::Database(_) => Code::Internal,
         }
     }
 
@@ -71,9 +81,11 @@ impl ServiceError for Error {
             Self::SizeMismatch { .. } => "UPLOAD_SIZE_MISMATCH",
             Self::ContentTypeMismatch => "UPLOAD_CONTENT_TYPE_MISMATCH",
             Self::NotReady => "MEDIA_NOT_READY",
+            Self::NoImage => "MEDIA_NOT_AN_IMAGE",
+            Self::Access(_) if self.code() == Code::Unavailable => "AUTH_SERVICE_UNAVAILABLE",
             Self::ObjectStore(error) if error.is_unavailable() => "OBJECT_STORE_UNAVAILABLE",
             Self::Database(error) if error.is_unavailable() => "DATABASE_UNAVAILABLE",
-            Self::ObjectStore(_) | Self::Database(_) => "INTERNAL",
+            Self::Access(_) | Self::ObjectStore(_) | Self::Database(_) => "INTERNAL",
         }
     }
 

@@ -1,5 +1,6 @@
 //! Uploads and their access. The bytes go straight between clients and an S3 object store by presigned addresses;
-//! this service owns the record of each upload: who began it, what was announced, and whether it was verified.
+//! this service owns the record of each upload: who began it, what was announced, whether it was verified, and whether
+//! it is its owner's avatar.
 //!
 //! Reading order: [`domain`] (limits and rules), [`app`] (one file a use case), [`store`] (the `media` table),
 //! [`object_store`] (the only S3 client), [`grpc`] (the contract), [`workers`] (the bucket, and the expiry of what was
@@ -22,9 +23,10 @@ pub use error::Error;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use godwit_contract::media::v1::media_internal_service_server::MediaInternalServiceServer;
 use godwit_contract::media::v1::media_service_server::MediaServiceServer;
 use godwit_kernel::Entropy;
-use godwit_rpc::Target;
+use godwit_rpc::{AccessChecks, Target};
 use godwit_runtime::{Diagnosis, Platform, Secret, Service, Weight};
 use url::Url;
 
@@ -45,6 +47,7 @@ impl Service for Media {
         let app = Arc::new(App {
             pool: platform.database(&store::SCHEMA)?,
             objects: Arc::clone(&objects),
+            access: AccessChecks::new(&platform.directory),
             clock: Arc::clone(&platform.clock),
             entropy: Arc::clone(&platform.entropy),
             quota: config.quota(),
@@ -58,7 +61,8 @@ impl Service for Media {
         platform.tasks.spawn("media.ensure_bucket", move |stop| workers::ensure_bucket(objects, stop));
         let (expiring, interval) = (Arc::clone(&app), config.expiry_interval());
         platform.tasks.spawn("media.expire_uploads", move |stop| workers::expire_uploads(expiring, interval, stop));
-        platform.grpc.add(MediaServiceServer::new(grpc::MediaGrpc::new(app)));
+        platform.grpc.add(MediaServiceServer::new(grpc::MediaGrpc::new(Arc::clone(&app))));
+        platform.grpc.add(MediaInternalServiceServer::new(grpc::MediaInternalGrpc::new(app)));
         Ok(())
     }
 

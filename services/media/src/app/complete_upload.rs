@@ -15,7 +15,7 @@ impl App {
     /// [`Error::SizeMismatch`] and [`Error::ContentTypeMismatch`] when it is something else; those of the stores.
     #[tracing::instrument(name = "media.complete_upload", skip_all, fields(media.id = %id), err(level = "debug"))]
     pub async fn complete_upload(&self, caller: UserId, id: MediaId) -> Result<Media, Error> {
-        let media = self.visible(caller, id).await?;
+        let media = self.owned(caller, id).await?;
         if media.state == State::Ready {
             return Ok(media);
         }
@@ -38,7 +38,7 @@ impl App {
         }
         drop(conn);
         // Not pending any more: another call completed it, or the worker gave it up.
-        let media = self.visible(caller, id).await?;
+        let media = self.owned(caller, id).await?;
         if media.state == State::Ready { Ok(media) } else { Err(Error::Expired) }
     }
 }

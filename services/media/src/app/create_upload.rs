@@ -2,7 +2,7 @@ use godwit_kernel::{MediaId, UserId};
 use time::OffsetDateTime;
 
 use super::App;
-use crate::domain::{ADDRESS_TTL, ContentType, FileName, Media, State};
+use crate::domain::{ADDRESS_TTL, Audience, ContentType, FileName, Media, State};
 use crate::error::Error;
 use crate::object_store::PresignedPut;
 use crate::store;
@@ -47,6 +47,7 @@ impl App {
             size_bytes: new.size_bytes,
             created_at: now,
             expires_at: now + self.upload_ttl,
+            audience: Audience::Owner,
         };
         let mut conn = self.pool.get().await?;
         if !store::insert_pending(&mut conn, &media, self.quota).await? {

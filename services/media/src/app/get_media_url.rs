@@ -18,7 +18,7 @@ impl App {
     /// An address to fetch the bytes from. Works while the object store is down; the download then fails there.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for all but the owner; [`Error::NotReady`] before the upload is complete; the database's.
+    /// As [`Self::get_media`]; [`Error::NotReady`] before the upload is complete.
     #[tracing::instrument(name = "media.get_media_url", skip_all, fields(media.id = %id), err(level = "debug"))]
     pub async fn get_media_url(&self, caller: UserId, id: MediaId) -> Result<MediaUrl, Error> {
         let media = self.get_media(caller, id).await?;

@@ -5,6 +5,7 @@ mod create_upload;
 mod expire_uploads;
 mod get_media;
 mod get_media_url;
+mod set_avatar;
 
 pub use create_upload::{CreateUpload, CreatedUpload};
 pub use get_media_url::MediaUrl;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use godwit_kernel::{Clock, Entropy, MediaId, UserId};
 use godwit_pg::Pool;
+use godwit_rpc::AccessChecks;
 
 use crate::domain::{Media, Quota};
 use crate::error::Error;
@@ -26,6 +28,8 @@ pub struct App {
     pub pool: Pool,
     /// Where the bytes are.
     pub objects: Arc<ObjectStore>,
+    /// Who may see whose avatar.
+    pub access: AccessChecks,
     /// The present.
     pub clock: Arc<dyn Clock>,
     /// For ids.
@@ -37,10 +41,13 @@ pub struct App {
 }
 
 impl App {
-    /// The record, if `caller` may know of it. One that another user may not see does not exist for them.
-    async fn visible(&self, caller: UserId, id: MediaId) -> Result<Media, Error> {
+    /// The record of an upload of `caller`. One of another user does not exist for them.
+    async fn owned(&self, caller: UserId, id: MediaId) -> Result<Media, Error> {
+        self.find(id).await?.filter(|media| media.is_of(caller)).ok_or(Error::NotFound)
+    }
+
+    async fn find(&self, id: MediaId) -> Result<Option<Media>, Error> {
         let mut conn = self.pool.get().await?;
-        let media = store::find(&mut conn, id).await?;
-        media.filter(|media| media.is_visible_to(caller)).ok_or(Error::NotFound)
+        Ok(store::find(&mut conn, id).await?)
     }
 }

@@ -51,10 +51,18 @@ impl ContentType {
     /// Whether a browser may show it in place: media without scripts. HTML, SVG, XML, PDF and whatever else may run
     /// code in the store's origin are saved, not shown.
     pub fn is_shown_inline(&self) -> bool {
-        let essence = self.0.split(';').next().unwrap_or_default();
+        self.is_image() || self.essence().starts_with("audio/") || self.essence().starts_with("video/")
+    }
+
+    /// Whether it is a picture that every client can show: of pixels, without scripts.
+    pub fn is_image(&self) -> bool {
+        let essence = self.essence();
         matches!(essence, "image/jpeg" | "image/png" | "image/gif" | "image/webp" | "image/avif" | "image/heic")
-            || essence.starts_with("audio/")
-            || essence.starts_with("video/")
+    }
+
+    /// Without parameters.
+    fn essence(&self) -> &str {
+        self.0.split(';').next().unwrap_or_default()
     }
 }
 

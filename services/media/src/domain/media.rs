@@ -14,6 +14,15 @@ pub enum State {
     Expired,
 }
 
+/// Who may know of an upload and fetch it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// Its owner only, until messages carry attachments.
+    Owner,
+    /// Its owner, and who may see their avatar: it is that.
+    AvatarViewers,
+}
+
 /// The record of one upload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Media {
@@ -33,11 +42,13 @@ pub struct Media {
     pub created_at: OffsetDateTime,
     /// When it is given up if it is still pending.
     pub expires_at: OffsetDateTime,
+    /// Who else than the owner may fetch it.
+    pub audience: Audience,
 }
 
 impl Media {
-    /// Whether `user` may know of it and fetch it: its owner only, until messages carry attachments.
-    pub fn is_visible_to(&self, user: UserId) -> bool {
+    /// Whether it is an upload of `user`.
+    pub fn is_of(&self, user: UserId) -> bool {
         self.owner_id == user
     }
 

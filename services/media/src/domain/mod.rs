@@ -8,7 +8,7 @@ mod media;
 pub use content_type::ContentType;
 pub use disposition::content_disposition;
 pub use file_name::FileName;
-pub use media::{Media, Quota, State, parse_size};
+pub use media::{Audience, Media, Quota, State, parse_size};
 
 use std::time::Duration;
 

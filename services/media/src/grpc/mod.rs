@@ -1,5 +1,9 @@
 //! The contract: decode, call the use case, encode.
 
+mod media_internal;
+
+pub use media_internal::MediaInternalGrpc;
+
 use std::sync::Arc;
 
 use godwit_contract::media::v1 as proto;

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::schema::media;
-use crate::domain::{ContentType, FileName, Media, Quota, State};
+use crate::domain::{Audience, ContentType, FileName, Media, Quota, State};
 
 const PENDING: &str = "pending";
 const READY: &str = "ready";
@@ -25,6 +25,7 @@ struct Row {
     size_bytes: i64,
     created_at: OffsetDateTime,
     expires_at: OffsetDateTime,
+    is_avatar: bool,
 }
 
 /// Records an upload that begins, if it fits in its owner's quota; returns whether it did.
@@ -69,6 +70,33 @@ pub async fn mark_ready(conn: &mut Connection, id: MediaId, now: OffsetDateTime)
     Ok(row.map(Media::from))
 }
 
+/// Makes a ready upload the avatar of its owner, and the one before no avatar any more; without an id the owner has none
+/// from now on. False, and nothing changes, when `new` is no ready upload of the owner.
+///
+/// # Errors
+/// When the database does.
+pub async fn set_avatar(conn: &mut Connection, owner: UserId, new: Option<MediaId>) -> Result<bool, Error> {
+    conn.transaction(async |conn| {
+        lock_owner(conn, owner).await?;
+        let of_owner = || media::owner_id.eq(owner.as_uuid());
+        if let Some(new) = new {
+            let new = media::table.find(new.as_uuid()).filter(of_owner().and(media::state.eq(READY)));
+            if diesel::select(diesel::dsl::not(diesel::dsl::exists(new))).get_result(conn).await? {
+                return Ok(false);
+            }
+        }
+        diesel::update(media::table.filter(of_owner().and(media::is_avatar)))
+            .set(media::is_avatar.eq(false))
+            .execute(conn)
+            .await?;
+        if let Some(new) = new {
+            diesel::update(media::table.find(new.as_uuid())).set(media::is_avatar.eq(true)).execute(conn).await?;
+        }
+        Ok(true)
+    })
+    .await
+}
+
 /// Gives up at most `limit` uploads that were pending too long at `now`, and returns them together with those given up
 /// before whose objects are not removed yet, oldest first.
 ///
@@ -100,8 +128,8 @@ pub async fn delete_expired(conn: &mut Connection, id: MediaId) -> Result<(), Er
     Ok(())
 }
 
-/// Makes uploads of this owner begin one after the other until the transaction ends, so that two at once cannot both
-/// take the last place of a quota.
+/// Makes what is counted over an owner's uploads happen one after the other until the transaction ends, so that two at
+/// once cannot both take the last place of a quota, or both become the avatar.
 async fn lock_owner(conn: &mut Connection, owner: UserId) -> Result<(), Error> {
     diesel::sql_query("SELECT pg_advisory_xact_lock(hashtextextended($1::text, 0))")
         .bind::<diesel::sql_types::Uuid, _>(owner.as_uuid())
@@ -131,6 +159,7 @@ impl Row {
             size_bytes: new.size_bytes.cast_signed(),
             created_at: new.created_at,
             expires_at: new.expires_at,
+            is_avatar: false,
         }
     }
 }
@@ -151,6 +180,7 @@ impl From<Row> for Media {
             size_bytes: row.size_bytes.cast_unsigned(),
             created_at: row.created_at,
             expires_at: row.expires_at,
+            audience: if row.is_avatar { Audience::AvatarViewers } else { Audience::Owner },
         }
     }
 }

@@ -8,5 +8,6 @@ diesel::table! {
         size_bytes -> BigInt,
         created_at -> Timestamptz,
         expires_at -> Timestamptz,
+        is_avatar -> Bool,
     }
 }

@@ -1,6 +1,8 @@
 //! The media service over a real S3 server and a real database.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod auth;
+mod avatars;
 mod embedded;
 mod expiry;
 mod object_store;

@@ -3,22 +3,26 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use godwit_contract::media::v1::media_internal_service_server::MediaInternalService as _;
 use godwit_contract::media::v1::media_service_server::MediaService as _;
 use godwit_contract::media::v1::{
     CompleteUploadRequest, CreateUploadRequest, CreateUploadResponse, GetMediaRequest, GetMediaUrlRequest, Media,
+    SetAvatarRequest,
 };
 use godwit_kernel::{DeviceId, SessionId, SystemClock, SystemEntropy, UserId};
 use godwit_media::app::App;
 use godwit_media::domain::Quota;
 use godwit_media::embedded_s3::EmbeddedS3;
-use godwit_media::grpc::MediaGrpc;
+use godwit_media::grpc::{MediaGrpc, MediaInternalGrpc};
 use godwit_media::object_store::{Access, ObjectStore};
 use godwit_media::store;
-use godwit_rpc::{Caller, Failure};
+use godwit_rpc::{AccessChecks, Caller, Failure};
 use godwit_testkit::{TestClock, TestDb};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Status};
+
+use crate::auth::FakeAuth;
 
 pub const SOON: Duration = Duration::from_secs(10);
 pub const UPLOAD_TTL: Duration = Duration::from_secs(3_600);
@@ -79,9 +83,11 @@ pub struct World {
     pub app: Arc<App>,
     pub objects: Arc<ObjectStore>,
     pub http: reqwest::Client,
+    pub auth: FakeAuth,
     pub ada: Caller,
     pub bob: Caller,
     grpc: MediaGrpc,
+    internal: MediaInternalGrpc,
     _s3: S3Server,
     _db: TestDb,
     _dir: tempfile::TempDir,
@@ -98,18 +104,21 @@ impl World {
         let objects = open(s3.access());
         objects.ensure_bucket().await.unwrap();
         let db = TestDb::new(&[&store::SCHEMA]).await;
-        let clock = Arc::new(TestClock::default());
+        let (clock, auth) = (Arc::new(TestClock::default()), FakeAuth::default());
         let app = Arc::new(App {
             pool: db.pool(&store::SCHEMA),
             objects: Arc::clone(&objects),
+            access: AccessChecks::new(&auth.directory()),
             clock: Arc::clone(&clock) as _,
             entropy: Arc::new(SystemEntropy),
             quota,
             upload_ttl: UPLOAD_TTL,
         });
         let grpc = MediaGrpc::new(Arc::clone(&app));
+        let internal = MediaInternalGrpc::new(Arc::clone(&app));
         let http = reqwest::Client::new();
-        Self { clock, app, objects, http, ada: person(), bob: person(), grpc, _s3: s3, _db: db, _dir: dir }
+        let (ada, bob) = (person(), person());
+        Self { clock, app, objects, http, auth, ada, bob, grpc, internal, _s3: s3, _db: db, _dir: dir }
     }
 
     /// The same service while its object store is not there.
@@ -118,6 +127,7 @@ impl World {
             pool: self.app.pool.clone(),
             // Nothing listens on the discard port.
             objects: open(access(([127, 0, 0, 1], 9).into())),
+            access: self.app.access.clone(),
             clock: Arc::clone(&self.clock) as _,
             entropy: Arc::new(SystemEntropy),
             quota: self.app.quota,
@@ -132,6 +142,20 @@ impl World {
     /// Ada announces a picture with these bytes.
     pub async fn announce(&self, bytes: &[u8]) -> CreateUploadResponse {
         self.create(self.ada, picture(bytes)).await.unwrap()
+    }
+
+    /// Ada uploads something of this type and completes it.
+    pub async fn upload_as(&self, content_type: &str, bytes: &[u8]) -> Media {
+        let request = CreateUploadRequest { content_type: content_type.to_owned(), ..picture(bytes) };
+        let created = self.create(self.ada, request).await.unwrap();
+        assert_eq!(self.put(&created, bytes).await, 200);
+        self.complete(self.ada, &id(&created)).await.unwrap()
+    }
+
+    /// Makes an upload a user's avatar, as auth does.
+    pub async fn set_avatar(&self, owner: Caller, media_id: &str) -> Result<(), Failure> {
+        let request = SetAvatarRequest { user_id: owner.user_id.to_string(), media_id: media_id.to_owned() };
+        self.internal.set_avatar(Request::new(request)).await.map(drop).map_err(failure)
     }
 
     /// Ada uploads a picture with these bytes and completes it.
