@@ -9,7 +9,7 @@ pub enum Error {
     /// A field of the request breaks a limit.
     #[error(transparent)]
     Invalid(#[from] InvalidField),
-    /// There is no such user, or none whose presence the caller may see.
+    /// There is no such user.
     #[error("there is no such user")]
     NotFound,
     /// Live did not answer as it should.
@@ -18,14 +18,14 @@ pub enum Error {
     /// The database did not answer as it should.
     #[error("the database failed")]
     Database(#[from] pg::Error),
-    /// The chat service did not answer as it should.
-    #[error("the chat service failed")]
-    Chats(#[source] Box<Status>),
+    /// Another service did not answer as it should.
+    #[error("another service failed")]
+    Peer(#[source] Box<Status>),
 }
 
 impl From<Status> for Error {
     fn from(status: Status) -> Self {
-        Self::Chats(Box::new(status))
+        Self::Peer(Box::new(status))
     }
 }
 
@@ -36,10 +36,10 @@ impl ServiceError for Error {
             Self::NotFound => Code::NotFound,
             Self::Live(error) if error.is_unavailable() => Code::Unavailable,
             Self::Database(error) if error.is_unavailable() => Code::Unavailable,
-            Self::Chats(status) if matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded) => {
+            Self::Peer(status) if matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded) => {
                 Code::Unavailable
             }
-            Self::Live(_) | Self::Database(_) | Self::Chats(_) => Code::Internal,
+            Self::Live(_) | Self::Database(_) | Self::Peer(_) => Code::Internal,
         }
     }
 
@@ -49,8 +49,8 @@ impl ServiceError for Error {
             Self::NotFound => "USER_NOT_FOUND",
             Self::Live(error) if error.is_unavailable() => "PRESENCE_UNAVAILABLE",
             Self::Database(error) if error.is_unavailable() => "DATABASE_UNAVAILABLE",
-            Self::Chats(_) if self.code() == Code::Unavailable => "PEER_UNAVAILABLE",
-            Self::Live(_) | Self::Database(_) | Self::Chats(_) => "INTERNAL",
+            Self::Peer(_) if self.code() == Code::Unavailable => "PEER_UNAVAILABLE",
+            Self::Live(_) | Self::Database(_) | Self::Peer(_) => "INTERNAL",
         }
     }
 

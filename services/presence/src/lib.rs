@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use godwit_contract::presence::v1::presence_internal_service_server::PresenceInternalServiceServer;
 use godwit_contract::presence::v1::presence_service_server::PresenceServiceServer;
-use godwit_rpc::Target;
+use godwit_rpc::{AccessChecks, Target};
 use godwit_runtime::{Platform, Service};
 use tokio::sync::Notify;
 
@@ -47,6 +47,7 @@ impl Service for Presence {
             live: Arc::clone(&platform.live),
             roster: Roster::new(Arc::clone(&platform.live), config.lease()),
             chats: Chats::new(&platform.directory),
+            access: AccessChecks::new(&platform.directory),
             clock: Arc::clone(&platform.clock),
             entropy: Arc::clone(&platform.entropy),
             announcements: Announcements::default(),

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use godwit_kernel::{Clock, Entropy, UserId};
 use godwit_live::Live;
 use godwit_pg::Pool;
+use godwit_rpc::AccessChecks;
 use tokio::sync::Notify;
 
 use crate::clients::Chats;
@@ -33,6 +34,8 @@ pub struct App {
     pub roster: Roster,
     /// Who knows whom.
     pub chats: Chats,
+    /// Who may see whose presence.
+    pub access: AccessChecks,
     /// The present.
     pub clock: Arc<dyn Clock>,
     /// For leases.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use godwit_contract::chat::v1::chat_internal_service_server::ChatInternalService;
 use godwit_contract::chat::v1::{
     GetPostingPolicyRequest, GetPostingPolicyResponse, ListChatIdsRequest, ListChatIdsResponse, ListDirectPeersRequest,
-    ListDirectPeersResponse, ListMembersRequest, ListMembersResponse,
+    ListDirectPeersResponse, ListMembersRequest, ListMembersResponse, SetDirectBlockRequest, SetDirectBlockResponse,
 };
 use godwit_kernel::UserId;
 use parking_lot::Mutex;
@@ -65,6 +65,13 @@ impl ChatInternalService for FakeChats {
     }
 
     async fn list_chat_ids(&self, _: Request<ListChatIdsRequest>) -> Result<Response<ListChatIdsResponse>, Status> {
+        Err(Status::unimplemented("not asked by presence"))
+    }
+
+    async fn set_direct_block(
+        &self,
+        _: Request<SetDirectBlockRequest>,
+    ) -> Result<Response<SetDirectBlockResponse>, Status> {
         Err(Status::unimplemented("not asked by presence"))
     }
 

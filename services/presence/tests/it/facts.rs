@@ -5,7 +5,7 @@ use godwit_contract::presence::v1::{GetPresenceRequest, ReportNodeRequest};
 use godwit_contract::v1::PresenceStatus::{Offline, Online, Unspecified};
 use godwit_kernel::{Clock, UserId};
 use godwit_live::Live;
-use godwit_rpc::Failure;
+use godwit_rpc::{Failure, ServiceError as _};
 use godwit_testkit::eventually;
 use tonic::{Code, Request, Status};
 
@@ -34,9 +34,10 @@ macro_rules! facts {
 }
 
 facts!(
-    presence_is_seen_by_oneself_and_by_direct_peers_only,
+    presence_is_seen_by_oneself_and_by_whom_auth_lets_see_it,
     changes_are_told_and_nothing_else,
     direct_peers_and_nobody_else_are_told,
+    a_peer_who_may_not_see_it_is_not_told,
     a_user_at_two_nodes_stays_online_until_the_last_one,
     every_peer_is_told,
     users_of_a_dead_node_go_offline,
@@ -50,7 +51,9 @@ facts!(
     live_that_comes_back_empty_is_filled_again,
     a_departure_that_cannot_be_recorded_is_reported_again,
     last_seen_never_goes_back,
-    without_the_chat_service_only_ones_own_presence_is_answered,
+    without_the_chat_service_nobody_is_told,
+    without_auth_nobody_learns_anything_of_others,
+    many_peers_are_asked_for_together,
     what_is_no_report_is_refused,
 );
 
@@ -58,18 +61,25 @@ fn reason(status: &Status) -> (Code, String) {
     (status.code(), Failure::from_status(status).reason)
 }
 
-async fn presence_is_seen_by_oneself_and_by_direct_peers_only(world: World) {
+async fn presence_is_seen_by_oneself_and_by_whom_auth_lets_see_it(world: World) {
     let replica = world.replica(LONG_LEASE);
-    let (ada, bob, stranger) = (user(), user(), user());
-    world.chats.befriend(ada, bob);
-    (0..7).for_each(|_| world.chats.befriend(bob, user()));
+    let (ada, bob, nobody) = (user(), user(), user());
     replica.report(Node::new().joined(&[ada])).await.unwrap();
     assert_eq!(replica.status(ada, ada).await, Online);
+    assert_eq!(world.auth.calls(), 0, "one's own is nobody else's concern");
     assert_eq!(replica.status(bob, ada).await, Online);
     assert_eq!(replica.status(ada, bob).await, Offline);
-    for hidden in [replica.ask(stranger, ada).await, replica.ask(ada, stranger).await] {
-        assert_eq!(reason(&hidden.unwrap_err()), (Code::NotFound, "USER_NOT_FOUND".to_owned()));
+    for name in ["PRIVACY", "BLOCKED"] {
+        world.auth.refuse(bob, ada, name);
+        let hidden = replica.ask(bob, ada).await.unwrap();
+        assert_eq!((hidden.user_id, hidden.last_seen_at), (ada.to_string(), None));
+        assert_eq!(hidden.status, i32::from(Unspecified));
     }
+    world.auth.allow(bob, ada);
+    assert_eq!(replica.status(bob, ada).await, Online);
+    world.auth.refuse(ada, nobody, "USER_NOT_FOUND");
+    let refused = replica.ask(ada, nobody).await.unwrap_err();
+    assert_eq!(reason(&refused), (Code::NotFound, "USER_NOT_FOUND".to_owned()));
     let anonymous = Request::new(GetPresenceRequest { user_id: ada.to_string() });
     let refused = replica.presence_client().get_presence(anonymous).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unauthenticated);
@@ -108,6 +118,30 @@ async fn direct_peers_and_nobody_else_are_told(world: World) {
     replica.app.announce(ada).await.unwrap();
     assert_eq!(bob.sees().await, (ada, Offline, Some(world.clock.now())));
     assert!(bob.has_seen_all(&world).await && stranger.has_seen_all(&world).await);
+}
+
+async fn a_peer_who_may_not_see_it_is_not_told(world: World) {
+    let replica = world.replica_at_rest(LONG_LEASE);
+    let (ada, node) = (user(), Node::new());
+    let mut bob = world.phone(&[ada]).await;
+    let mut hidden = Vec::new();
+    for name in ["PRIVACY", "BLOCKED", "USER_NOT_FOUND"] {
+        let phone = world.phone(&[ada]).await;
+        world.auth.refuse(phone.user_id, ada, name);
+        hidden.push(phone);
+    }
+    replica.report(node.joined(&[ada])).await.unwrap();
+    replica.app.announce(ada).await.unwrap();
+    assert_eq!(bob.sees().await, (ada, Online, None));
+    for phone in &mut hidden {
+        assert!(phone.has_seen_all(&world).await);
+        world.auth.allow(phone.user_id, ada);
+    }
+    replica.report(node.left(&[ada])).await.unwrap();
+    replica.app.announce(ada).await.unwrap();
+    for phone in &mut hidden {
+        assert_eq!(phone.sees().await, (ada, Offline, Some(world.clock.now())));
+    }
 }
 
 async fn a_user_at_two_nodes_stays_online_until_the_last_one(world: World) {
@@ -298,19 +332,46 @@ async fn last_seen_never_goes_back(world: World) {
     }
 }
 
-async fn without_the_chat_service_only_ones_own_presence_is_answered(world: World) {
+async fn without_the_chat_service_nobody_is_told(world: World) {
     let replica = world.replica(LONG_LEASE);
     let (ada, node) = (user(), Node::new());
     let mut bob = world.phone(&[ada]).await;
     world.chats.set_down(true);
     replica.report(node.joined(&[ada])).await.unwrap();
     assert_eq!(replica.status(ada, ada).await, Online);
-    let refused = replica.ask(bob.user_id, ada).await.unwrap_err();
-    assert_eq!(reason(&refused), (Code::Unavailable, "PEER_UNAVAILABLE".to_owned()));
-    assert!(replica.app.announce(ada).await.is_err());
+    assert_eq!(replica.status(bob.user_id, ada).await, Online);
+    let untold = replica.app.announce(ada).await.unwrap_err();
+    assert_eq!(untold.reason(), "PEER_UNAVAILABLE");
     world.chats.set_down(false);
     replica.report(node.left(&[ada])).await.unwrap();
     bob.waits_for((ada, Offline, Some(world.clock.now()))).await;
+}
+
+async fn without_auth_nobody_learns_anything_of_others(world: World) {
+    let replica = world.replica_at_rest(LONG_LEASE);
+    let (ada, node) = (user(), Node::new());
+    let mut bob = world.phone(&[ada]).await;
+    world.auth.set_down(true);
+    replica.report(node.joined(&[ada])).await.unwrap();
+    assert_eq!(replica.status(ada, ada).await, Online);
+    let refused = replica.ask(bob.user_id, ada).await.unwrap_err();
+    assert_eq!(reason(&refused), (Code::Unavailable, "PEER_UNAVAILABLE".to_owned()));
+    assert!(replica.app.announce(ada).await.is_err());
+    assert!(bob.has_seen_all(&world).await);
+    world.auth.set_down(false);
+    replica.app.announce(ada).await.unwrap();
+    assert_eq!(bob.sees().await, (ada, Online, None));
+}
+
+async fn many_peers_are_asked_for_together(world: World) {
+    let replica = world.replica_at_rest(LONG_LEASE);
+    let ada = user();
+    let mut bob = world.phone(&[ada]).await;
+    (0..8).for_each(|_| world.chats.befriend(ada, user()));
+    replica.report(Node::new().joined(&[ada])).await.unwrap();
+    replica.app.announce(ada).await.unwrap();
+    assert_eq!(bob.sees().await, (ada, Online, None));
+    assert_eq!(world.auth.calls(), 3, "nine peers in pages of three");
 }
 
 async fn what_is_no_report_is_refused(world: World) {

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
+use godwit_contract::auth::v1::auth_internal_service_server::AuthInternalServiceServer;
 use godwit_contract::chat::v1::chat_internal_service_server::ChatInternalServiceServer;
 use godwit_contract::events::v1::{LivePayload, live_payload};
 use godwit_contract::presence::v1::presence_internal_service_client::PresenceInternalServiceClient;
@@ -20,7 +21,7 @@ use godwit_presence::app::{Announcements, App};
 use godwit_presence::clients::Chats;
 use godwit_presence::roster::Roster;
 use godwit_presence::{grpc, store, workers};
-use godwit_rpc::{Caller, Directory, LocalRoutes, ServerLayer, Target};
+use godwit_rpc::{AccessChecks, Caller, Directory, LocalRoutes, ServerLayer, Target};
 use godwit_runtime::Tasks;
 use godwit_testkit::{TestClock, TestDb, env, unique};
 use prost::Message as _;
@@ -30,6 +31,7 @@ use tokio::time::timeout;
 use tonic::service::Routes;
 use tonic::{Request, Status};
 
+use crate::auth::FakeAuth;
 use crate::chats::FakeChats;
 use crate::switch::Switch;
 
@@ -55,6 +57,7 @@ pub struct World {
     pub live: Arc<Switch>,
     pub db: TestDb,
     pub chats: FakeChats,
+    pub auth: FakeAuth,
 }
 
 impl World {
@@ -64,6 +67,7 @@ impl World {
             live: Arc::new(Switch::to(live)),
             db: TestDb::new(&[&store::SCHEMA]).await,
             chats: FakeChats::default(),
+            auth: FakeAuth::default(),
         }
     }
 
@@ -84,19 +88,21 @@ impl World {
 
     fn replica_with(&self, lease: Duration, pool: Pool) -> Replica {
         let routes = LocalRoutes::new();
-        let directory = Directory::new(routes.clone(), [Target::Chat, Target::Presence]);
+        let directory = Directory::new(routes.clone(), [Target::Auth, Target::Chat, Target::Presence]);
         let live: Arc<dyn Live> = self.live.clone();
         let app = Arc::new(App {
             pool,
             live: live.clone(),
             roster: Roster::new(live, lease),
             chats: Chats::new(&directory),
+            access: AccessChecks::new(&directory),
             clock: self.clock.clone(),
             entropy: Arc::new(SystemEntropy),
             announcements: Announcements::default(),
             lease_ended: Notify::new(),
         });
         let services = Routes::new(ChatInternalServiceServer::new(self.chats.clone()))
+            .add_service(AuthInternalServiceServer::new(self.auth.clone()))
             .add_service(PresenceServiceServer::new(grpc::PresenceGrpc::new(app.clone())))
             .add_service(PresenceInternalServiceServer::new(grpc::PresenceInternalGrpc::new(app.clone())));
         routes.bind(services, &ServerLayer::default());
