@@ -14,6 +14,12 @@ pub enum Error {
     /// There is no such user, or none that the caller may call.
     #[error("there is no such user to call")]
     CalleeNotFound,
+    /// One of the two blocks the other.
+    #[error("you and this person cannot call each other")]
+    Blocked,
+    /// The callee's privacy does not let the caller call.
+    #[error("this person takes no calls from you")]
+    Private,
     /// The machine changed nothing.
     #[error("{}", describe(*.0))]
     Refused(Refusal),
@@ -54,7 +60,7 @@ impl ServiceError for Error {
         match self {
             Self::Invalid(invalid) => invalid.code(),
             Self::CalleeNotFound | Self::Refused(Refusal::NotFound) => Code::NotFound,
-            Self::Refused(Refusal::WrongParty) => Code::PermissionDenied,
+            Self::Blocked | Self::Private | Self::Refused(Refusal::WrongParty) => Code::PermissionDenied,
             Self::Refused(Refusal::IdReused) => Code::AlreadyExists,
             Self::Refused(Refusal::Full) => Code::ResourceExhausted,
             Self::Refused(_) => Code::FailedPrecondition,
@@ -72,6 +78,8 @@ impl ServiceError for Error {
         match self {
             Self::Invalid(invalid) => invalid.reason(),
             Self::CalleeNotFound => "CALLEE_NOT_FOUND",
+            Self::Blocked => "BLOCKED",
+            Self::Private => "PRIVACY",
             Self::Refused(refusal) => match refusal {
                 Refusal::NotFound => "CALL_NOT_FOUND",
                 Refusal::WrongParty => "CALL_WRONG_PARTY",

@@ -27,7 +27,7 @@ use anyhow::Context as _;
 use godwit_contract::call::v1::call_service_server::CallServiceServer;
 use godwit_contract::call::v1::raft_service_server::RaftServiceServer;
 use godwit_events::outbox::Relay;
-use godwit_rpc::Target;
+use godwit_rpc::{AccessChecks, Target};
 use godwit_runtime::{Platform, Service, Weight};
 use tokio::sync::Notify;
 
@@ -53,6 +53,7 @@ impl Service for CallSignaling {
             node: node.clone(),
             pool,
             chats: Chats::new(&platform.directory),
+            access: AccessChecks::new(&platform.directory),
             live: Arc::clone(&platform.live),
             frames: FrameOrder::default(),
             clock: Arc::clone(&platform.clock),

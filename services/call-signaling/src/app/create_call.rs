@@ -1,5 +1,6 @@
+use godwit_contract::auth::v1::AccessAction;
 use godwit_kernel::{CallId, UserId};
-use godwit_rpc::InvalidField;
+use godwit_rpc::{Access, InvalidField};
 
 use super::App;
 use crate::Error;
@@ -23,7 +24,8 @@ impl App {
     /// Rings the callee. The same id again returns the same call, also when it is over meanwhile.
     ///
     /// # Errors
-    /// When the two share no direct chat, the caller is in another call, or the id names another call.
+    /// When the two share no direct chat, the callee's privacy or a block forbids it, the caller is in another call, or the
+    /// id names another call.
     pub async fn create_call(&self, asked: CallToMake) -> Result<Call, Error> {
         let CallToMake { id, caller, callee_id, media } = asked;
         if callee_id == caller.user_id {
@@ -36,12 +38,23 @@ impl App {
             let is_same = call.caller == caller && call.callee_id == callee_id && call.media == media;
             return if is_same { Ok(call) } else { Err(Error::Refused(Refusal::IdReused)) };
         }
+        self.check_access(caller.user_id, callee_id).await?;
         let at = self.clock.now();
         let outcome = self.node.propose(Command::Create(NewCall { id, media, caller, callee_id, at })).await?;
         if matches!(outcome, Outcome::Changed(_)) {
             metrics::counter!("call_created_total").increment(1);
         }
         self.announce(outcome).await
+    }
+
+    /// Asked when a call begins, and only then: a block does not end one that runs.
+    async fn check_access(&self, caller: UserId, callee: UserId) -> Result<(), Error> {
+        match self.access.check(AccessAction::Call, caller, callee).await? {
+            Access::Allowed => Ok(()),
+            Access::UserNotFound => Err(Error::CalleeNotFound),
+            Access::Blocked => Err(Error::Blocked),
+            Access::Private => Err(Error::Private),
+        }
     }
 
     /// The call of an earlier request with this id. A call is recorded before the machine forgets it, so one that is

@@ -16,6 +16,7 @@ use godwit_events::outbox::Waker;
 use godwit_kernel::{Clock, Entropy};
 use godwit_live::Live;
 use godwit_pg::Pool;
+use godwit_rpc::AccessChecks;
 use tokio::sync::Notify;
 
 use crate::clients::Chats;
@@ -27,8 +28,10 @@ pub struct App {
     pub node: Node,
     /// The history.
     pub pool: Pool,
-    /// Who may call whom.
+    /// Who knows whom.
     pub chats: Chats,
+    /// Who may call whom.
+    pub access: AccessChecks,
     /// How the parties are told.
     pub live: Arc<dyn Live>,
     /// In which order.

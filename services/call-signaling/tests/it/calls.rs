@@ -5,7 +5,9 @@ use godwit_call_signaling::domain::{Event, Refusal, State};
 use godwit_contract::v1::CallState;
 use godwit_rpc::ServiceError as _;
 use godwit_testkit::eventually;
+use tonic::Code;
 
+use crate::auth::Answer;
 use crate::replica::{Phone, Replica, SOON, World, get, new_call_id, other_device};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -183,4 +185,40 @@ async fn a_stranger_finds_no_call() {
     }
     assert_eq!(replica.app.get_call(call.id, stranger.user_id).await.unwrap_err().reason(), "CALL_NOT_FOUND");
     assert_eq!(replica.app.get_call(new_call_id(), world.ada.user_id).await.unwrap_err().reason(), "CALL_NOT_FOUND");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whom_a_block_or_privacy_protects_is_not_rung() {
+    let world = World::new().await;
+    let replica = Replica::start(&world).await;
+    let mut bobs = Phone::of(&world, world.bob).await;
+    for (answer, code, reason) in [
+        (Answer::No("BLOCKED"), Code::PermissionDenied, "BLOCKED"),
+        (Answer::No("PRIVACY"), Code::PermissionDenied, "PRIVACY"),
+        (Answer::No("USER_NOT_FOUND"), Code::NotFound, "CALLEE_NOT_FOUND"),
+        (Answer::Down, Code::Unavailable, "PEER_UNAVAILABLE"),
+    ] {
+        world.auth.set(answer);
+        let refused = replica.app.create_call(world.call_to_bob()).await.unwrap_err();
+        assert_eq!((refused.code(), refused.reason()), (code, reason));
+    }
+    world.auth.set(Answer::Yes);
+    let call = replica.app.create_call(world.call_to_bob()).await.unwrap();
+    replica.app.act_on_call(call.id, world.ada, Event::Cancel).await.unwrap();
+    // Nothing else was told before.
+    for state in [CallState::Ringing, CallState::Cancelled] {
+        assert_eq!(bobs.sees().await, state);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_block_does_not_end_a_running_call() {
+    let world = World::new().await;
+    let replica = Replica::start(&world).await;
+    let asked = world.call_to_bob();
+    let call = replica.app.create_call(asked).await.unwrap();
+    world.auth.set(Answer::No("BLOCKED"));
+    replica.app.act_on_call(call.id, world.bob, Event::Accept).await.unwrap();
+    assert_eq!(replica.app.create_call(asked).await.unwrap().state, State::Accepted, "a resend finds its call");
+    assert_eq!(replica.app.act_on_call(call.id, world.ada, Event::End).await.unwrap().state, State::Ended);
 }

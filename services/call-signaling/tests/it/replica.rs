@@ -7,10 +7,11 @@ use godwit_call_signaling::clients::Chats;
 use godwit_call_signaling::domain::{Call, Media, Party};
 use godwit_call_signaling::raft::{Node, NodeOptions};
 use godwit_call_signaling::{store, workers};
+use godwit_contract::auth::v1::auth_internal_service_server::AuthInternalServiceServer;
 use godwit_contract::chat::v1::chat_internal_service_server::{ChatInternalService, ChatInternalServiceServer};
 use godwit_contract::chat::v1::{
     GetPostingPolicyRequest, GetPostingPolicyResponse, ListChatIdsRequest, ListChatIdsResponse, ListDirectPeersRequest,
-    ListDirectPeersResponse, ListMembersRequest, ListMembersResponse,
+    ListDirectPeersResponse, ListMembersRequest, ListMembersResponse, SetDirectBlockRequest, SetDirectBlockResponse,
 };
 use godwit_contract::events::v1::{LivePayload, live_payload};
 use godwit_contract::v1::{CallState, ServerFrame, server_frame};
@@ -18,7 +19,7 @@ use godwit_events::outbox::Waker;
 use godwit_kernel::{CallId, DeviceId, SystemEntropy, UserId};
 use godwit_live::memory::MemoryLive;
 use godwit_live::{Channel, Delivery, Live, Subscription};
-use godwit_rpc::{Directory, LocalRoutes, ServerLayer, Target};
+use godwit_rpc::{AccessChecks, Directory, LocalRoutes, ServerLayer, Target};
 use godwit_testkit::{TestClock, TestDb, eventually};
 use prost::Message as _;
 use tokio::sync::{Notify, mpsc};
@@ -26,6 +27,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
+
+use crate::auth::FakeAuth;
 
 pub const SOON: Duration = Duration::from_secs(10);
 
@@ -35,6 +38,7 @@ pub struct World {
     pub live: Arc<MemoryLive>,
     pub db: TestDb,
     pub data_dir: tempfile::TempDir,
+    pub auth: FakeAuth,
     pub ada: Party,
     pub bob: Party,
     pub stranger: Party,
@@ -47,6 +51,7 @@ impl World {
             live: Arc::new(MemoryLive::new()),
             db: TestDb::new(&[&store::SCHEMA]).await,
             data_dir: tempfile::tempdir().unwrap(),
+            auth: FakeAuth::default(),
             ada: person(),
             bob: person(),
             stranger: person(),
@@ -88,10 +93,12 @@ pub struct Replica {
 impl Replica {
     pub async fn start(world: &World) -> Self {
         let node = start_node(world.data_dir.path()).await;
+        let peers = peers(world);
         let app = Arc::new(App {
             node,
             pool: world.db.pool(&store::SCHEMA),
-            chats: Chats::new(&peers(world)),
+            chats: Chats::new(&peers),
+            access: AccessChecks::new(&peers),
             live: Arc::clone(&world.live) as Arc<dyn Live>,
             frames: FrameOrder::default(),
             clock: Arc::clone(&world.clock) as Arc<dyn godwit_kernel::Clock>,
@@ -166,12 +173,14 @@ pub async fn get(replica: &Replica, call: &Call, party: Party) -> Call {
     replica.app.get_call(call.id, party.user_id).await.unwrap()
 }
 
-/// A directory whose chat service knows that Ada and Bob share a direct chat.
+/// A directory with the world's auth, whose chat service knows that Ada and Bob share a direct chat.
 fn peers(world: &World) -> Directory {
     let routes = LocalRoutes::new();
     let chats = FakeChats { pair: [world.ada.user_id, world.bob.user_id] };
-    routes.bind(Routes::new(ChatInternalServiceServer::new(chats)), &ServerLayer::default());
-    Directory::new(routes, [Target::Chat])
+    let served = Routes::new(ChatInternalServiceServer::new(chats))
+        .add_service(AuthInternalServiceServer::new(world.auth.clone()));
+    routes.bind(served, &ServerLayer::default());
+    Directory::new(routes, [Target::Auth, Target::Chat])
 }
 
 struct FakeChats {
@@ -198,6 +207,13 @@ impl ChatInternalService for FakeChats {
     }
 
     async fn list_chat_ids(&self, _: Request<ListChatIdsRequest>) -> Result<Response<ListChatIdsResponse>, Status> {
+        Err(Status::unimplemented("not asked by calls"))
+    }
+
+    async fn set_direct_block(
+        &self,
+        _: Request<SetDirectBlockRequest>,
+    ) -> Result<Response<SetDirectBlockResponse>, Status> {
         Err(Status::unimplemented("not asked by calls"))
     }
 
