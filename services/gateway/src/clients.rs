@@ -1,5 +1,7 @@
 //! The calls to other services.
 
+use std::time::Duration;
+
 use godwit_contract::auth::v1::auth_internal_service_client::AuthInternalServiceClient;
 use godwit_contract::auth::v1::auth_service_client::AuthServiceClient;
 use godwit_contract::auth::v1::{ListKeysRequest, ListRevocationsRequest, TokenKey};
@@ -13,7 +15,8 @@ use godwit_contract::rest::{RoutingKey, Upstream};
 use godwit_contract::v1::Message;
 use godwit_kernel::limits::INTERNAL_PAGE_MAX;
 use godwit_kernel::{ChatId, MessageId, SessionId, UserId};
-use godwit_rpc::{Channel, Directory, Target, retry_idempotent};
+use godwit_rpc::{Channel, Directory, Target, retry_idempotent, timestamp};
+use time::OffsetDateTime;
 use tonic::metadata::MetadataMap;
 use tonic::{Extensions, Request, Status};
 
@@ -21,6 +24,17 @@ use tonic::{Extensions, Request, Status};
 const SYNC_ANSWER_BYTES: usize = 32 * 1024 * 1024;
 /// The most pages of a user's chats, so that a faulty answer cannot keep the gateway asking.
 const CHAT_PAGES_MAX: usize = 100;
+
+/// How long a page of ended sessions is waited for.
+const REVOCATIONS_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Some of the sessions that ended.
+pub struct RevokedSessions {
+    /// In id order.
+    pub sessions: Vec<SessionId>,
+    /// Behind which the next page begins; `None` on the last one.
+    pub next_after: Option<SessionId>,
+}
 
 /// The services behind the gateway.
 #[derive(Clone)]
@@ -44,15 +58,24 @@ impl Services {
         .await
     }
 
-    /// The sessions that ended before their access tokens.
-    pub async fn revoked_sessions(&self) -> Result<Vec<SessionId>, Status> {
-        let channel = self.directory.channel(Target::Auth);
-        let answer = retry_idempotent(|| async {
-            let mut client = AuthInternalServiceClient::new(channel.clone());
-            client.list_revocations(ListRevocationsRequest::default()).await
-        })
-        .await?;
-        Ok(ids(answer.into_inner().revocations.iter().map(|revocation| revocation.session_id.as_str())))
+    /// A page of the sessions that ended before their access tokens, not earlier than `since`. Asked once: who asks does so
+    /// again soon.
+    pub async fn revoked_sessions(
+        &self,
+        since: Option<OffsetDateTime>,
+        after: Option<SessionId>,
+    ) -> Result<RevokedSessions, Status> {
+        let mut request = Request::new(ListRevocationsRequest {
+            revoked_since: since.map(timestamp),
+            after_session_id: after.map(|session| session.to_string()).unwrap_or_default(),
+            limit: 0,
+        });
+        request.set_timeout(REVOCATIONS_TIMEOUT);
+        let mut client = AuthInternalServiceClient::new(self.directory.channel(Target::Auth));
+        let answer = client.list_revocations(request).await?.into_inner();
+        let sessions: Vec<SessionId> = ids(answer.revocations.iter().map(|ended| ended.session_id.as_str()));
+        let next_after = sessions.last().copied().filter(|_| answer.has_more);
+        Ok(RevokedSessions { sessions, next_after })
     }
 
     /// The chats of a user, page by page.

@@ -1,6 +1,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::limits::Rates;
+
 /// What the gateway reads from the environment.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Config {
@@ -94,6 +96,17 @@ pub struct Config {
     )]
     pub open_requests_per_sec: u32,
 
+    /// How many requests a second one address may make in the long run to log in, register, verify or reset something
+    /// without an access token; four times as many at once. They do not count as other requests without a token.
+    #[arg(
+        long = "gateway-login-requests-per-sec",
+        env = "GODWIT_GATEWAY_LOGIN_REQUESTS_PER_SEC",
+        value_name = "GODWIT_GATEWAY_LOGIN_REQUESTS_PER_SEC",
+        default_value_t = 10,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+    )]
+    pub login_requests_per_sec: u32,
+
     /// The most HTTP requests that are served at once; the next is refused with 503.
     #[arg(
         long = "gateway-max-requests",
@@ -160,6 +173,12 @@ impl Config {
     /// How long one write may take.
     pub(crate) fn write_timeout(&self) -> Duration {
         Duration::from_millis(self.write_timeout_ms.into())
+    }
+
+    /// How much users and addresses may ask.
+    pub(crate) fn rates(&self) -> Rates {
+        let Self { requests_per_sec: user, open_requests_per_sec: address, login_requests_per_sec: logins, .. } = *self;
+        Rates { user, address, logins }
     }
 
     /// # Errors

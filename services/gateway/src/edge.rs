@@ -65,7 +65,7 @@ impl Edge {
             transcoder: forwarding_transcoder(&services),
             routes: Routes::of_contract(),
             authenticator: Arc::new(Authenticator::new(services.clone(), Arc::clone(&revocations), clock)),
-            limiter: Limiter::new(Arc::clone(&foundation.live), config.requests_per_sec, config.open_requests_per_sec),
+            limiter: Limiter::new(Arc::clone(&foundation.live), config.rates()),
             requests: Semaphore::new(usize::try_from(config.max_requests).unwrap_or(Semaphore::MAX_PERMITS)),
             hub: Arc::new(Hub::new(&config, services.clone(), revocations)),
             services,

@@ -22,14 +22,27 @@ pub struct Limiter {
     local: Cache<String, Arc<Mutex<Bucket>>>,
     by_user: TokenBucket,
     by_address: TokenBucket,
+    logins: TokenBucket,
+}
+
+/// How many requests a second there may be in the long run; four times as many at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Rates {
+    /// Of one user.
+    pub user: u32,
+    /// Of one address, without a user.
+    pub address: u32,
+    /// Of one address, for what is costly without a user: logins and the like.
+    pub logins: u32,
 }
 
 impl Limiter {
-    /// Limits of requests a second for a user, and for an address without a user; four times as many at once.
-    pub fn new(live: Arc<dyn Live>, requests_per_sec: u32, open_requests_per_sec: u32) -> Self {
+    /// Limits of these rates.
+    pub fn new(live: Arc<dyn Live>, rates: Rates) -> Self {
         let bucket = |per_sec: u32| TokenBucket { capacity: per_sec.saturating_mul(4), refill_per_sec: per_sec.into() };
         let local = Cache::builder().max_capacity(LOCAL_MAX).time_to_idle(Duration::from_secs(60)).build();
-        Self { live, local, by_user: bucket(requests_per_sec), by_address: bucket(open_requests_per_sec) }
+        let [by_user, by_address, logins] = [rates.user, rates.address, rates.logins].map(bucket);
+        Self { live, local, by_user, by_address, logins }
     }
 
     /// # Errors
@@ -42,6 +55,15 @@ impl Limiter {
     /// When too many requests came from the address.
     pub async fn take_for_address(&self, address: IpAddr) -> Result<(), Error> {
         self.take(format!("gateway:address:{}", subscriber(address)), self.by_address).await
+    }
+
+    /// For calls that cost auth a password hash or a mail. They have a bucket of their own, so that a flood of them is shed
+    /// here and leaves the address its other requests.
+    ///
+    /// # Errors
+    /// When too many of them came from the address.
+    pub async fn take_for_login(&self, address: IpAddr) -> Result<(), Error> {
+        self.take(format!("gateway:login:{}", subscriber(address)), self.logins).await
     }
 
     async fn take(&self, key: String, bucket: TokenBucket) -> Result<(), Error> {
@@ -117,7 +139,7 @@ mod tests {
     #[tokio::test]
     async fn one_user_over_the_limit_does_not_stop_another() {
         use godwit_kernel::{SystemClock, SystemEntropy};
-        let limiter = Limiter::new(Arc::new(MemoryLive::new()), 1, 1);
+        let limiter = Limiter::new(Arc::new(MemoryLive::new()), Rates { user: 1, address: 1, logins: 1 });
         let [greedy, modest] = [(); 2].map(|()| UserId::generate(&SystemClock, &SystemEntropy));
         for _ in 0..4 {
             limiter.take_for_user(greedy).await.unwrap();

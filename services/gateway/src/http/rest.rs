@@ -3,6 +3,7 @@ use std::time::Instant;
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Payload};
 use godwit_contract::rest::RestRoute;
+use godwit_kernel::SessionId;
 use godwit_rpc::{Caller, EdgeRequest};
 use rest_over_grpc::transcoding::Transcode as _;
 use tracing::Instrument as _;
@@ -13,8 +14,34 @@ use super::{Answer, Problem, body};
 use crate::Error;
 use crate::edge::{Edge, bearer};
 
-/// Calls after which the caller's session is over: this gateway must not wait to be told.
-const ENDING_SESSION: &[(&str, &str)] = &[("godwit.auth.v1.AuthService", "Logout")];
+/// Calls after which a session is over, and which: this gateway must not wait to be told. Other sessions that end with
+/// them are told of by auth.
+const ENDING_SESSION: &[(&str, &str, Ended)] = &[
+    ("godwit.auth.v1.AuthService", "Logout", Ended::OfCaller),
+    ("godwit.auth.v1.AuthService", "LogoutAll", Ended::OfCaller),
+    ("godwit.auth.v1.AuthService", "RevokeSession", Ended::NamedBy("{session_id}")),
+    ("godwit.auth.v1.UserService", "DeleteMe", Ended::OfCaller),
+];
+
+/// Open calls that cost auth a password hash or a mail.
+const LOGIN_CALLS: &[(&str, &str)] = &[
+    ("godwit.auth.v1.AuthService", "Register"),
+    ("godwit.auth.v1.AuthService", "VerifyEmail"),
+    ("godwit.auth.v1.AuthService", "ResendCode"),
+    ("godwit.auth.v1.AuthService", "Login"),
+    ("godwit.auth.v1.AuthService", "ForgotPassword"),
+    ("godwit.auth.v1.AuthService", "ResetPassword"),
+    ("godwit.auth.v1.AuthService", "VerifyTwoFactor"),
+];
+
+/// Which session is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    /// That of the access token.
+    OfCaller,
+    /// The one at this place of the path: auth ends none but the caller's own.
+    NamedBy(&'static str),
+}
 
 /// Serves every path that is not a page: all of REST.
 pub async fn serve(request: HttpRequest, payload: Payload, edge: Data<Edge>) -> Answer {
@@ -84,8 +111,8 @@ impl Call<'_> {
         };
         let answer = self.edge.transcoder.try_transcode(self.route.verb, &target, metadata, &body).await;
         let success = Success::of_transcoder(answer, self.route)?;
-        if let Some(caller) = caller.filter(|_| ENDING_SESSION.contains(&(self.route.service, self.route.rpc))) {
-            self.edge.hub.revoke(caller.session_id);
+        if let Some(session) = caller.and_then(|caller| ended_by(self.route, self.path, &caller)) {
+            self.edge.hub.revoke(session);
         }
         Ok(success)
     }
@@ -94,7 +121,10 @@ impl Call<'_> {
     async fn admit(&self) -> Result<Option<Caller>, Error> {
         if self.route.is_open {
             if let Some(address) = self.edge.client_address(self.request) {
-                self.edge.limiter.take_for_address(address).await?;
+                match LOGIN_CALLS.contains(&(self.route.service, self.route.rpc)) {
+                    true => self.edge.limiter.take_for_login(address).await?,
+                    false => self.edge.limiter.take_for_address(address).await?,
+                }
             }
             return Ok(None);
         }
@@ -114,6 +144,19 @@ impl Call<'_> {
             headers.insert(name, key);
         }
         headers
+    }
+}
+
+/// The session that a call of `caller` ends when it succeeds. An id that is written in no usual way is left to what auth
+/// tells.
+fn ended_by(route: &RestRoute, path: &str, caller: &Caller) -> Option<SessionId> {
+    let is_route = |(service, rpc, _): &&(&str, &str, Ended)| *service == route.service && *rpc == route.rpc;
+    match ENDING_SESSION.iter().find(is_route)?.2 {
+        Ended::OfCaller => Some(caller.session_id),
+        Ended::NamedBy(place) => {
+            let (_, named) = route.template.split('/').zip(path.split('/')).find(|(part, _)| *part == place)?;
+            named.parse().ok()
+        }
     }
 }
 
@@ -139,11 +182,41 @@ mod tests {
         assert_eq!(unversioned("/v1/v1/chats"), "/v1/chats");
     }
 
+    fn route(service: &str, rpc: &str) -> &'static RestRoute {
+        let known = godwit_contract::rest::REST_ROUTES.iter().find(|r| r.service == service && r.rpc == rpc);
+        known.unwrap_or_else(|| panic!("{service}/{rpc} is not in the contract"))
+    }
+
     #[test]
-    fn calls_that_end_a_session_are_in_the_contract() {
-        for (service, rpc) in ENDING_SESSION {
-            let known = godwit_contract::rest::REST_ROUTES.iter().any(|r| r.service == *service && r.rpc == *rpc);
-            assert!(known, "{service}/{rpc}");
+    fn calls_that_end_a_session_and_those_that_log_in_are_in_the_contract() {
+        for (service, rpc, ended) in ENDING_SESSION {
+            let route = route(service, rpc);
+            assert!(!route.is_open, "{rpc}");
+            if let Ended::NamedBy(place) = ended {
+                assert!(route.template.split('/').any(|part| part == *place), "{rpc}");
+            }
+        }
+        for (service, rpc) in LOGIN_CALLS {
+            assert!(route(service, rpc).is_open, "{rpc}");
+        }
+    }
+
+    #[test]
+    fn a_call_ends_the_session_of_its_caller_or_the_one_that_it_names() {
+        use godwit_kernel::{DeviceId, SystemClock, SystemEntropy, UserId};
+        let [mine, other] = [(); 2].map(|()| SessionId::generate(&SystemClock, &SystemEntropy));
+        let user_id = UserId::generate(&SystemClock, &SystemEntropy);
+        let device_id = DeviceId::generate(&SystemClock, &SystemEntropy);
+        let caller = Caller { user_id, session_id: mine, device_id };
+        let auth = "godwit.auth.v1.AuthService";
+        let named = format!("/auth/sessions/{other}");
+        for (rpc, path, ended) in [
+            ("LogoutAll", "/auth/logout-all", Some(mine)),
+            ("RevokeSession", named.as_str(), Some(other)),
+            ("RevokeSession", "/auth/sessions/nonsense", None),
+            ("ListSessions", "/auth/sessions", None),
+        ] {
+            assert_eq!(ended_by(route(auth, rpc), path, &caller), ended, "{rpc} {path}");
         }
     }
 }

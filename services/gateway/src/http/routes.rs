@@ -180,6 +180,6 @@ mod tests {
         let routes = Routes::of_contract();
         assert_eq!(routes.resolve("PUT", "/chats"), Resolved::OtherMethods("GET, POST".to_owned()));
         assert_eq!(routes.resolve("GET", "/auth/login"), Resolved::OtherMethods("POST".to_owned()));
-        assert_eq!(routes.resolve("HEAD", "/users/me"), Resolved::OtherMethods("GET".to_owned()));
+        assert_eq!(routes.resolve("HEAD", "/users/me"), Resolved::OtherMethods("DELETE, GET, PATCH".to_owned()));
     }
 }

@@ -275,6 +275,13 @@ impl Hub {
         }
     }
 
+    /// Ends a session here, unless that was done before.
+    pub(super) fn learn_of_end(&self, session: SessionId) {
+        if !self.revocations.has(session) {
+            self.revoke(session);
+        }
+    }
+
     /// Who has a socket here.
     pub(super) fn users(&self) -> Vec<UserId> {
         self.feeds.lock().users().collect()

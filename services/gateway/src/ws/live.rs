@@ -6,7 +6,7 @@ use godwit_live::{Channel, Delivery};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{Hub, interest, presence, upkeep};
+use super::{Hub, ended_sessions, interest, presence, upkeep};
 use crate::edge::{Edge, Foundation};
 
 /// Deliveries that wait for the hub; when there are more, the subscription drops them and says so.
@@ -27,6 +27,8 @@ pub async fn start(foundation: &Foundation, edge: &Arc<Edge>) -> anyhow::Result<
     tasks.spawn("gateway.live", |stop| hear(hub, deliveries, stop));
     let hub = Arc::clone(&edge.hub);
     tasks.spawn("gateway.interest", |stop| interest::follow(hub, subscription, stop));
+    let ended = ended_sessions::EndedSessions::new(edge);
+    tasks.spawn("gateway.ended-sessions", |stop| ended.run(stop));
     let upkeep = upkeep::Upkeep::new(edge);
     tasks.spawn("gateway.upkeep", |stop| upkeep.run(stop));
     let node = NodeId::generate(&*foundation.clock, &*foundation.entropy);

@@ -1,6 +1,7 @@
 //! WebSockets: one socket is a [`connection`] with its [`outbox`]; the [`hub`] knows all of them and what they follow.
 
 mod connection;
+mod ended_sessions;
 mod frames;
 mod handshake;
 mod outbox;

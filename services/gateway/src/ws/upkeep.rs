@@ -7,13 +7,12 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::Hub;
-use crate::clients::Services;
 use crate::edge::Edge;
 use crate::identity::Authenticator;
 
-/// How often ended sessions are asked for, beside what the live channels say: nothing tells of a message that was
-/// published while Redis was down.
-const REVOCATIONS_EVERY: Duration = Duration::from_secs(15);
+/// How often something is forgotten that is over.
+const EVERY: Duration = Duration::from_secs(15);
+/// How often the keys are fetched anew.
 const KEYS_EVERY_ROUNDS: u32 = 20;
 /// After a part was not there.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -23,14 +22,12 @@ const CONCURRENCY: usize = 8;
 /// Finds out what the gateway was not told.
 pub struct Upkeep {
     hub: Arc<Hub>,
-    services: Services,
     authenticator: Arc<Authenticator>,
 }
 
 impl Upkeep {
     pub fn new(edge: &Edge) -> Self {
-        let authenticator = Arc::clone(&edge.authenticator);
-        Self { hub: Arc::clone(&edge.hub), services: edge.services.clone(), authenticator }
+        Self { hub: Arc::clone(&edge.hub), authenticator: Arc::clone(&edge.authenticator) }
     }
 
     /// Runs until `stop`.
@@ -46,33 +43,16 @@ impl Upkeep {
         let mut unchecked: Vec<UserId> = Vec::new();
         let mut rounds: u32 = 0;
         loop {
-            let knows_revocations = self.reload_revocations().await;
+            self.hub.purge_revocations();
             unchecked = self.recheck(unchecked).await;
             if rounds.is_multiple_of(KEYS_EVERY_ROUNDS) {
                 self.authenticator.refresh_keys().await;
             }
             rounds = rounds.wrapping_add(1);
-            let pause = if knows_revocations && unchecked.is_empty() { REVOCATIONS_EVERY } else { RETRY_AFTER };
+            let pause = if unchecked.is_empty() { EVERY } else { RETRY_AFTER };
             tokio::select! {
                 () = self.hub.interrupted.notified() => unchecked = self.hub.users(),
                 () = tokio::time::sleep(pause) => {}
-            }
-        }
-    }
-
-    /// Whether it is known which sessions have ended.
-    async fn reload_revocations(&self) -> bool {
-        self.hub.purge_revocations();
-        match self.services.revoked_sessions().await {
-            Ok(sessions) => {
-                for session in sessions {
-                    self.hub.revoke(session);
-                }
-                true
-            }
-            Err(status) => {
-                tracing::debug!(code = ?status.code(), "ended sessions cannot be listed now");
-                false
             }
         }
     }

@@ -143,3 +143,39 @@ async fn a_gateway_that_is_full_says_so() {
     let refused: Value = refused.json().await.unwrap();
     assert_eq!(refused.get("reason").unwrap(), "OVERLOADED");
 }
+
+#[tokio::test]
+async fn a_flood_of_logins_is_shed_and_stops_nothing_else() {
+    let stage = Stage::with(&["--gateway-login-requests-per-sec=1"]).await;
+    let post = |path: &str| stage.http.post(stage.url(path)).body("{}");
+    for path in ["/auth/login", "/auth/register", "/auth/password/forgot", "/auth/2fa/verify"] {
+        assert!(post(path).send().await.unwrap().status().is_success(), "{path}");
+    }
+    let costly = ["/auth/verify-email", "/auth/resend-code", "/auth/password/reset", "/v1/auth/login", "/auth/login"];
+    for path in costly {
+        let (status, reason, told) = problem(post(path)).await;
+        assert_eq!((status, reason.as_str()), (429, "RATE_LIMITED"), "{path}");
+        assert_eq!(told.get("retry_after_secs").unwrap(), 1);
+    }
+    assert_eq!(stage.http.get(stage.url("/auth/keys")).send().await.unwrap().status(), 200);
+    assert_eq!(post("/auth/refresh").send().await.unwrap().status(), 200);
+    let caller = somebody();
+    assert_eq!(stage.get("/chats", &caller).send().await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn a_delete_carries_its_proof_in_a_body() {
+    let stage = Stage::start().await;
+    let delete = |path: &str, body: &str| {
+        let request = stage.http.delete(stage.url(path)).bearer_auth(stage.token(&somebody()));
+        request.header("content-type", "application/json").body(body.to_owned())
+    };
+    let two_factor = delete("/auth/2fa", r#"{"password":"correct horse","code":"123456"}"#);
+    assert_eq!(two_factor.send().await.unwrap().status(), 200);
+    assert_eq!(delete("/v1/users/me", r#"{"password":"battery"}"#).send().await.unwrap().status(), 200);
+    assert_eq!(*stage.services.proofs.lock(), ["correct horse 123456", "battery"]);
+    let (status, reason, told) = problem(delete("/users/me", "")).await;
+    assert_eq!((status, reason.as_str()), (400, "INVALID_ARGUMENT"));
+    assert_eq!(told.pointer("/errors/0/field").unwrap(), "password", "without a body it has no password");
+    assert_eq!(problem(delete("/users/me", "{")).await.1, "MALFORMED_JSON");
+}

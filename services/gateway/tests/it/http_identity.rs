@@ -113,7 +113,7 @@ async fn sessions_that_ended_while_nothing_was_heard_are_found_out() {
     let stage = Stage::start().await;
     let caller = somebody();
     assert_eq!(stage.get("/users/me", &caller).send().await.unwrap().status(), 200);
-    stage.services.revoked.lock().push(caller.session_id);
+    stage.services.revoke(&caller);
     stage.live.interrupt().await;
     eventually(SOON, || async { reason(stage.get("/users/me", &caller)).await == refused("SESSION_REVOKED") }).await;
 }

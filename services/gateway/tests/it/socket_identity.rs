@@ -1,12 +1,17 @@
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use godwit_contract::events::v1::SessionRevoked;
 use godwit_contract::events::v1::live_payload::Payload;
 use godwit_contract::v1::server_frame::Frame;
+use godwit_kernel::Clock as _;
 use godwit_live::Channel;
+use godwit_rpc::timestamp;
+use godwit_testkit::eventually;
+use reqwest::Method;
 use serde_json::json;
 
-use crate::stage::{Client, Stage, elsewhere, somebody};
+use crate::stage::{Client, SOON, Stage, elsewhere, somebody};
 
 #[tokio::test]
 async fn a_token_may_come_by_header_subprotocol_or_query() {
@@ -123,4 +128,99 @@ async fn a_socket_cannot_be_renewed_with_what_is_not_its_own() {
         let (id, told, _) = client.error().await;
         assert_eq!((id.as_str(), told.as_str()), ("r", reason));
     }
+}
+
+#[tokio::test]
+async fn a_socket_closes_though_live_lost_the_message_that_its_session_ended() {
+    let stage = Stage::start().await;
+    let people: Vec<_> = (0..5).map(|_| somebody()).collect();
+    let mut sockets = Vec::new();
+    for person in &people {
+        sockets.push(stage.connect(person).await);
+    }
+    let mut kept = stage.connect(&somebody()).await;
+    eventually(SOON, || async { !stage.services.revocation_asks.lock().is_empty() }).await;
+    // As if Redis had been down when auth told it.
+    people.iter().for_each(|person| stage.services.revoke(person));
+    let asks_before = stage.services.revocation_asks.lock().len();
+    for socket in &mut sockets {
+        assert_eq!(socket.close_code().await, 4401);
+    }
+    // Two rounds at most, of three pages each: the one that was on its way, and the next.
+    let asks = stage.services.revocation_asks.lock().len() - asks_before;
+    assert!(asks <= 6, "{asks} questions");
+    kept.say(json!({"id": "1"})).await;
+    assert_eq!(kept.error().await.0, "1");
+}
+
+#[tokio::test]
+async fn ended_sessions_are_asked_for_all_the_time_and_only_the_latest() {
+    let stage = Stage::start().await;
+    eventually(SOON, || async { stage.services.revocation_asks.lock().len() >= 10 }).await;
+    let asks = stage.services.revocation_asks.lock().clone();
+    assert_eq!(asks.first().unwrap().revoked_since, None, "the first asks for all");
+    let minute_ago = timestamp(stage.clock.now() - Duration::from_secs(60));
+    for ask in asks.iter().skip(1) {
+        assert_eq!(ask.revoked_since, Some(minute_ago));
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_ended_while_auth_could_not_tell_is_found_when_it_can() {
+    let stage = Stage::start().await;
+    let (early, late) = (somebody(), somebody());
+    let mut sockets = [stage.connect(&early).await, stage.connect(&late).await];
+    eventually(SOON, || async { !stage.services.revocation_asks.lock().is_empty() }).await;
+    stage.services.hides_revocations.store(true, Ordering::SeqCst);
+    stage.services.revoke(&early);
+    stage.clock.advance(Duration::from_secs(300));
+    stage.services.revoke(&late);
+    stage.clock.advance(Duration::from_secs(300));
+    stage.services.hides_revocations.store(false, Ordering::SeqCst);
+    for socket in &mut sockets {
+        assert_eq!(socket.close_code().await, 4401);
+    }
+}
+
+#[tokio::test]
+async fn a_session_whose_end_was_committed_late_is_found_all_the_same() {
+    let stage = Stage::start().await;
+    let caller = somebody();
+    let mut socket = stage.connect(&caller).await;
+    eventually(SOON, || async { stage.services.revocation_asks.lock().len() >= 2 }).await;
+    let almost_a_minute_ago = stage.clock.now() - Duration::from_secs(59);
+    stage.services.revoked.lock().insert(caller.session_id, almost_a_minute_ago);
+    assert_eq!(socket.close_code().await, 4401);
+}
+
+#[tokio::test]
+async fn calls_that_end_a_session_close_its_sockets_at_once() {
+    let stage = Stage::start().await;
+    // Nothing but the calls themselves tells of it.
+    stage.services.hides_revocations.store(true, Ordering::SeqCst);
+    let other = somebody();
+    let mut untouched = stage.connect(&other).await;
+    let named = somebody();
+    let by_name = format!("/auth/sessions/{}", named.session_id);
+    for (method, path, body) in [
+        (Method::POST, "/auth/logout-all", "{}"),
+        (Method::DELETE, "/users/me", r#"{"password":"correct horse"}"#),
+        (Method::DELETE, by_name.as_str(), ""),
+    ] {
+        let caller = somebody();
+        let (mut mine, mut its) = (stage.connect(&caller).await, stage.connect(&named).await);
+        let request = stage.http.request(method, stage.url(path)).bearer_auth(stage.token(&caller)).body(body);
+        assert_eq!(request.send().await.unwrap().status(), 200, "{path}");
+        let (ended, kept) = if path == by_name { (&mut its, &mut mine) } else { (&mut mine, &mut its) };
+        assert_eq!(ended.close_code().await, 4401, "{path}");
+        kept.say(json!({"id": "1"})).await;
+        assert_eq!(kept.error().await.0, "1", "{path}");
+    }
+    let unknown = stage.url("/auth/sessions/00000000-0000-7000-8000-000000000000");
+    let refused = stage.http.delete(unknown).bearer_auth(stage.token(&other)).send().await.unwrap();
+    assert_eq!(refused.status(), 404);
+    let wrong = stage.http.delete(stage.url("/users/me")).bearer_auth(stage.token(&other)).body("{}");
+    assert_eq!(wrong.send().await.unwrap().status(), 400);
+    untouched.say(json!({"id": "2"})).await;
+    assert_eq!(untouched.error().await.0, "2", "what is refused ends nothing");
 }

@@ -58,7 +58,7 @@ impl Stage {
         let routes = LocalRoutes::new();
         routes.bind(services.routes(), &ServerLayer::default());
         let live = Arc::new(TestLive::default());
-        let clock = Arc::new(TestClock::default());
+        let clock = Arc::clone(&services.clock);
         let tasks = Tasks::new();
         let foundation = Foundation {
             clock: clock.clone(),

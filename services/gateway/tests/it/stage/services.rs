@@ -1,9 +1,10 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use godwit_contract::auth::v1::auth_internal_service_server::{AuthInternalService, AuthInternalServiceServer};
 use godwit_contract::auth::v1::auth_service_server::{AuthService, AuthServiceServer};
+use godwit_contract::auth::v1::user_service_server::{UserService, UserServiceServer};
 use godwit_contract::auth::v1::*;
 use godwit_contract::chat::v1::chat_internal_service_server::{ChatInternalService, ChatInternalServiceServer};
 use godwit_contract::chat::v1::chat_service_server::{ChatService, ChatServiceServer};
@@ -15,9 +16,11 @@ use godwit_contract::presence::v1::presence_internal_service_server::{
 };
 use godwit_contract::presence::v1::{ReportNodeRequest, ReportNodeResponse};
 use godwit_contract::v1::{Message, User};
-use godwit_kernel::{ChatId, SessionId, UserId};
+use godwit_kernel::{ChatId, Clock as _, SessionId, UserId};
 use godwit_rpc::{Caller, FieldViolation, InvalidField, ServiceError, to_status};
+use godwit_testkit::TestClock;
 use parking_lot::Mutex;
+use time::OffsetDateTime;
 use tokio::sync::{Notify, Semaphore};
 use tonic::service::Routes;
 use tonic::{Code, Request, Response, Status};
@@ -31,7 +34,13 @@ type Answer<T> = Result<Response<T>, Status>;
 pub struct Services {
     pub signer: Arc<Signer>,
     pub members: Arc<Mutex<BTreeMap<ChatId, HashSet<UserId>>>>,
-    pub revoked: Arc<Mutex<Vec<SessionId>>>,
+    pub clock: Arc<TestClock>,
+    /// Sessions that ended, and when.
+    pub revoked: Arc<Mutex<BTreeMap<SessionId, OffsetDateTime>>>,
+    /// What was asked of them.
+    pub revocation_asks: Arc<Mutex<Vec<ListRevocationsRequest>>>,
+    /// They are not told.
+    pub hides_revocations: Arc<AtomicBool>,
     pub key_fetches: Arc<AtomicUsize>,
     pub sent: Arc<Mutex<Vec<SendMessageRequest>>>,
     /// A text that starts with `wait` takes one of these.
@@ -42,6 +51,8 @@ pub struct Services {
     /// The next report is answered by asking for all.
     pub ask_for_all: Arc<Mutex<bool>>,
     pub clients: Arc<Mutex<Vec<Option<std::net::IpAddr>>>>,
+    /// With what deletions were proven.
+    pub proofs: Arc<Mutex<Vec<String>>>,
 }
 
 impl Default for Services {
@@ -49,7 +60,10 @@ impl Default for Services {
         Self {
             signer: Arc::default(),
             members: Arc::default(),
+            clock: Arc::default(),
             revoked: Arc::default(),
+            revocation_asks: Arc::default(),
+            hides_revocations: Arc::default(),
             key_fetches: Arc::default(),
             sent: Arc::default(),
             sends: Arc::new(Semaphore::new(0)),
@@ -57,6 +71,7 @@ impl Default for Services {
             reports: Arc::default(),
             ask_for_all: Arc::default(),
             clients: Arc::default(),
+            proofs: Arc::default(),
         }
     }
 }
@@ -64,11 +79,17 @@ impl Default for Services {
 impl Services {
     pub fn routes(&self) -> Routes {
         Routes::new(AuthServiceServer::new(self.clone()))
+            .add_service(UserServiceServer::new(self.clone()))
             .add_service(AuthInternalServiceServer::new(self.clone()))
             .add_service(ChatServiceServer::new(self.clone()))
             .add_service(ChatInternalServiceServer::new(self.clone()))
             .add_service(MessageServiceServer::new(self.clone()))
             .add_service(PresenceInternalServiceServer::new(self.clone()))
+    }
+
+    /// Ends a session now, and tells nobody.
+    pub fn revoke(&self, caller: &Caller) {
+        self.revoked.lock().insert(caller.session_id, self.clock.now());
     }
 
     pub fn add_member(&self, chat: ChatId, caller: &Caller) {
@@ -150,17 +171,86 @@ impl AuthService for Services {
         }
     }
     async fn logout(&self, request: Request<LogoutRequest>) -> Answer<LogoutResponse> {
-        self.revoked.lock().push(Caller::of(&request)?.session_id);
+        self.revoke(&Caller::of(&request)?);
         Ok(Response::new(LogoutResponse {}))
     }
     async fn list_keys(&self, _: Request<ListKeysRequest>) -> Answer<ListKeysResponse> {
         self.key_fetches.fetch_add(1, Ordering::SeqCst);
         Ok(Response::new(ListKeysResponse { keys: vec![self.signer.key()] }))
     }
+    async fn logout_all(&self, request: Request<LogoutAllRequest>) -> Answer<LogoutAllResponse> {
+        Caller::of(&request)?;
+        Ok(Response::new(LogoutAllResponse {}))
+    }
+    async fn list_sessions(&self, _: Request<ListSessionsRequest>) -> Answer<ListSessionsResponse> {
+        Err(Status::unimplemented(""))
+    }
+    async fn revoke_session(&self, request: Request<RevokeSessionRequest>) -> Answer<RevokeSessionResponse> {
+        Caller::of(&request)?;
+        match request.get_ref().session_id.as_str() {
+            "00000000-0000-7000-8000-000000000000" => Err(Status::not_found("no such session")),
+            _ => Ok(Response::new(RevokeSessionResponse {})),
+        }
+    }
+    async fn list_logins(&self, _: Request<ListLoginsRequest>) -> Answer<ListLoginsResponse> {
+        Err(Status::unimplemented(""))
+    }
+    async fn forgot_password(&self, _: Request<ForgotPasswordRequest>) -> Answer<ForgotPasswordResponse> {
+        Ok(Response::new(ForgotPasswordResponse::default()))
+    }
+    async fn reset_password(&self, _: Request<ResetPasswordRequest>) -> Answer<ResetPasswordResponse> {
+        Err(Status::unimplemented(""))
+    }
+    async fn setup_two_factor(&self, _: Request<SetupTwoFactorRequest>) -> Answer<SetupTwoFactorResponse> {
+        Err(Status::unimplemented(""))
+    }
+    async fn confirm_two_factor(&self, _: Request<ConfirmTwoFactorRequest>) -> Answer<ConfirmTwoFactorResponse> {
+        Err(Status::unimplemented(""))
+    }
+    async fn verify_two_factor(&self, _: Request<VerifyTwoFactorRequest>) -> Answer<VerifyTwoFactorResponse> {
+        Ok(Response::new(VerifyTwoFactorResponse::default()))
+    }
+    async fn disable_two_factor(&self, request: Request<DisableTwoFactorRequest>) -> Answer<DisableTwoFactorResponse> {
+        Caller::of(&request)?;
+        let DisableTwoFactorRequest { password, code } = request.into_inner();
+        self.proofs.lock().push(format!("{password} {code}"));
+        Ok(Response::new(DisableTwoFactorResponse {}))
+    }
+}
+
+#[tonic::async_trait]
+impl UserService for Services {
     async fn get_me(&self, request: Request<GetMeRequest>) -> Answer<GetMeResponse> {
         let caller = Caller::of(&request)?;
         let user = User { id: caller.user_id.to_string(), ..User::default() };
-        Ok(Response::new(GetMeResponse { user: Some(user), email: String::new() }))
+        Ok(Response::new(GetMeResponse { user: Some(user), ..GetMeResponse::default() }))
+    }
+    async fn update_me(&self, _: Request<UpdateMeRequest>) -> Answer<UpdateMeResponse> {
+        Err(Status::unimplemented(""))
+    }
+    async fn delete_me(&self, request: Request<DeleteMeRequest>) -> Answer<DeleteMeResponse> {
+        Caller::of(&request)?;
+        let password = request.into_inner().password;
+        if password.is_empty() {
+            return Err(to_status(InvalidField::new("password", "is missing")));
+        }
+        self.proofs.lock().push(password);
+        Ok(Response::new(DeleteMeResponse {}))
+    }
+    async fn change_password(&self, _: Request<ChangePasswordRequest>) -> Answer<ChangePasswordResponse> {
+        Err(Status::unimplemented(""))
+    }
+    async fn set_avatar(&self, _: Request<SetAvatarRequest>) -> Answer<SetAvatarResponse> {
+        Err(Status::unimplemented(""))
+    }
+    async fn remove_avatar(&self, _: Request<RemoveAvatarRequest>) -> Answer<RemoveAvatarResponse> {
+        Err(Status::unimplemented(""))
+    }
+    async fn get_privacy(&self, _: Request<GetPrivacyRequest>) -> Answer<GetPrivacyResponse> {
+        Err(Status::unimplemented(""))
+    }
+    async fn update_privacy(&self, _: Request<UpdatePrivacyRequest>) -> Answer<UpdatePrivacyResponse> {
+        Err(Status::unimplemented(""))
     }
     async fn get_user(&self, _: Request<GetUserRequest>) -> Answer<GetUserResponse> {
         Err(Status::not_found("no such user"))
@@ -175,11 +265,29 @@ impl AuthInternalService for Services {
     async fn get_users(&self, _: Request<GetUsersRequest>) -> Answer<GetUsersResponse> {
         Err(Status::unimplemented(""))
     }
-    async fn list_revocations(&self, _: Request<ListRevocationsRequest>) -> Answer<ListRevocationsResponse> {
+    async fn check_access(&self, _: Request<CheckAccessRequest>) -> Answer<CheckAccessResponse> {
+        Err(Status::unimplemented(""))
+    }
+    async fn list_revocations(&self, request: Request<ListRevocationsRequest>) -> Answer<ListRevocationsResponse> {
+        if self.hides_revocations.load(Ordering::SeqCst) {
+            return Err(Status::unavailable("away"));
+        }
+        let request = request.into_inner();
+        let since = request.revoked_since.as_ref().and_then(godwit_rpc::instant);
+        // Two a page, so that pages are followed.
         let revoked = self.revoked.lock();
-        let revocations =
-            revoked.iter().map(|session| Revocation { session_id: session.to_string(), ..Revocation::default() });
-        Ok(Response::new(ListRevocationsResponse { revocations: revocations.collect() }))
+        let wanted = revoked.iter().filter(|(session, at)| {
+            session.to_string() > request.after_session_id && since.is_none_or(|since| **at >= since)
+        });
+        let mut revocations: Vec<Revocation> = wanted
+            .map(|(session, _)| Revocation { session_id: session.to_string(), ..Revocation::default() })
+            .take(3)
+            .collect();
+        let has_more = revocations.len() > 2;
+        revocations.truncate(2);
+        drop(revoked);
+        self.revocation_asks.lock().push(request);
+        Ok(Response::new(ListRevocationsResponse { revocations, has_more }))
     }
 }
 
@@ -204,7 +312,12 @@ impl ChatInternalService for Services {
         let GetPostingPolicyRequest { chat_id, user_id } = request.into_inner();
         let (chat, user) = (chat_id.parse().unwrap(), user_id.parse().unwrap());
         let is_member = self.members.lock().get(&chat).is_some_and(|members| members.contains(&user));
-        Ok(Response::new(GetPostingPolicyResponse { is_member, may_post: is_member, membership_version: 1 }))
+        Ok(Response::new(GetPostingPolicyResponse {
+            is_member,
+            may_post: is_member,
+            membership_version: 1,
+            refusal: 0,
+        }))
     }
     async fn list_chat_ids(&self, request: Request<ListChatIdsRequest>) -> Answer<ListChatIdsResponse> {
         // Two a page, so that pages are followed.
@@ -221,6 +334,9 @@ impl ChatInternalService for Services {
         Err(Status::unimplemented(""))
     }
     async fn list_direct_peers(&self, _: Request<ListDirectPeersRequest>) -> Answer<ListDirectPeersResponse> {
+        Err(Status::unimplemented(""))
+    }
+    async fn set_direct_block(&self, _: Request<SetDirectBlockRequest>) -> Answer<SetDirectBlockResponse> {
         Err(Status::unimplemented(""))
     }
 }
