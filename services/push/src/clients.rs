@@ -58,7 +58,7 @@ impl Peers {
         Ok(MemberPage { user_ids: page.user_ids.iter().filter_map(|id| id.parse().ok()).collect(), next_after })
     }
 
-    /// The display names of users; those who are unknown are absent.
+    /// The display names of users; those who are unknown or deleted are absent.
     ///
     /// # Errors
     /// When the auth service does not answer.
@@ -72,7 +72,8 @@ impl Peers {
                 async move { client.get_users(request).await }
             });
             let users = answer.await.map_err(|status| failed(Target::Auth, status))?.into_inner().users;
-            names.extend(users.into_iter().filter_map(|user| Some((user.id.parse().ok()?, user.display_name))));
+            let known = users.into_iter().filter(|user| !user.is_deleted);
+            names.extend(known.filter_map(|user| Some((user.id.parse().ok()?, user.display_name))));
         }
         Ok(names)
     }
@@ -82,12 +83,21 @@ impl Peers {
     /// # Errors
     /// When the auth service does not answer.
     pub async fn revoked_sessions(&self) -> Result<Vec<SessionId>, Error> {
-        let answer = retry_idempotent(|| {
-            let mut client = self.auth.clone();
-            async move { client.list_revocations(ListRevocationsRequest {}).await }
-        });
-        let revocations = answer.await.map_err(|status| failed(Target::Auth, status))?.into_inner().revocations;
-        Ok(revocations.iter().filter_map(|revocation| revocation.session_id.parse().ok()).collect())
+        let mut all = Vec::new();
+        let mut after_session_id = String::new();
+        loop {
+            let request = ListRevocationsRequest { after_session_id, ..ListRevocationsRequest::default() };
+            let answer = retry_idempotent(|| {
+                let (mut client, request) = (self.auth.clone(), request.clone());
+                async move { client.list_revocations(request).await }
+            });
+            let page = answer.await.map_err(|status| failed(Target::Auth, status))?.into_inner();
+            all.extend(page.revocations.iter().filter_map(|ended| ended.session_id.parse::<SessionId>().ok()));
+            match page.revocations.into_iter().next_back() {
+                Some(last) if page.has_more => after_session_id = last.session_id,
+                _ => return Ok(all),
+            }
+        }
     }
 }
 

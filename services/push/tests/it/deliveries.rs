@@ -162,3 +162,15 @@ async fn a_long_text_is_shortened() {
     let text = bob.decrypt(&world.arrival(&bob).await)["text"].as_str().unwrap().to_owned();
     assert_eq!((text.chars().count(), text.ends_with("é…")), (160, true));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_deleted_their_account_is_not_named() {
+    let world = World::new().await;
+    let replica = world.start(NEARBY).await;
+    let (ada, bob) = (world.member(), world.member());
+    replica.register(&bob, bob.subscription(&world.server)).await.unwrap();
+    world.peers.deleted.lock().unwrap().insert(ada.caller.user_id.to_string());
+    replica.publish(&world, &world.message(1, &ada, "farewell")).await;
+    let told = bob.decrypt(&world.arrival(&bob).await);
+    assert_eq!((&told["sender_name"], &told["text"]), (&json!(""), &json!("farewell")));
+}

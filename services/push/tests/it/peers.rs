@@ -6,24 +6,26 @@ use std::sync::{Arc, Mutex};
 
 use godwit_contract::auth::v1::auth_internal_service_server::AuthInternalService;
 use godwit_contract::auth::v1::{
-    GetUsersRequest, GetUsersResponse, ListRevocationsRequest, ListRevocationsResponse, Revocation,
+    CheckAccessRequest, CheckAccessResponse, GetUsersRequest, GetUsersResponse, ListRevocationsRequest,
+    ListRevocationsResponse, Revocation,
 };
 use godwit_contract::chat::v1::chat_internal_service_server::ChatInternalService;
 use godwit_contract::chat::v1::{
     GetPostingPolicyRequest, GetPostingPolicyResponse, ListChatIdsRequest, ListChatIdsResponse, ListDirectPeersRequest,
-    ListDirectPeersResponse, ListMembersRequest, ListMembersResponse,
+    ListDirectPeersResponse, ListMembersRequest, ListMembersResponse, SetDirectBlockRequest, SetDirectBlockResponse,
 };
 use godwit_contract::v1::{ChatKind, User};
 use tonic::{Request, Response, Status};
 
-/// Members a page: fewer than a real chat service gives, so that there are pages.
+/// Members, or sessions, a page: fewer than a real service gives, so that there are pages.
 const PAGE: usize = 2;
 
-/// One chat with these members, and every user named after their id.
+/// One chat with these members, and every user named after their id who was not deleted.
 #[derive(Clone, Default)]
 pub struct Peers {
     pub members: Arc<Mutex<BTreeSet<String>>>,
-    pub revoked_sessions: Arc<Mutex<Vec<String>>>,
+    pub deleted: Arc<Mutex<BTreeSet<String>>>,
+    pub revoked_sessions: Arc<Mutex<BTreeSet<String>>>,
     /// Nobody answers.
     pub away: Arc<AtomicBool>,
     /// How often nobody answered.
@@ -48,17 +50,30 @@ pub fn name_of(user_id: &str) -> String {
 #[tonic::async_trait]
 impl AuthInternalService for Peers {
     async fn get_users(&self, request: Request<GetUsersRequest>) -> Result<Response<GetUsersResponse>, Status> {
-        let user = |id: String| User { display_name: name_of(&id), id, ..User::default() };
+        let deleted = self.deleted.lock().unwrap().clone();
+        let user = |id: String| match deleted.contains(&id) {
+            // What a faulty answer says of them besides must not be told.
+            true => User { display_name: name_of(&id), id, is_deleted: true, ..User::default() },
+            false => User { display_name: name_of(&id), id, ..User::default() },
+        };
         self.answer(GetUsersResponse { users: request.into_inner().user_ids.into_iter().map(user).collect() })
     }
 
     async fn list_revocations(
         &self,
-        _: Request<ListRevocationsRequest>,
+        request: Request<ListRevocationsRequest>,
     ) -> Result<Response<ListRevocationsResponse>, Status> {
-        let revoked = self.revoked_sessions.lock().unwrap().clone();
+        let after = request.into_inner().after_session_id;
+        let rest: Vec<String> =
+            self.revoked_sessions.lock().unwrap().iter().filter(|id| **id > after).cloned().collect();
+        let has_more = rest.len() > PAGE;
         let revocation = |session_id| Revocation { session_id, ..Revocation::default() };
-        self.answer(ListRevocationsResponse { revocations: revoked.into_iter().map(revocation).collect() })
+        let revocations = rest.into_iter().take(PAGE).map(revocation).collect();
+        self.answer(ListRevocationsResponse { revocations, has_more })
+    }
+
+    async fn check_access(&self, _: Request<CheckAccessRequest>) -> Result<Response<CheckAccessResponse>, Status> {
+        Err(Status::unimplemented("not asked by push"))
     }
 }
 
@@ -90,6 +105,13 @@ impl ChatInternalService for Peers {
         &self,
         _: Request<ListDirectPeersRequest>,
     ) -> Result<Response<ListDirectPeersResponse>, Status> {
+        Err(Status::unimplemented("not asked by push"))
+    }
+
+    async fn set_direct_block(
+        &self,
+        _: Request<SetDirectBlockRequest>,
+    ) -> Result<Response<SetDirectBlockResponse>, Status> {
         Err(Status::unimplemented("not asked by push"))
     }
 }

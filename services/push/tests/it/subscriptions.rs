@@ -151,11 +151,14 @@ async fn a_subscription_ends_with_its_login() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_logout_that_was_missed_is_asked_for() {
     let world = World::new().await;
+    let others: Vec<_> = (0..5).map(|_| world.member()).collect();
     let bob = world.member();
     let replica = world.start(NEARBY).await;
     replica.register(&bob, bob.subscription(&world.server)).await.unwrap();
     assert_eq!(subscriptions(&world).await, 1);
-    world.peers.revoked_sessions.lock().unwrap().push(bob.caller.session_id.to_string());
+    // Bob's is the last of several pages.
+    let over = others.iter().chain([&bob]).map(|browser| browser.caller.session_id.to_string());
+    world.peers.revoked_sessions.lock().unwrap().extend(over);
     let _restarted = world.start(NEARBY).await;
     eventually(SOON, async || subscriptions(&world).await == 0).await;
 }
