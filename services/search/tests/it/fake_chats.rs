@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use godwit_contract::chat::v1::chat_internal_service_server::{ChatInternalService, ChatInternalServiceServer};
 use godwit_contract::chat::v1::{
     GetPostingPolicyRequest, GetPostingPolicyResponse, ListChatIdsRequest, ListChatIdsResponse, ListDirectPeersRequest,
-    ListDirectPeersResponse, ListMembersRequest, ListMembersResponse,
+    ListDirectPeersResponse, ListMembersRequest, ListMembersResponse, SetDirectBlockRequest, SetDirectBlockResponse,
 };
 use godwit_kernel::{ChatId, UserId};
 use godwit_rpc::{Directory, LocalRoutes, ServerLayer, Target};
@@ -52,7 +52,12 @@ impl ChatInternalService for FakeChats {
         self.answer()?;
         let request = request.into_inner();
         let is_member = self.members.lock().unwrap().contains(&(request.chat_id, request.user_id));
-        Ok(Response::new(GetPostingPolicyResponse { is_member, may_post: is_member, membership_version: 1 }))
+        Ok(Response::new(GetPostingPolicyResponse {
+            is_member,
+            may_post: is_member,
+            membership_version: 1,
+            refusal: 0,
+        }))
     }
 
     /// Two a page, so that every test of more chats pages.
@@ -68,6 +73,13 @@ impl ChatInternalService for FakeChats {
         let has_more = chat_ids.len() > 2;
         chat_ids.truncate(2);
         Ok(Response::new(ListChatIdsResponse { chat_ids, has_more }))
+    }
+
+    async fn set_direct_block(
+        &self,
+        _: Request<SetDirectBlockRequest>,
+    ) -> Result<Response<SetDirectBlockResponse>, Status> {
+        Err(Status::unimplemented("not asked by search"))
     }
 
     async fn list_members(&self, _: Request<ListMembersRequest>) -> Result<Response<ListMembersResponse>, Status> {
