@@ -142,13 +142,9 @@ async fn a_socket_closes_though_live_lost_the_message_that_its_session_ended() {
     eventually(SOON, || async { !stage.services.revocation_asks.lock().is_empty() }).await;
     // As if Redis had been down when auth told it.
     people.iter().for_each(|person| stage.services.revoke(person));
-    let asks_before = stage.services.revocation_asks.lock().len();
     for socket in &mut sockets {
         assert_eq!(socket.close_code().await, 4401);
     }
-    // Two rounds at most, of three pages each: the one that was on its way, and the next.
-    let asks = stage.services.revocation_asks.lock().len() - asks_before;
-    assert!(asks <= 6, "{asks} questions");
     kept.say(json!({"id": "1"})).await;
     assert_eq!(kept.error().await.0, "1");
 }

@@ -41,6 +41,8 @@ pub struct Services {
     pub revocation_asks: Arc<Mutex<Vec<ListRevocationsRequest>>>,
     /// They are not told.
     pub hides_revocations: Arc<AtomicBool>,
+    /// Nobody tells a user's chats.
+    pub hides_chats: Arc<AtomicBool>,
     pub key_fetches: Arc<AtomicUsize>,
     pub sent: Arc<Mutex<Vec<SendMessageRequest>>>,
     /// A text that starts with `wait` takes one of these.
@@ -64,6 +66,7 @@ impl Default for Services {
             revoked: Arc::default(),
             revocation_asks: Arc::default(),
             hides_revocations: Arc::default(),
+            hides_chats: Arc::default(),
             key_fetches: Arc::default(),
             sent: Arc::default(),
             sends: Arc::new(Semaphore::new(0)),
@@ -320,6 +323,9 @@ impl ChatInternalService for Services {
         }))
     }
     async fn list_chat_ids(&self, request: Request<ListChatIdsRequest>) -> Answer<ListChatIdsResponse> {
+        if self.hides_chats.load(Ordering::SeqCst) {
+            return Err(Status::unavailable("away"));
+        }
         // Two a page, so that pages are followed.
         let ListChatIdsRequest { user_id, after_chat_id, .. } = request.into_inner();
         let user = user_id.parse().unwrap();
