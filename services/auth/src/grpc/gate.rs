@@ -3,14 +3,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use godwit_rpc::{Caller, to_status};
-use tonic::Request;
 use tonic::body::Body;
 use tonic::codegen::{Service, http};
 use tonic::metadata::MetadataMap;
 use tonic::server::NamedService;
+use tonic::{Request, Status};
 
 use crate::Error;
-use crate::domain::access::{Refusal, access_of_rpc, admit};
+use crate::domain::access::{access_of_rpc, admit};
 
 /// Asks the access table before a service of clients is called: an RPC that is not in the table is refused, and so is
 /// one that needs a caller and has none. A call about another person is judged again by its use case, which knows what
@@ -38,16 +38,16 @@ where
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         match check(&request) {
             Ok(()) => Box::pin(self.0.call(request)),
-            Err(refusal) => Box::pin(async move { Ok(to_status(Error::from(refusal)).into_http()) }),
+            Err(status) => Box::pin(async move { Ok(status.into_http()) }),
         }
     }
 }
 
-fn check(request: &http::Request<Body>) -> Result<(), Refusal> {
+fn check(request: &http::Request<Body>) -> Result<(), Status> {
     let rpc = request.uri().path().rsplit('/').next().unwrap_or_default();
+    let row = access_of_rpc(rpc).ok_or_else(|| Status::unimplemented("not in the access table"))?;
     let mut named = Request::new(());
     *named.metadata_mut() = MetadataMap::from_headers(request.headers().clone());
     let caller = Caller::of(&named).ok().map(|caller| caller.user_id);
-    let row = access_of_rpc(rpc).ok_or(Refusal::UserNotFound)?;
-    admit(row, caller)
+    admit(row, caller).map_err(Error::from).map_err(to_status)
 }
