@@ -26,7 +26,7 @@ impl ClientAddress {
     }
 
     /// As people write it.
-    pub fn to_text(&self) -> String {
+    pub fn to_text(self) -> String {
         self.0.to_string()
     }
 }

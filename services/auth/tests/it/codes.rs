@@ -1,16 +1,12 @@
-use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use godwit_contract::auth::v1::ResendCodeRequest;
 use godwit_contract::events::v1::{AccountEvent, account_event};
-use godwit_events::{BatchError, BatchHandler, ConsumerGroup, Record, topics};
+use godwit_events::topics;
 use godwit_rpc::Failure;
-use prost::Message as _;
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 
 use crate::harness::{Harness, PASSWORD, Person, device, failure};
+use crate::support::consume;
 
 async fn registered(harness: &Harness) -> (Person, String) {
     let person = Person::new();
@@ -115,12 +111,12 @@ async fn a_code_is_sent_again_once_a_minute_and_five_times_a_day() {
 async fn many_right_codes_at_once_make_one_account_and_one_event() {
     let harness = Harness::new().await;
     let (person, code) = registered(&harness).await;
-    let mut events = consume(&harness);
+    let mut events = consume::<AccountEvent>(&harness, &topics::ACCOUNTS);
     let tries = (0..8).map(|_| harness.verify(&person.email, &code));
     for result in futures_util::future::join_all(tries).await {
         result.unwrap();
     }
-    let event = tokio::time::timeout(Duration::from_secs(20), events.recv()).await.unwrap().unwrap();
+    let event = events.next().await;
     let Some(account_event::Event::AccountVerified(verified)) = event.event else { unreachable!("the only kind") };
     let user = verified.user.unwrap();
     assert_eq!(user.username, person.username);
@@ -129,31 +125,7 @@ async fn many_right_codes_at_once_make_one_account_and_one_event() {
 
     // The next account's event is the next there is: the tries above made one.
     let other = harness.account().await;
-    let event = tokio::time::timeout(Duration::from_secs(20), events.recv()).await.unwrap().unwrap();
+    let event = events.next().await;
     let Some(account_event::Event::AccountVerified(verified)) = event.event else { unreachable!("the only kind") };
     assert_eq!(verified.user.unwrap().username, other.username);
-}
-
-fn consume(harness: &Harness) -> mpsc::Receiver<AccountEvent> {
-    struct Forward(mpsc::Sender<AccountEvent>);
-
-    #[async_trait]
-    impl BatchHandler for Forward {
-        async fn handle(&self, batch: &[Record]) -> Result<(), BatchError> {
-            for record in batch {
-                let event = AccountEvent::decode(record.payload.clone()).map_err(BatchError::retry)?;
-                self.0.send(event).await.map_err(BatchError::retry)?;
-            }
-            Ok(())
-        }
-    }
-
-    let (sender, receiver) = mpsc::channel(100);
-    let events = Arc::clone(&harness.replica.platform.events);
-    harness.replica.platform.tasks.spawn("test.accounts", |stop: CancellationToken| async move {
-        let group = ConsumerGroup { name: "test.accounts", topics: vec![&topics::ACCOUNTS], max_batch: 10 };
-        events.consume(group, Arc::new(Forward(sender)), stop).await?;
-        Ok(())
-    });
-    receiver
 }

@@ -210,7 +210,7 @@ async fn revoked(harness: &Harness) -> Vec<String> {
 }
 
 /// The same news on the channel of all gateways and on the user's.
-async fn expect_revocations(deliveries: &mut tokio::sync::mpsc::Receiver<Delivery>, session_id: &str) {
+pub async fn expect_revocations(deliveries: &mut tokio::sync::mpsc::Receiver<Delivery>, session_id: &str) {
     let mut heard_on = Vec::new();
     while heard_on.len() < 2 {
         let delivery = tokio::time::timeout(Duration::from_secs(20), deliveries.recv()).await.unwrap().unwrap();

@@ -2,10 +2,13 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use godwit_contract::auth::v1::{LogoutRequest, RefreshRequest};
+use godwit_contract::auth::v1::{
+    DeleteMeRequest, ForgotPasswordRequest, LogoutRequest, RefreshRequest, ResetPasswordRequest,
+};
 use tracing_subscriber::EnvFilter;
 
 use crate::harness::{Harness, PASSWORD, as_caller, failure, tokens};
+use crate::support::{complete, from_address, guarded, mail_about, next_code, wrong_code};
 
 /// Everything that this process logs.
 #[derive(Clone, Default)]
@@ -46,6 +49,21 @@ async fn no_secret_and_no_address_reaches_the_log() {
     assert_eq!(failure(harness.auth().refresh(request).await.unwrap_err()).reason, "REFRESH_TOKEN_REUSED");
     harness.auth().logout(as_caller(&login, &device, LogoutRequest {})).await.unwrap();
 
+    let (secret, codes) = guarded(&harness, &login, &device).await;
+    let challenged = harness.login(&person.email, PASSWORD, &device).await.unwrap();
+    let totp_code = next_code(&harness, &secret);
+    complete(&harness, &challenged, &device, &wrong_code(&harness, &secret)).await.unwrap_err();
+    complete(&harness, &challenged, &device, &totp_code).await.unwrap();
+    let request = ForgotPasswordRequest { email: person.email.clone() };
+    harness.auth().forgot_password(from_address("192.0.2.123", request)).await.unwrap();
+    let mail = mail_about(&harness, &person.email, "Set a new Godwit password").await;
+    let reset_token = mail.text.split_whitespace().find(|word| word.len() == 43).unwrap();
+    let request =
+        ResetPasswordRequest { token: reset_token.to_owned(), new_password: "quite another secret".to_owned() };
+    harness.auth().reset_password(from_address("192.0.2.123", request)).await.unwrap();
+    let delete = DeleteMeRequest { password: "quite another secret".to_owned() };
+    harness.replica.users().delete_me(as_caller(&login, &device, delete)).await.unwrap();
+
     let log = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
     assert!(log.contains("auth.register") && log.contains("auth.refresh"), "the log was captured");
     let tokens = tokens(&login);
@@ -57,9 +75,15 @@ async fn no_secret_and_no_address_reaches_the_log() {
         &tokens.refresh_token,
         &refreshed.access_token,
         &refreshed.refresh_token,
+        &secret,
+        &codes[0],
+        &challenged.challenge.as_ref().unwrap().token,
+        reset_token,
+        "quite another secret",
+        "192.0.2.123",
     ] {
         assert!(!log.contains(secret), "the log holds {secret}");
     }
-    let is_code = |word: &str| word == code;
+    let is_code = |word: &str| word == code || word == totp_code;
     assert!(!log.split(|c: char| !c.is_ascii_digit()).any(is_code), "the log holds the code");
 }

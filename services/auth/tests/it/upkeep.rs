@@ -5,13 +5,14 @@ use diesel::QueryableByName;
 use diesel::sql_types::BigInt;
 use diesel_async::RunQueryDsl as _;
 use godwit_auth::{Auth, SCHEMA};
-use godwit_contract::auth::v1::LogoutRequest;
+use godwit_contract::auth::v1::{ForgotPasswordRequest, LogoutRequest};
 use godwit_runtime::options::CommandLine;
 use godwit_runtime::{Process, ServiceEntry};
 use godwit_testkit::{env, eventually};
 use tokio::net::TcpListener;
 
 use crate::harness::{Cluster, Harness, PASSWORD, Person, as_caller, device};
+use crate::support::guarded;
 
 #[derive(QueryableByName)]
 struct Rows {
@@ -34,18 +35,34 @@ async fn what_has_ended_is_deleted_and_nothing_else() {
     harness.login(&ada.email, "a wrong password", &device()).await.unwrap_err();
     harness.login(&ada.username, PASSWORD, &device()).await.unwrap();
     harness.register(&Person::new()).await.unwrap();
+    let (eve, eve_device, eve_login) = harness.session().await;
+    guarded(&harness, &eve_login, &eve_device).await;
+    harness.login(&eve.email, PASSWORD, &device()).await.unwrap();
+    let request = ForgotPasswordRequest { email: Person::new().email };
+    harness.auth().forgot_password(request).await.unwrap();
     let smtp = format!("--auth-smtp-url=smtp://{}", env::smtp());
     for (days, expected) in [
-        // registrations, usernames, email_codes, login_throttles, revocations, sessions, users
-        (0, [1, 2, 2, 1, 1, 1, 1]),
-        (2, [0, 1, 0, 0, 0, 1, 1]),
-        (180, [0, 1, 0, 0, 0, 0, 1]),
+        // registrations, usernames, email_codes, login_throttles, revocations, sessions, users, logins, challenges,
+        // password_resets
+        (0, [1, 3, 3, 1, 1, 2, 2, 5, 1, 1]),
+        (2, [0, 2, 0, 0, 0, 2, 2, 5, 0, 0]),
+        (180, [0, 2, 0, 0, 0, 0, 2, 0, 0, 0]),
     ] {
         harness.advance(Duration::from_secs(days * 24 * 3_600));
         // A process that starts deletes what has ended.
         let replica = harness.cluster.start(&[&smtp]).await.unwrap();
-        let tables =
-            ["registrations", "usernames", "email_codes", "login_throttles", "revocations", "sessions", "users"];
+        let tables = [
+            "registrations",
+            "usernames",
+            "email_codes",
+            "login_throttles",
+            "revocations",
+            "sessions",
+            "users",
+            "logins",
+            "challenges",
+            "password_resets",
+        ];
         eventually(Duration::from_secs(20), || async {
             let mut counts = Vec::new();
             for table in tables {
