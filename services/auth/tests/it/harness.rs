@@ -7,6 +7,8 @@ use clap::{Command, FromArgMatches as _};
 use godwit_auth::{Auth, SCHEMA};
 use godwit_contract::auth::v1::auth_internal_service_client::AuthInternalServiceClient;
 use godwit_contract::auth::v1::auth_service_client::AuthServiceClient;
+use godwit_contract::auth::v1::relationship_service_client::RelationshipServiceClient;
+use godwit_contract::auth::v1::user_service_client::UserServiceClient;
 use godwit_contract::auth::v1::{Device, LoginRequest, LoginResponse, RegisterRequest, Tokens, VerifyEmailRequest};
 use godwit_kernel::{DeviceId, SystemClock, SystemEntropy};
 use godwit_live::{Channel as LiveChannel, Delivery, Subscription};
@@ -17,6 +19,8 @@ use godwit_testkit::{Mailbox, ROLE_PASSWORD, TestClock, TestDb, env, unique};
 use tokio::sync::mpsc;
 use tonic::{Request, Status};
 
+use crate::neighbours::Neighbours;
+
 pub const PASSWORD: &str = "correct horse battery";
 
 /// A database that several replicas of the service may share.
@@ -24,6 +28,8 @@ pub struct Cluster {
     pub db: TestDb,
     pub clock: Arc<TestClock>,
     pub mailbox: Mailbox,
+    /// The chat and the media service, of every replica.
+    pub neighbours: Neighbours,
 }
 
 /// One running replica.
@@ -41,7 +47,12 @@ pub struct Harness {
 impl Cluster {
     pub async fn new() -> Self {
         let db = TestDb::new(&[&SCHEMA, &godwit_events::postgres::SCHEMA]).await;
-        Self { db, clock: Arc::new(TestClock::default()), mailbox: Mailbox::from_env() }
+        Self {
+            db,
+            clock: Arc::new(TestClock::default()),
+            mailbox: Mailbox::from_env(),
+            neighbours: Neighbours::default(),
+        }
     }
 
     /// Starts a replica with these options beside those every test needs.
@@ -60,10 +71,11 @@ impl Cluster {
         let common = CommonOptions::from_arg_matches(&parsed.groups[0])?;
         let urls = DatabaseUrls::from_matches(&Process::schemas(&services), &parsed.groups[1]);
         let routes = LocalRoutes::new();
-        let directory = Directory::new(routes.clone(), [Target::Auth]);
+        let directory = Directory::new(routes.clone(), [Target::Auth, Target::Chat, Target::Media]);
         let mut platform = Platform::open(&common, urls, directory).await?;
         platform.clock = Arc::clone(&self.clock) as Arc<_>;
         services[0].start(&platform, &parsed.groups[2]).await?;
+        self.neighbours.serve(&platform.grpc);
         routes.bind(platform.grpc.routes(), &ServerLayer::default());
         let channel = platform.directory.channel(Target::Auth);
         Ok(Replica { platform, channel })
@@ -73,6 +85,14 @@ impl Cluster {
 impl Replica {
     pub fn auth(&self) -> AuthServiceClient<Channel> {
         AuthServiceClient::new(self.channel.clone())
+    }
+
+    pub fn users(&self) -> UserServiceClient<Channel> {
+        UserServiceClient::new(self.channel.clone())
+    }
+
+    pub fn relationships(&self) -> RelationshipServiceClient<Channel> {
+        RelationshipServiceClient::new(self.channel.clone())
     }
 
     pub fn internal(&self) -> AuthInternalServiceClient<Channel> {
