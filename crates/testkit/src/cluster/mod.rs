@@ -179,6 +179,11 @@ impl TestCluster {
         server.wait_until_ready(READY_TIMEOUT).await.expect("the process gets ready again");
     }
 
+    /// What each process has written so far, by its name.
+    pub fn logs(&self) -> Vec<(String, String)> {
+        self.servers.iter().map(|server| (server.name().to_owned(), server.log_tail(usize::MAX))).collect()
+    }
+
     #[expect(clippy::expect_used, reason = "a test fails by panicking")]
     fn server(&self, name: &str) -> &Server {
         self.servers.iter().find(|server| server.name() == name).expect("the cluster has this process")

@@ -9,6 +9,7 @@
 
 mod support;
 
+mod accounts;
 mod binaries;
 mod crash;
 mod delivery;
@@ -18,4 +19,5 @@ mod outage;
 mod path;
 mod push;
 mod sdk;
+mod secrets;
 mod slices;

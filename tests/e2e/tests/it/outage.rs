@@ -1,7 +1,5 @@
 //! Parts that are down while people talk.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use godwit_contract::message::v1::SyncResponse;
@@ -9,60 +7,7 @@ use godwit_contract::search::v1::SearchMessagesResponse;
 use godwit_testkit::{ClusterOptions, Shape, TestCluster, eventually};
 use serde_json::json;
 
-use crate::support::{Account, Encoding, Pair};
-
-/// Servers of one test alone, which it may stop.
-struct OwnServers {
-    dir: PathBuf,
-}
-
-impl OwnServers {
-    fn start(parts: &[&str]) -> Self {
-        // The process id in the name lets `scripts/test` find what a killed test left running.
-        let name = godwit_testkit::unique(&format!("e2e-{}-", std::process::id()));
-        let dir = root().join(".godwit").join(name);
-        let servers = Self { dir };
-        servers.stack("up", parts);
-        servers
-    }
-
-    fn stack(&self, command: &str, parts: &[&str]) -> String {
-        let output = Command::new(root().join("scripts/stack"))
-            .arg(command)
-            .arg("--dir")
-            .arg(&self.dir)
-            .args(parts)
-            .stdin(Stdio::null())
-            .output()
-            .expect("scripts/stack runs");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).expect("scripts/stack prints text")
-    }
-
-    /// The value of a variable that `scripts/stack env` prints.
-    fn variable(&self, name: &str) -> String {
-        let lines = self.stack("env", &[]);
-        let value = lines.lines().find_map(|line| line.strip_prefix(&format!("export {name}=")));
-        value.unwrap_or_else(|| panic!("no {name} in {lines}")).to_owned()
-    }
-
-    /// Sends a signal such as STOP to a server.
-    fn signal(&self, part: &str, signal: &str) {
-        let status = self.stack("status", &[part]);
-        let pid = status.split_whitespace().last().expect("the status ends with the process id").to_owned();
-        assert!(Command::new("kill").arg(format!("-{signal}")).arg(pid).status().unwrap().success());
-    }
-}
-
-impl Drop for OwnServers {
-    fn drop(&mut self) {
-        Command::new(root().join("scripts/stack")).arg("wipe").arg("--dir").arg(&self.dir).status().ok();
-    }
-}
-
-fn root() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
-}
+use crate::support::{Account, Encoding, OwnServers, Pair};
 
 /// Sending, live delivery and every way to catch up.
 async fn assert_people_can_talk(pair: &Pair, mark: &str) {

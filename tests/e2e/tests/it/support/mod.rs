@@ -5,10 +5,14 @@ mod account;
 mod clusters;
 mod ledger;
 mod rest;
+mod servers;
 mod socket;
+mod totp;
 
 pub use account::{Account, PASSWORD, Pair, fresh_uuid};
 pub use clusters::{embedded, full_stack, separate};
 pub use ledger::Ledger;
 pub use rest::{Answer, Rest, send};
+pub use servers::OwnServers;
 pub use socket::{Encoding, Socket};
+pub use totp::totp_code;

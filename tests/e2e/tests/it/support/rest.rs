@@ -37,6 +37,23 @@ impl Rest {
         send(self.request(Method::POST, path).json(&body)).await
     }
 
+    pub async fn put(&self, path: &str, body: Value) -> Answer {
+        send(self.request(Method::PUT, path).json(&body)).await
+    }
+
+    pub async fn patch(&self, path: &str, body: Value) -> Answer {
+        send(self.request(Method::PATCH, path).json(&body)).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        send(self.request(Method::DELETE, path)).await
+    }
+
+    /// A DELETE that must prove who asks.
+    pub async fn delete_with(&self, path: &str, body: Value) -> Answer {
+        send(self.request(Method::DELETE, path).json(&body)).await
+    }
+
     /// A call whose connection may fail: `None` when there was no answer.
     pub async fn try_post(&self, path: &str, body: Value) -> Option<Answer> {
         let answer = self.request(Method::POST, path).json(&body).send().await.ok()?;
