@@ -31,14 +31,14 @@ impl App {
         if callee_id == caller.user_id {
             return Err(InvalidField::new("callee_id", "is yourself").into());
         }
-        if !self.chats.share_direct_chat(caller.user_id, callee_id).await? {
-            return Err(Error::CalleeNotFound);
-        }
         if let Some(call) = self.earlier(id).await? {
             let is_same = call.caller == caller && call.callee_id == callee_id && call.media == media;
             return if is_same { Ok(call) } else { Err(Error::Refused(Refusal::IdReused)) };
         }
         self.check_access(caller.user_id, callee_id).await?;
+        if !self.chats.share_direct_chat(caller.user_id, callee_id).await? {
+            return Err(Error::CalleeNotFound);
+        }
         let at = self.clock.now();
         let outcome = self.node.propose(Command::Create(NewCall { id, media, caller, callee_id, at })).await?;
         if matches!(outcome, Outcome::Changed(_)) {
