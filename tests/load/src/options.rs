@@ -183,7 +183,15 @@ mod tests {
 
     #[test]
     fn a_run_is_bounded() {
-        for option in ["--secs 601", "--pairs 5001", "--outstanding 0", "--rate 0", "--rate nan", "--login-flood 0", "--threads 0"] {
+        for option in [
+            "--secs 601",
+            "--pairs 5001",
+            "--outstanding 0",
+            "--rate 0",
+            "--rate nan",
+            "--login-flood 0",
+            "--threads 0",
+        ] {
             assert!(parse(&format!("load --gateway http://127.0.0.1:1 {option}")).is_err(), "{option}");
         }
     }

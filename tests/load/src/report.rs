@@ -200,7 +200,11 @@ impl Report {
             writeln!(out, "{:<17} {kib:>10.1} KiB", "an idle socket")?;
         }
         if let Some(flood) = &self.login_flood {
-            writeln!(out, "{:<17} {:>10.1}/s, held back {}", "logins answered", flood.answered_per_sec, flood.held_back)?;
+            writeln!(
+                out,
+                "{:<17} {:>10.1}/s, held back {}",
+                "logins answered", flood.answered_per_sec, flood.held_back
+            )?;
             for (reason, count) in &flood.outcomes {
                 writeln!(out, "login {reason}: {count}")?;
             }

@@ -201,13 +201,7 @@ struct Sides {
     flood: Option<FloodReport>,
 }
 
-fn report(
-    options: &Options,
-    recorder: &Recorder,
-    ledger: Totals,
-    measured: &Measured,
-    sides: Sides,
-) -> Report {
+fn report(options: &Options, recorder: &Recorder, ledger: Totals, measured: &Measured, sides: Sides) -> Report {
     let messages = to_f64(recorder.received_count);
     let none = Usage::default();
     let cost = |(name, after): (&String, &Usage)| {
