@@ -45,7 +45,9 @@ async fn presence_is_seen_by_the_other_party(cluster: &TestCluster) {
     let known = wait_for_presence(&ada, &bob, PresenceStatus::Offline).await;
     assert_eq!(known.last_seen_at, gone.last_seen_at);
 
-    stranger.rest.get(&format!("/users/{}/presence", ada.user_id)).await.problem(404);
+    // As long as her privacy lets everyone see it.
+    wait_for_presence(&stranger, &ada, PresenceStatus::Online).await;
+    assert_eq!(stranger.rest.get(&format!("/users/{}/presence", fresh_uuid())).await.problem(404), "USER_NOT_FOUND");
 }
 
 /// Joins and leaves travel in batches.
