@@ -367,7 +367,8 @@ const HEAD: &str = "# Who may see or do what to whom
 
 The answers of the accounts service, by what the caller is to the person whom the call names. `blocked`: one of the two
 blocks the other, whoever it is. `deleted`: the account is deleted, or never was. *if `x`*: when the person's privacy
-setting `x` lets the caller in (`everyone`; `friends`; `nobody`, not even friends), else `PRIVACY`. –: the call names nobody.
+setting `x` lets the caller in (`everyone`, `friends`, or `nobody`, not even friends), else `PRIVACY`. –: the call names
+nobody. Who may see a profile sees of it what the rows SeeAvatar and SeeBio allow.
 
 This file is generated from `services/auth/src/domain/access.rs`, which every RPC asks: `GODWIT_UPDATE_DOCS=1 cargo test
 -p godwit-auth --test it access` writes it anew.
