@@ -1,18 +1,17 @@
 use std::fmt;
 
-use data_encoding::BASE32_NOPAD;
 use godwit_kernel::Entropy;
-use ring::hmac;
 use time::OffsetDateTime;
+use totp_rs::{Algorithm, Builder, Secret, Totp, TotpError};
 
 use super::{Problem, Username};
 
 /// 160 bits, as RFC 4226 (section 4, R6) recommends.
 const SECRET_BYTES: usize = 20;
-const STEP_SECS: i64 = 30;
+const STEP_SECS: u64 = 30;
 /// How many steps before and after the present one are taken: clocks differ, and people are slow.
-const SKEW_STEPS: i64 = 1;
-const DIGITS: usize = 6;
+const SKEW_STEPS: u16 = 1;
+const DIGITS: u8 = 6;
 const ISSUER: &str = "Godwit";
 
 /// What an authenticator and this service share (RFC 6238: HMAC-SHA-1, 30 s, 6 digits).
@@ -20,8 +19,8 @@ const ISSUER: &str = "Godwit";
 pub struct TotpSecret([u8; SECRET_BYTES]);
 
 /// The 6 digits that an authenticator shows.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct TotpCode(u32);
+#[derive(Clone, PartialEq, Eq)]
+pub struct TotpCode(String);
 
 impl TotpSecret {
     /// A random secret.
@@ -41,7 +40,7 @@ impl TotpSecret {
 
     /// To type into an authenticator (RFC 4648, section 6, without padding).
     pub fn to_base32(&self) -> String {
-        BASE32_NOPAD.encode(&self.0)
+        Secret::from(self.0).to_base32()
     }
 
     /// For the QR code that an authenticator reads. A username needs no escaping.
@@ -52,33 +51,16 @@ impl TotpSecret {
         )
     }
 
-    /// The step, of the present one and its neighbours, whose code this is. All are compared, so that the time tells
-    /// nothing.
-    pub fn step_of(&self, code: TotpCode, now: OffsetDateTime) -> Option<i64> {
-        let present = now.unix_timestamp().div_euclid(STEP_SECS);
-        let mut found = None;
-        for step in present - SKEW_STEPS..=present + SKEW_STEPS {
-            if self.code_of(step) == code {
-                found = Some(step);
-            }
-        }
-        found
+    /// The step, of the present one and its neighbours, whose code this is; a code is taken once for its step.
+    pub fn step_of(&self, code: &TotpCode, now: OffsetDateTime) -> Option<i64> {
+        let now = u64::try_from(now.unix_timestamp()).ok()?;
+        let step = self.authenticator().ok()?.check(&code.0, now)?;
+        i64::try_from(step).ok()
     }
 
-    fn code_of(&self, step: i64) -> TotpCode {
-        TotpCode(self.truncated(step) % 1_000_000)
-    }
-
-    /// RFC 4226, section 5.3.
-    fn truncated(&self, step: i64) -> u32 {
-        let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &self.0);
-        let hash = hmac::sign(&key, &step.to_be_bytes());
-        let offset = usize::from(hash.as_ref().last().copied().unwrap_or_default() & 0x0f);
-        let mut four = [0; 4];
-        for (to, from) in four.iter_mut().zip(hash.as_ref().iter().skip(offset)) {
-            *to = *from;
-        }
-        u32::from_be_bytes(four) & 0x7fff_ffff
+    fn authenticator(&self) -> Result<Totp, TotpError> {
+        let algorithm = Builder::new().with_algorithm(Algorithm::SHA1).with_digits(DIGITS);
+        algorithm.with_step_duration(STEP_SECS).with_skew(SKEW_STEPS).with_secret(self.0).build()
     }
 }
 
@@ -88,11 +70,11 @@ impl TotpCode {
     /// # Errors
     /// When it is not 6 digits.
     pub fn parse(text: &str) -> Result<Self, Problem> {
-        let digits: String = text.chars().filter(|c| *c != ' ').take(DIGITS + 1).collect();
-        if digits.len() != DIGITS || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        let digits: String = text.chars().filter(|c| *c != ' ').take(usize::from(DIGITS) + 1).collect();
+        if digits.len() != usize::from(DIGITS) || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err("must be 6 digits");
         }
-        digits.parse().map(Self).map_err(|_| "must be 6 digits")
+        Ok(Self(digits))
     }
 }
 
@@ -114,7 +96,7 @@ mod tests {
 
     use super::*;
 
-    /// RFC 6238, appendix B: the SHA-1 rows, 8 digits.
+    /// RFC 6238, appendix B: the SHA-1 rows, 8 digits, of which 6 are the last.
     const VECTORS: [(i64, u32); 6] = [
         (59, 94_287_082),
         (1_111_111_109, 7_081_804),
@@ -132,27 +114,33 @@ mod tests {
         OffsetDateTime::from_unix_timestamp(secs).unwrap()
     }
 
+    fn code(digits: u32) -> TotpCode {
+        TotpCode::parse(&format!("{:06}", digits % 1_000_000)).unwrap()
+    }
+
     #[test]
     fn the_codes_are_those_of_rfc_6238() {
-        for (secs, code) in VECTORS {
-            assert_eq!(secret().truncated(secs / STEP_SECS) % 100_000_000, code, "{secs}");
-            let six = TotpCode::parse(&format!("{:06}", code % 1_000_000)).unwrap();
-            assert_eq!(secret().step_of(six, at(secs)), Some(secs / STEP_SECS), "{secs}");
+        for (secs, digits) in VECTORS {
+            assert_eq!(secret().step_of(&code(digits), at(secs)), Some(secs / 30), "{secs}");
+            assert_eq!(secret().step_of(&code(digits + 1), at(secs)), None, "{secs}");
         }
     }
 
     #[test]
     fn the_neighbouring_steps_are_taken_and_no_others() {
-        let now = at(1_111_111_111);
-        let present = now.unix_timestamp() / STEP_SECS;
-        let code = secret().code_of(present);
+        let (now, code) = (at(1_111_111_111), code(14_050_471));
+        let present = now.unix_timestamp() / 30;
         for steps in [-1, 0, 1] {
-            let then = now + Duration::seconds(steps * STEP_SECS);
-            assert_eq!(secret().step_of(code, then), Some(present), "{steps}");
+            assert_eq!(secret().step_of(&code, now + Duration::seconds(steps * 30)), Some(present), "{steps}");
         }
         for steps in [-2, 2] {
-            assert_eq!(secret().step_of(code, now + Duration::seconds(steps * STEP_SECS)), None, "{steps}");
+            assert_eq!(secret().step_of(&code, now + Duration::seconds(steps * 30)), None, "{steps}");
         }
+    }
+
+    #[test]
+    fn no_code_is_of_a_time_before_1970() {
+        assert_eq!(secret().step_of(&code(0), at(-1)), None);
     }
 
     #[test]
@@ -175,6 +163,6 @@ mod tests {
 
     #[test]
     fn secrets_have_no_debug_text() {
-        assert_eq!(format!("{:?} {:?}", secret(), TotpCode(123_456)), "TotpSecret(…) TotpCode(…)");
+        assert_eq!(format!("{:?} {:?}", secret(), code(123_456)), "TotpSecret(…) TotpCode(…)");
     }
 }

@@ -34,7 +34,7 @@ impl App {
         self.take_second_factor_try(user_id, None).await?;
         let occasion = self.occasion(address);
         let secret = self.open_totp(user_id, &stored).await?;
-        let step = secret.step_of(code, occasion.now).ok_or(Error::TwoFactorCodeWrong)?;
+        let step = secret.step_of(&code, occasion.now).ok_or(Error::TwoFactorCodeWrong)?;
         let codes = RecoveryCode::generate_set(&*self.entropy);
         let pepper = self.keyring.pepper();
         let confirmation = Confirmation {

@@ -34,7 +34,7 @@ impl App {
     async fn weigh(&self, user_id: UserId, factor: &SecondFactor, now: OffsetDateTime) -> Result<Proof, Error> {
         let code = match factor {
             SecondFactor::Recovery(code) => return Ok(Proof::Recovery(code.hash(user_id, self.keyring.pepper()))),
-            SecondFactor::Totp(code) => *code,
+            SecondFactor::Totp(code) => code,
         };
         let Some(stored) = self.store.totp(user_id).await? else { return Ok(Proof::Wrong) };
         let step = self.open_totp(user_id, &stored).await?.step_of(code, now);
