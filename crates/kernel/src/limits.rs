@@ -18,6 +18,8 @@ pub const SYNC_DEFAULT: u32 = 500;
 pub const INTERNAL_PAGE_MAX: u32 = 10_000;
 /// The most ids of a look-up by ids.
 pub const BATCH_IDS_MAX: usize = 200;
+/// The most messages of one caller to one chat that go to the message service together.
+pub const SEND_MESSAGES_MAX: usize = 64;
 /// A WebSocket frame from a client.
 pub const CLIENT_FRAME_BYTES: usize = 64 * 1024;
 /// A JSON body.

@@ -7,18 +7,21 @@ use godwit_contract::auth::v1::auth_service_client::AuthServiceClient;
 use godwit_contract::auth::v1::{ListKeysRequest, ListRevocationsRequest, TokenKey};
 use godwit_contract::chat::v1::chat_internal_service_client::ChatInternalServiceClient;
 use godwit_contract::chat::v1::{GetPostingPolicyRequest, ListChatIdsRequest};
+use godwit_contract::message::v1::message_internal_service_client::MessageInternalServiceClient;
 use godwit_contract::message::v1::message_service_client::MessageServiceClient;
-use godwit_contract::message::v1::{ChatUpdates, SendMessageRequest, SyncChatRequest};
+use godwit_contract::message::v1::{
+    ChatUpdates, OutgoingMessage, SendMessagesRequest, SendRefusal, SyncChatRequest, send_result,
+};
 use godwit_contract::presence::v1::presence_internal_service_client::PresenceInternalServiceClient;
 use godwit_contract::presence::v1::{ReportNodeRequest, ReportNodeResponse};
 use godwit_contract::rest::{RoutingKey, Upstream};
 use godwit_contract::v1::Message;
 use godwit_kernel::limits::INTERNAL_PAGE_MAX;
 use godwit_kernel::{ChatId, MessageId, SessionId, UserId};
-use godwit_rpc::{Channel, Directory, Target, retry_idempotent, timestamp};
+use godwit_rpc::{Channel, Directory, Failure, Target, retry_idempotent, timestamp};
 use time::OffsetDateTime;
 use tonic::metadata::MetadataMap;
-use tonic::{Extensions, Request, Status};
+use tonic::{Code, Extensions, Request, Status};
 
 /// The most bytes of one sync answer that the gateway takes.
 const SYNC_ANSWER_BYTES: usize = 32 * 1024 * 1024;
@@ -120,20 +123,25 @@ impl Services {
         Ok(client.report_node(report).await?.into_inner())
     }
 
-    /// Sends a message on behalf of whom `metadata` names. Idempotent by its `client_message_id`.
-    pub async fn send_message(
+    /// Sends messages to a chat in their order, on behalf of whom `metadata` names; one result a message. Idempotent by
+    /// their `client_message_id`.
+    pub async fn send_messages(
         &self,
         chat: ChatId,
-        message: SendMessageRequest,
+        messages: Vec<OutgoingMessage>,
         metadata: &MetadataMap,
-    ) -> Result<Message, Status> {
+    ) -> Result<Vec<Result<Message, Failure>>, Status> {
         let channel = self.directory.for_key(Target::Message, chat.as_bytes());
+        let count = messages.len();
+        let send = SendMessagesRequest { chat_id: chat.to_string(), messages };
         let answer = retry_idempotent(|| async {
-            let request = Request::from_parts(metadata.clone(), Extensions::new(), message.clone());
-            MessageServiceClient::new(channel.clone()).send_message(request).await
+            let request = Request::from_parts(metadata.clone(), Extensions::new(), send.clone());
+            MessageInternalServiceClient::new(channel.clone()).send_messages(request).await
         })
         .await?;
-        answer.into_inner().message.ok_or_else(|| Status::internal("an answer without its message"))
+        let results: Vec<_> =
+            answer.into_inner().results.into_iter().map(|result| read_result(result.result)).collect();
+        if results.len() == count { Ok(results) } else { Err(Status::internal("an answer without its results")) }
     }
 
     /// The updates of a chat, for whom `metadata` names.
@@ -152,6 +160,17 @@ impl Services {
         .await?;
         answer.into_inner().chat.ok_or_else(|| Status::internal("an answer without its chat"))
     }
+}
+
+fn read_result(result: Option<send_result::Result>) -> Result<Message, Failure> {
+    let status = match result {
+        Some(send_result::Result::Message(message)) => return Ok(message),
+        Some(send_result::Result::Refusal(SendRefusal { code, message, details })) => {
+            Status::with_details(Code::from_i32(code), message, details)
+        }
+        None => Status::internal("a result without its content"),
+    };
+    Err(Failure::from_status(&status))
 }
 
 /// REST calls go to any replica, but those about one chat to the replica that appends to it.

@@ -5,19 +5,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use godwit_client::{Client, Error, Options as ClientOptions};
 use godwit_contract::auth::v1::{Device, LoginRequest};
 use godwit_kernel::{DeviceId, Entropy, SystemClock, SystemEntropy};
 use parking_lot::Mutex;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
+use url::Url;
 
 use crate::options::Options;
 
 /// More are not under way at once; what would be is counted as held back.
 const UNDER_WAY_MAX: usize = 1_024;
+const TIMEOUT: Duration = Duration::from_secs(20);
 /// Logins are offered in bunches of this distance.
 const BUNCH: Duration = Duration::from_millis(10);
 
@@ -51,11 +52,14 @@ impl Flood {
     /// # Errors
     /// When no HTTP client can be made.
     pub fn begin(options: &Options, rate: f64) -> anyhow::Result<Self> {
-        let clients = options.gateways.iter().map(|gateway| Client::new(ClientOptions::new(gateway.clone())));
-        let clients = clients.collect::<Result<Vec<_>, _>>()?;
+        // Plain HTTP to this machine; the client wants a provider for TLS all the same.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let http = reqwest::Client::builder().no_proxy().timeout(TIMEOUT).build()?;
+        let urls = options.gateways.iter().map(|gateway| gateway.join("auth/login"));
+        let urls = urls.collect::<Result<Vec<_>, _>>()?;
         let counts = Arc::new(Counts::default());
         let mut tasks = JoinSet::new();
-        tasks.spawn(offer(clients, rate, Arc::clone(&counts)));
+        tasks.spawn(offer(http, urls, rate, Arc::clone(&counts)));
         Ok(Self { _tasks: tasks, counts, begun_at: Instant::now() })
     }
 
@@ -68,13 +72,13 @@ impl Flood {
     }
 }
 
-async fn offer(clients: Vec<Client>, rate: f64, counts: Arc<Counts>) {
+async fn offer(http: reqwest::Client, urls: Vec<Url>, rate: f64, counts: Arc<Counts>) {
     let places = Arc::new(Semaphore::new(UNDER_WAY_MAX));
     let mut logins = JoinSet::new();
     let mut bunches = interval(BUNCH);
     bunches.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let mut due = 0.0;
-    let mut clients = clients.iter().cycle();
+    let mut urls = urls.iter().cycle();
     loop {
         bunches.tick().await;
         due += rate * BUNCH.as_secs_f64();
@@ -84,10 +88,10 @@ async fn offer(clients: Vec<Client>, rate: f64, counts: Arc<Counts>) {
                 counts.held_back.fetch_add(1, Ordering::Relaxed);
                 continue;
             };
-            let Some(client) = clients.next().cloned() else { return };
-            let counts = Arc::clone(&counts);
+            let Some(url) = urls.next().cloned() else { return };
+            let (http, counts) = (http.clone(), Arc::clone(&counts));
             logins.spawn(async move {
-                let outcome = log_in(&client).await;
+                let outcome = log_in(&http, url).await;
                 *counts.outcomes.lock().entry(outcome).or_default() += 1;
                 drop(place);
             });
@@ -96,16 +100,27 @@ async fn offer(clients: Vec<Client>, rate: f64, counts: Arc<Counts>) {
     }
 }
 
-async fn log_in(client: &Client) -> String {
+/// A login of a person who does not exist, from an address that nobody else has: a gateway that trusts one proxy takes
+/// each for another client.
+async fn log_in(http: &reqwest::Client, url: Url) -> String {
     let entropy: &dyn Entropy = &SystemEntropy;
-    let name: String = entropy.bytes::<8>().iter().map(|byte| format!("{byte:02x}")).collect();
+    let random = entropy.bytes::<8>();
+    let name: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    let [one, two, three, ..] = random;
     let id = DeviceId::generate(&SystemClock, entropy).to_string();
     let device = Device { id, name: "godwit-load".to_owned(), platform: "linux".to_owned() };
     let request = LoginRequest { login: name, password: "not the password".to_owned(), device: Some(device) };
-    match client.login(&request).await {
-        Ok(_) => "OK".to_owned(),
-        Err(Error::Refused(problem)) => problem.reason.clone(),
-        Err(Error::Unreachable(_)) => "no answer".to_owned(),
-        Err(error) => error.to_string(),
+    let asked = http.post(url).header("x-forwarded-for", format!("10.{one}.{two}.{three}")).json(&request);
+    let Ok(answer) = asked.send().await else { return "no answer".to_owned() };
+    let status = answer.status().as_u16();
+    match answer.json::<Refusal>().await {
+        Ok(refusal) => refusal.reason,
+        Err(_) => status.to_string(),
     }
+}
+
+/// What is read of a problem (RFC 9457).
+#[derive(Deserialize)]
+struct Refusal {
+    reason: String,
 }

@@ -28,8 +28,8 @@ pub struct Options {
     #[arg(long, value_name = "MESSAGES_PER_SEC")]
     pub rate: Option<f64>,
 
-    /// How many logins of unknown people are offered a second meanwhile. Needs a gateway that lets one address ask so
-    /// often (GODWIT_GATEWAY_OPEN_REQUESTS_PER_SEC and its like).
+    /// How many logins of unknown people are offered a second meanwhile, each from an address of its own
+    /// (X-Forwarded-For, for a gateway with GODWIT_GATEWAY_TRUSTED_PROXIES=1).
     #[arg(long, value_name = "LOGINS_PER_SEC")]
     pub login_flood: Option<f64>,
 

@@ -13,7 +13,7 @@ use godwit_contract::message::v1::message_internal_service_server::{
 };
 use godwit_contract::message::v1::{
     AppendUpdateRequest, AppendUpdateResponse, ChatHead, GetHeadsRequest, GetHeadsResponse,
-    RaiseMembershipVersionRequest, RaiseMembershipVersionResponse,
+    RaiseMembershipVersionRequest, RaiseMembershipVersionResponse, SendMessagesRequest, SendMessagesResponse,
 };
 use godwit_contract::v1 as pb;
 use godwit_kernel::{ChatId, UserId};
@@ -160,6 +160,10 @@ impl AuthInternalService for Neighbours {
 
 #[async_trait]
 impl MessageInternalService for Neighbours {
+    async fn send_messages(&self, _: Request<SendMessagesRequest>) -> Result<Response<SendMessagesResponse>, Status> {
+        Err(Status::unimplemented("send_messages"))
+    }
+
     async fn append_update(
         &self,
         request: Request<AppendUpdateRequest>,

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use godwit_contract::message::v1::{ChatUpdates, SendMessageRequest, SyncChatRequest};
+use godwit_contract::message::v1::{ChatUpdates, OutgoingMessage, SyncChatRequest};
 use godwit_contract::v1::client_frame::Frame as ClientFrame;
 use godwit_contract::v1::server_frame::Frame;
 use godwit_contract::v1::{
     AckFrame, ChatCursor, RefreshedFrame, SendMessageFrame, ServerFrame, SyncFrame, SyncedFrame,
 };
 use godwit_kernel::ChatId;
+use godwit_kernel::limits::SEND_MESSAGES_MAX;
 use godwit_rpc::{Failure, parse_id, timestamp, to_status};
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
@@ -30,20 +31,36 @@ const CURSORS_MAX: usize = 100;
 /// Calls for one sync frame at the same time.
 const SYNC_CONCURRENCY: usize = 4;
 
-type Work<'a> = Pin<Box<dyn Future<Output = Option<ChatId>> + 'a>>;
+/// Messages that go together have no more text than this, in bytes.
+const BATCH_TEXT_BYTES: usize = 512 * 1024;
+
+type Work<'a> = Pin<Box<dyn Future<Output = Done> + 'a>>;
+
+/// What was worked on.
+struct Done {
+    /// How many frames.
+    frames: usize,
+    /// The chat whose next messages may be sent.
+    chat: Option<ChatId>,
+}
+
+impl Done {
+    const ONE: Self = Self { frames: 1, chat: None };
+}
 
 /// What a client asked over one connection and did not get yet.
 ///
-/// Frames are worked on side by side, but messages to one chat one after the other, so that they keep their order.
+/// Frames are worked on side by side, but messages to one chat in turn, so that they keep their order: what came while
+/// some were being sent goes together next.
 pub struct Requests<'a> {
     edge: &'a Arc<Edge>,
     socket: &'a Arc<Socket>,
     metadata: Arc<MetadataMap>,
-    /// Each gives the chat whose next message may be sent.
     working: FuturesUnordered<Work<'a>>,
-    /// Messages that wait for one before them; a chat is here while one of its messages is being sent.
+    /// Messages that wait for those before them; a chat is here while messages of it are being sent.
     lanes: HashMap<ChatId, VecDeque<(String, SendMessageFrame)>>,
-    waiting: usize,
+    /// Frames that were taken and are not done.
+    pending: usize,
 }
 
 impl<'a> Requests<'a> {
@@ -55,13 +72,13 @@ impl<'a> Requests<'a> {
             metadata: Arc::new(metadata),
             working: FuturesUnordered::new(),
             lanes: HashMap::new(),
-            waiting: 0,
+            pending: 0,
         }
     }
 
     /// Whether one more may be read.
     pub fn has_room(&self) -> bool {
-        self.working.len() + self.waiting < PENDING_MAX
+        self.pending < PENDING_MAX
     }
 
     /// Whether nothing is being worked on.
@@ -71,7 +88,9 @@ impl<'a> Requests<'a> {
 
     /// Works on until one is done.
     pub async fn work(&mut self) {
-        if let Some(Some(chat)) = self.working.next().await {
+        let Some(done) = self.working.next().await else { return };
+        self.pending = self.pending.saturating_sub(done.frames);
+        if let Some(chat) = done.chat {
             self.send_next(chat);
         }
     }
@@ -115,44 +134,69 @@ impl<'a> Requests<'a> {
             Ok(chat) => chat,
             Err(error) => return self.refuse(id, Failure::from_status(&to_status(error))),
         };
+        self.pending += 1;
         if let Some(lane) = self.lanes.get_mut(&chat) {
             lane.push_back((id, message));
-            self.waiting += 1;
         } else {
             self.lanes.insert(chat, VecDeque::new());
-            self.send(chat, id, message);
+            self.send(chat, vec![(id, message)]);
         }
     }
 
     fn send_next(&mut self, chat: ChatId) {
-        match self.lanes.get_mut(&chat).and_then(VecDeque::pop_front) {
-            Some((id, message)) => {
-                self.waiting -= 1;
-                self.send(chat, id, message);
+        let Some(lane) = self.lanes.get_mut(&chat) else { return };
+        let mut batch: Vec<(String, SendMessageFrame)> = Vec::new();
+        let mut bytes = 0;
+        while let Some((id, message)) = lane.pop_front() {
+            bytes += message.text.len();
+            if !batch.is_empty() && (bytes > BATCH_TEXT_BYTES || batch.len() == SEND_MESSAGES_MAX) {
+                lane.push_front((id, message));
+                break;
             }
-            None => {
-                self.lanes.remove(&chat);
-            }
+            batch.push((id, message));
+        }
+        if batch.is_empty() {
+            self.lanes.remove(&chat);
+        } else {
+            self.send(chat, batch);
         }
     }
 
-    fn send(&self, chat: ChatId, id: String, message: SendMessageFrame) {
+    fn send(&self, chat: ChatId, batch: Vec<(String, SendMessageFrame)>) {
         let (edge, socket, metadata) = (self.edge, self.socket, Arc::clone(&self.metadata));
-        let SendMessageFrame { client_message_id, text, .. } = message;
-        let request = SendMessageRequest { chat_id: chat.to_string(), client_message_id, text };
-        let span = tracing::info_span!("socket", otel.name = "gateway.send_message", chat.id = %chat);
+        let frames = batch.len();
+        let span =
+            tracing::info_span!("socket", otel.name = "gateway.send_messages", chat.id = %chat, messages = frames);
         let work = async move {
-            let answer = match edge.services.send_message(chat, request, &metadata).await {
-                Ok(message) => frames::answer(&id, Frame::Ack(AckFrame { message: Some(message) })),
-                Err(status) => frames::error(&id, &Failure::from_status(&status)),
-            };
-            answer_with(socket, &answer).await;
-            Some(chat)
+            let (ids, messages): (Vec<_>, Vec<_>) = batch
+                .into_iter()
+                .map(|(id, SendMessageFrame { client_message_id, text, .. })| {
+                    (id, OutgoingMessage { client_message_id, text })
+                })
+                .unzip();
+            match edge.services.send_messages(chat, messages, &metadata).await {
+                Ok(results) => {
+                    for (id, result) in ids.iter().zip(results) {
+                        let answer = match result {
+                            Ok(message) => frames::answer(id, Frame::Ack(AckFrame { message: Some(message) })),
+                            Err(failure) => frames::error(id, &failure),
+                        };
+                        answer_with(socket, &answer).await;
+                    }
+                }
+                Err(status) => {
+                    let failure = Failure::from_status(&status);
+                    for id in &ids {
+                        answer_with(socket, &frames::error(id, &failure)).await;
+                    }
+                }
+            }
+            Done { frames, chat: Some(chat) }
         };
         self.working.push(Box::pin(work.instrument(span)));
     }
 
-    fn begin_sync(&self, id: String, sync: SyncFrame) {
+    fn begin_sync(&mut self, id: String, sync: SyncFrame) {
         let asked = sync.cursors.len();
         if asked == 0 || asked > CURSORS_MAX {
             let detail = format!("cursors: 1 to {CURSORS_MAX}");
@@ -160,6 +204,7 @@ impl<'a> Requests<'a> {
         }
         let (edge, socket, metadata) = (self.edge, self.socket, Arc::clone(&self.metadata));
         let span = tracing::info_span!("socket", otel.name = "gateway.sync", chats = asked);
+        self.pending += 1;
         let work = async move {
             let (id, metadata) = (&id, &metadata);
             let answers = sync.cursors.into_iter().map(|cursor| async move {
@@ -173,12 +218,12 @@ impl<'a> Requests<'a> {
                 // Waits while the client does not read: so no more pages are fetched than it takes.
                 answer_with(socket, &answer).await;
             }
-            None
+            Done::ONE
         };
         self.working.push(Box::pin(work.instrument(span)));
     }
 
-    async fn refresh(&self, id: String, token: &str, identity: &Identity) -> Option<Identity> {
+    async fn refresh(&mut self, id: String, token: &str, identity: &Identity) -> Option<Identity> {
         let renewed = match self.edge.authenticator.authenticate(token).await {
             Ok(renewed) if renewed.caller == identity.caller => renewed,
             Ok(_) => {
@@ -195,17 +240,18 @@ impl<'a> Requests<'a> {
         Some(renewed)
     }
 
-    fn refuse(&self, id: String, failure: Failure) {
+    fn refuse(&mut self, id: String, failure: Failure) {
         metrics::counter!("gateway_frames_refused_total").increment(1);
         self.answer(frames::error(&id, &failure));
     }
 
     /// Answers in turn with the rest: refusals wait for a slow client as all else does.
-    fn answer(&self, answer: ServerFrame) {
+    fn answer(&mut self, answer: ServerFrame) {
+        self.pending += 1;
         let socket = self.socket;
         self.working.push(Box::pin(async move {
             answer_with(socket, &answer).await;
-            None
+            Done::ONE
         }));
     }
 }

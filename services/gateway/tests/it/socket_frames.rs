@@ -87,15 +87,21 @@ async fn messages_to_one_chat_keep_their_order_and_other_chats_do_not_wait() {
     let say = |id: &str, chat: &str, text: &str| json!({"id": id, "send_message": {"chat_id": chat, "client_message_id": id, "text": text}});
     client.say(say("1", &held, "wait")).await;
     client.say(say("2", &held, "second")).await;
-    client.say(say("3", &held, "third")).await;
-    client.say(say("4", &free, "other")).await;
-    assert_eq!(client.frame().await.id, "4");
+    client.say(say("3", &held, "")).await;
+    client.say(say("4", &held, "fourth")).await;
+    client.say(say("5", &free, "other")).await;
+    assert_eq!(client.frame().await.id, "5");
     stage.services.sends.add_permits(1);
-    for id in ["1", "2", "3"] {
-        assert_eq!(client.frame().await.id, id);
+    for (id, is_refused) in [("1", false), ("2", false), ("3", true), ("4", false)] {
+        let answer = client.frame().await;
+        assert_eq!((answer.id.as_str(), matches!(answer.frame, Some(Frame::Error(_)))), (id, is_refused));
     }
     let texts: Vec<_> = stage.services.sent.lock().iter().map(|sent| sent.text.clone()).collect();
-    assert_eq!(texts, ["other", "wait", "second", "third"]);
+    assert_eq!(texts, ["other", "wait", "second", "fourth"]);
+    // What came while the first was being sent went together.
+    let mut bunches = stage.services.bunches.lock().clone();
+    bunches.sort_unstable();
+    assert_eq!(bunches, [1, 1, 3]);
 }
 
 #[tokio::test]

@@ -83,6 +83,14 @@ impl Appenders {
     /// did not confirm the commit: the entry may be committed all the same, and asking again tells;
     /// [`Error::AppendRefused`] when it can never be.
     pub async fn append(&self, entry: Entry) -> Result<Outcome, Error> {
+        self.enqueue(entry)?.outcome().await
+    }
+
+    /// Takes an entry after those taken before, without waiting for its commit.
+    ///
+    /// # Errors
+    /// [`Error::Overloaded`] when the queue is full; [`Error::Stopping`].
+    pub fn enqueue(&self, entry: Entry) -> Result<Pending, Error> {
         let held = self.room.try_take(size_bytes(&entry)).ok_or(Error::Overloaded).inspect_err(count_refused)?;
         let (reply, answer) = oneshot::channel();
         let queue = self.queue(entry.chat_id).ok_or(Error::Stopping)?;
@@ -95,13 +103,26 @@ impl Appenders {
             count_refused(&error);
             error
         })?;
-        answer.await.map_err(|_| Error::Stopping)?
+        Ok(Pending(answer))
     }
 
     /// The queue that has a chat: by the last byte of its id, which is random.
     fn queue(&self, chat_id: ChatId) -> Option<&mpsc::Sender<Waiting>> {
         let [.., last] = *chat_id.as_bytes();
         self.queues.get(usize::from(last) % self.queues.len())
+    }
+}
+
+/// An entry on its way.
+pub struct Pending(oneshot::Receiver<Result<Outcome, Error>>);
+
+impl Pending {
+    /// What became of it.
+    ///
+    /// # Errors
+    /// Those of [`Appenders::append`].
+    pub async fn outcome(self) -> Result<Outcome, Error> {
+        self.0.await.map_err(|_| Error::Stopping)?
     }
 }
 

@@ -1,17 +1,19 @@
 use godwit_contract::message::v1::message_internal_service_server::MessageInternalService;
 use godwit_contract::message::v1::{
-    AppendUpdateRequest, AppendUpdateResponse, ChatHead, GetHeadsRequest, GetHeadsResponse,
-    RaiseMembershipVersionRequest, RaiseMembershipVersionResponse,
+    AppendUpdateRequest, AppendUpdateResponse, ChatHead, GetHeadsRequest, GetHeadsResponse, OutgoingMessage,
+    RaiseMembershipVersionRequest, RaiseMembershipVersionResponse, SendMessagesRequest, SendMessagesResponse,
+    SendRefusal, SendResult, send_result,
 };
 use godwit_contract::v1::update::Change;
-use godwit_kernel::limits::BATCH_IDS_MAX;
+use godwit_kernel::limits::{BATCH_IDS_MAX, SEND_MESSAGES_MAX};
 use godwit_kernel::{ChatId, UserId};
-use godwit_rpc::{InvalidField, parse_id, to_status};
-use tonic::{Request, Response, Status, async_trait};
+use godwit_rpc::{Caller, InvalidField, parse_id, to_status};
+use tonic::{Code, Request, Response, Status, async_trait};
 
 use super::Server;
-use crate::app::AppendUpdate;
-use crate::domain::{CHANGE_BYTES_MAX, MembershipVersion};
+use crate::app::{AppendUpdate, SendMessage};
+use crate::domain::{CHANGE_BYTES_MAX, MembershipVersion, Message};
+use crate::error::Error;
 use crate::events::outgoing::{announced_to, encode_message, partial_update};
 
 #[async_trait]
@@ -34,6 +36,17 @@ impl MessageInternalService for Server {
         let version = decode_version(*membership_version).map_err(to_status)?;
         self.0.raise_membership_version(chat_id, version).await.map_err(to_status)?;
         Ok(Response::new(RaiseMembershipVersionResponse {}))
+    }
+
+    async fn send_messages(
+        &self,
+        request: Request<SendMessagesRequest>,
+    ) -> Result<Response<SendMessagesResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let sends = decode_sends(request.into_inner()).map_err(to_status)?;
+        let results = self.0.send_messages(caller.user_id, sends).await.into_iter().map(encode_result);
+        let results = results.collect::<Result<_, _>>()?;
+        Ok(Response::new(SendMessagesResponse { results }))
     }
 
     async fn get_heads(&self, request: Request<GetHeadsRequest>) -> Result<Response<GetHeadsResponse>, Status> {
@@ -74,6 +87,37 @@ fn decode_update(request: AppendUpdateRequest) -> Result<AppendUpdate, InvalidFi
 
 fn decode_version(number: u64) -> Result<MembershipVersion, InvalidField> {
     MembershipVersion::new(number).ok_or_else(|| InvalidField::new("membership_version", "must be below 2^63"))
+}
+
+fn decode_sends(request: SendMessagesRequest) -> Result<Vec<SendMessage>, InvalidField> {
+    let SendMessagesRequest { chat_id, messages } = request;
+    if messages.len() > SEND_MESSAGES_MAX {
+        return Err(InvalidField::new("messages", "must have at most 64 items"));
+    }
+    let sends = messages.into_iter().map(|OutgoingMessage { client_message_id, text }| SendMessage {
+        chat_id: chat_id.clone(),
+        client_message_id,
+        text,
+    });
+    Ok(sends.collect())
+}
+
+/// What became of one message. One that cannot be served now makes the whole call so: the caller asks again, and those
+/// that are committed are found.
+fn encode_result(result: Result<Message, Error>) -> Result<SendResult, Status> {
+    let result = match result {
+        Ok(message) => send_result::Result::Message(encode_message(&message)),
+        Err(error) => {
+            let status = to_status(error);
+            if status.code() == Code::Unavailable {
+                return Err(status);
+            }
+            let details = bytes::Bytes::copy_from_slice(status.details());
+            let (code, message) = (status.code().into(), status.message().to_owned());
+            send_result::Result::Refusal(SendRefusal { code, message, details })
+        }
+    };
+    Ok(SendResult { result: Some(result) })
 }
 
 fn decode_chats(request: &GetHeadsRequest) -> Result<Vec<ChatId>, InvalidField> {

@@ -10,5 +10,6 @@ mod live;
 mod model;
 mod permission;
 mod send;
+mod send_together;
 mod sync_account;
 mod sync_chat;

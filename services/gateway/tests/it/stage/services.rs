@@ -9,6 +9,9 @@ use godwit_contract::auth::v1::*;
 use godwit_contract::chat::v1::chat_internal_service_server::{ChatInternalService, ChatInternalServiceServer};
 use godwit_contract::chat::v1::chat_service_server::{ChatService, ChatServiceServer};
 use godwit_contract::chat::v1::*;
+use godwit_contract::message::v1::message_internal_service_server::{
+    MessageInternalService, MessageInternalServiceServer,
+};
 use godwit_contract::message::v1::message_service_server::{MessageService, MessageServiceServer};
 use godwit_contract::message::v1::*;
 use godwit_contract::presence::v1::presence_internal_service_server::{
@@ -45,6 +48,8 @@ pub struct Services {
     pub hides_chats: Arc<AtomicBool>,
     pub key_fetches: Arc<AtomicUsize>,
     pub sent: Arc<Mutex<Vec<SendMessageRequest>>>,
+    /// How many messages came together, each time.
+    pub bunches: Arc<Mutex<Vec<usize>>>,
     /// A text that starts with `wait` takes one of these.
     pub sends: Arc<Semaphore>,
     /// Told when a text waits.
@@ -69,6 +74,7 @@ impl Default for Services {
             hides_chats: Arc::default(),
             key_fetches: Arc::default(),
             sent: Arc::default(),
+            bunches: Arc::default(),
             sends: Arc::new(Semaphore::new(0)),
             held: Arc::default(),
             reports: Arc::default(),
@@ -87,6 +93,7 @@ impl Services {
             .add_service(ChatServiceServer::new(self.clone()))
             .add_service(ChatInternalServiceServer::new(self.clone()))
             .add_service(MessageServiceServer::new(self.clone()))
+            .add_service(MessageInternalServiceServer::new(self.clone()))
             .add_service(PresenceInternalServiceServer::new(self.clone()))
     }
 
@@ -378,6 +385,42 @@ impl MessageService for Services {
         Ok(Response::new(SyncChatResponse { chat: Some(chat) }))
     }
     async fn sync(&self, _: Request<SyncRequest>) -> Answer<SyncResponse> {
+        Err(Status::unimplemented(""))
+    }
+}
+
+#[tonic::async_trait]
+impl MessageInternalService for Services {
+    async fn send_messages(&self, request: Request<SendMessagesRequest>) -> Answer<SendMessagesResponse> {
+        let caller = Caller::of(&request)?;
+        let SendMessagesRequest { chat_id, messages } = request.into_inner();
+        self.bunches.lock().push(messages.len());
+        let mut results = Vec::new();
+        for OutgoingMessage { client_message_id, text } in messages {
+            let mut request = Request::new(SendMessageRequest { chat_id: chat_id.clone(), client_message_id, text });
+            caller.attach(&mut request);
+            let result = match self.send_message(request).await {
+                Ok(answer) => send_result::Result::Message(answer.into_inner().message.unwrap()),
+                Err(status) => send_result::Result::Refusal(SendRefusal {
+                    code: status.code().into(),
+                    message: status.message().to_owned(),
+                    details: status.details().to_vec().into(),
+                }),
+            };
+            results.push(SendResult { result: Some(result) });
+        }
+        Ok(Response::new(SendMessagesResponse { results }))
+    }
+    async fn append_update(&self, _: Request<AppendUpdateRequest>) -> Answer<AppendUpdateResponse> {
+        Err(Status::unimplemented(""))
+    }
+    async fn raise_membership_version(
+        &self,
+        _: Request<RaiseMembershipVersionRequest>,
+    ) -> Answer<RaiseMembershipVersionResponse> {
+        Err(Status::unimplemented(""))
+    }
+    async fn get_heads(&self, _: Request<GetHeadsRequest>) -> Answer<GetHeadsResponse> {
         Err(Status::unimplemented(""))
     }
 }

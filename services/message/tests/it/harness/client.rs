@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use godwit_contract::message::v1 as api;
+use godwit_contract::message::v1::message_internal_service_server::MessageInternalService as _;
 use godwit_contract::message::v1::message_service_server::MessageService as _;
 use godwit_contract::v1 as pb;
 use godwit_kernel::{ChatId, DeviceId, SessionId, SystemClock, SystemEntropy, UserId};
@@ -40,6 +41,28 @@ impl Client {
             text: text.to_owned(),
         });
         Ok(self.server.send_message(request).await?.into_inner().message.unwrap())
+    }
+
+    /// Sends messages, each an id and a text, together.
+    pub async fn send_together(
+        &self,
+        chat_id: ChatId,
+        messages: &[(&str, &str)],
+    ) -> Result<Vec<Result<pb::Message, Failure>>, Status> {
+        let messages = messages.iter().map(|(id, text)| api::OutgoingMessage {
+            client_message_id: (*id).to_owned(),
+            text: (*text).to_owned(),
+        });
+        let request = api::SendMessagesRequest { chat_id: chat_id.to_string(), messages: messages.collect() };
+        let answer = self.server.send_messages(self.request(request)).await?.into_inner();
+        let results = answer.results.into_iter().map(|result| match result.result.unwrap() {
+            api::send_result::Result::Message(message) => Ok(message),
+            api::send_result::Result::Refusal(refusal) => {
+                let status = Status::with_details(Code::from_i32(refusal.code), refusal.message, refusal.details);
+                Err(Failure::from_status(&status))
+            }
+        });
+        Ok(results.collect())
     }
 
     /// Sends until it is acknowledged, as clients do: again with the same id while the service is unavailable.
