@@ -97,6 +97,8 @@ async fn log_in(
     mut account: Account,
 ) -> anyhow::Result<(Account, Client)> {
     let client = Client::new(ClientOptions::new(options.gateway(index)?.clone()))?;
+    // One that was never registered is not tried: its failure would count against this address.
+    let is_new = account.session.is_none();
     if let Some(session) = account.session.take() {
         client.set_session(Some(session));
         if is_usable(&client, options).await? {
@@ -104,7 +106,7 @@ async fn log_in(
             return Ok((account, client));
         }
     }
-    if login(&client, &account).await.is_err() {
+    if is_new || login(&client, &account).await.is_err() {
         account = Account::new();
         register(&client, &account, mails.context("--mail-dir is needed to register")?).await?;
         login(&client, &account).await.context("a new account cannot log in")?;
