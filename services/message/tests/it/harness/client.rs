@@ -49,10 +49,9 @@ impl Client {
         chat_id: ChatId,
         messages: &[(&str, &str)],
     ) -> Result<Vec<Result<pb::Message, Failure>>, Status> {
-        let messages = messages.iter().map(|(id, text)| api::OutgoingMessage {
-            client_message_id: (*id).to_owned(),
-            text: (*text).to_owned(),
-        });
+        let messages = messages
+            .iter()
+            .map(|(id, text)| api::OutgoingMessage { client_message_id: (*id).to_owned(), text: (*text).to_owned() });
         let request = api::SendMessagesRequest { chat_id: chat_id.to_string(), messages: messages.collect() };
         let answer = self.server.send_messages(self.request(request)).await?.into_inner();
         let results = answer.results.into_iter().map(|result| match result.result.unwrap() {
