@@ -37,7 +37,7 @@ async fn messages_that_come_together_keep_their_order_though_the_members_change_
 
     let senders = [(ada, &replicas[0]), (bob, &replicas[1])].map(|(person, replica)| async move {
         for round in 0..ROUNDS {
-            let texts: Vec<String> = (0..EACH).map(|number| format!("{person} {:03}", round * EACH + number)).collect();
+            let texts: Vec<String> = (0..EACH).map(|number| format!("{person}-{:03}", round * EACH + number)).collect();
             let messages: Vec<_> = texts.iter().map(|text| (text.as_str(), text.as_str())).collect();
             let results = replica.client(person).send_together(chat_id, &messages).await.unwrap();
             let seqs: Vec<u64> = results.into_iter().map(|result| result.unwrap().seq).collect();
