@@ -15,8 +15,9 @@ const BATCH: i64 = 8;
 /// Longer than any try takes, so that two replicas do not try the same mail at once.
 const LEASE: Duration = Duration::minutes(2);
 const LONGEST_PAUSE: Duration = Duration::minutes(5);
-/// A mail that could not be sent for so long says nothing any more: registrations end after a day.
-const LONGEST_TRY: Duration = Duration::hours(24);
+/// Longer than a mail server is down that somebody mends. A code that is not waited for any more is dropped before; alerts
+/// are worth telling late.
+const LONGEST_TRY: Duration = Duration::days(7);
 
 /// Sends queued mails, each until the mail server takes or finally refuses it.
 pub struct Mailer {
