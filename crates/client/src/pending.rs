@@ -100,6 +100,7 @@ impl PendingQueue {
                 chat_id: entry.send.chat_id.clone(),
                 client_message_id: entry.send.client_message_id.clone(),
                 text: entry.send.text.clone(),
+                ..SendMessageFrame::default()
             })),
         })
     }

@@ -8,9 +8,15 @@ use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor, ServiceDes
 const CREATING: &[&str] = &[
     "godwit.auth.v1.AuthService.Register",
     "godwit.call.v1.CallService.CreateCall",
+    "godwit.chat.v1.ChannelService.CreateChannel",
     "godwit.chat.v1.ChatService.CreateDirectChat",
+    "godwit.chat.v1.ChatService.CreateGroup",
+    "godwit.chat.v1.InviteService.CreateInvite",
+    "godwit.chat.v1.SettingsService.CreateFolder",
     "godwit.media.v1.MediaService.CreateUpload",
+    "godwit.message.v1.MessageService.ForwardMessages",
     "godwit.message.v1.MessageService.SendMessage",
+    "godwit.message.v1.ScheduledService.ScheduleMessage",
     "godwit.push.v1.PushService.RegisterWebPush",
 ];
 

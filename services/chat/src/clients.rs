@@ -81,7 +81,11 @@ impl Logs {
     /// When the service does not answer, or refuses.
     pub async fn raise_version(&self, chat_id: ChatId, version: MembershipVersion) -> Result<(), Status> {
         let client = self.appender_of(chat_id);
-        let request = RaiseMembershipVersionRequest { chat_id: chat_id.to_string(), membership_version: version.get() };
+        let request = RaiseMembershipVersionRequest {
+            chat_id: chat_id.to_string(),
+            membership_version: version.get(),
+            ..RaiseMembershipVersionRequest::default()
+        };
         retry_idempotent(|| {
             let (mut client, request) = (client.clone(), request.clone());
             async move { client.raise_membership_version(request).await }
@@ -102,7 +106,10 @@ impl Logs {
         if chat_ids.is_empty() {
             return Ok(HashMap::new());
         }
-        let request = GetHeadsRequest { chat_ids: chat_ids.iter().map(ChatId::to_string).collect() };
+        let request = GetHeadsRequest {
+            chat_ids: chat_ids.iter().map(ChatId::to_string).collect(),
+            ..GetHeadsRequest::default()
+        };
         let answer = retry_idempotent(|| {
             let (mut client, request) = (self.client.clone(), request.clone());
             async move { client.get_heads(request).await }

@@ -1,7 +1,11 @@
 use std::sync::Arc;
 
+use godwit_contract::chat::v1::channel_service_server::ChannelServiceServer;
 use godwit_contract::chat::v1::chat_internal_service_server::ChatInternalServiceServer;
 use godwit_contract::chat::v1::chat_service_server::ChatServiceServer;
+use godwit_contract::chat::v1::invite_service_server::InviteServiceServer;
+use godwit_contract::chat::v1::member_service_server::MemberServiceServer;
+use godwit_contract::chat::v1::settings_service_server::SettingsServiceServer;
 use godwit_kernel::{Clock, Entropy};
 use godwit_live::Live;
 use godwit_pg as pg;
@@ -33,6 +37,10 @@ impl Service for Chat {
         };
         let server = Server(parts.launch(&config));
         platform.grpc.add(ChatServiceServer::new(server.clone()));
+        platform.grpc.add(MemberServiceServer::new(server.clone()));
+        platform.grpc.add(ChannelServiceServer::new(server.clone()));
+        platform.grpc.add(InviteServiceServer::new(server.clone()));
+        platform.grpc.add(SettingsServiceServer::new(server.clone()));
         platform.grpc.add(ChatInternalServiceServer::new(server));
         Ok(())
     }

@@ -131,7 +131,7 @@ impl Services {
         messages: Vec<OutgoingMessage>,
         metadata: &MetadataMap,
     ) -> Result<Vec<Result<Message, Failure>>, Status> {
-        let channel = self.directory.for_key(Target::Message, chat.as_bytes());
+        let channel = self.messages_of(chat);
         let count = messages.len();
         let send = SendMessagesRequest { chat_id: chat.to_string(), messages };
         let answer = retry_idempotent(|| async {
@@ -144,6 +144,11 @@ impl Services {
         if results.len() == count { Ok(results) } else { Err(Status::internal("an answer without its results")) }
     }
 
+    /// The replica of the message service that appends to a chat.
+    pub fn messages_of(&self, chat: ChatId) -> Channel {
+        self.directory.for_key(Target::Message, chat.as_bytes())
+    }
+
     /// The updates of a chat, for whom `metadata` names.
     pub async fn sync_chat(
         &self,
@@ -151,7 +156,7 @@ impl Services {
         cursor: SyncChatRequest,
         metadata: &MetadataMap,
     ) -> Result<ChatUpdates, Status> {
-        let channel = self.directory.for_key(Target::Message, chat.as_bytes());
+        let channel = self.messages_of(chat);
         let answer = retry_idempotent(|| async {
             let request = Request::from_parts(metadata.clone(), Extensions::new(), cursor.clone());
             let client = MessageServiceClient::new(channel.clone());

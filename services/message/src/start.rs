@@ -2,6 +2,10 @@ use std::sync::Arc;
 
 use godwit_contract::message::v1::message_internal_service_server::MessageInternalServiceServer;
 use godwit_contract::message::v1::message_service_server::MessageServiceServer;
+use godwit_contract::message::v1::pin_service_server::PinServiceServer;
+use godwit_contract::message::v1::reaction_service_server::ReactionServiceServer;
+use godwit_contract::message::v1::receipt_service_server::ReceiptServiceServer;
+use godwit_contract::message::v1::scheduled_service_server::ScheduledServiceServer;
 use godwit_events::EventLog;
 use godwit_kernel::Entropy;
 use godwit_live::Live;
@@ -36,6 +40,10 @@ impl Service for Message {
         };
         let server = Server(parts.launch(&config));
         platform.grpc.add(MessageServiceServer::new(server.clone()));
+        platform.grpc.add(ReactionServiceServer::new(server.clone()));
+        platform.grpc.add(ReceiptServiceServer::new(server.clone()));
+        platform.grpc.add(PinServiceServer::new(server.clone()));
+        platform.grpc.add(ScheduledServiceServer::new(server.clone()));
         platform.grpc.add(MessageInternalServiceServer::new(server));
         Ok(())
     }

@@ -67,5 +67,6 @@ fn encode(message: IndexedMessage) -> Message {
         client_message_id: message.client_message_id,
         text: message.text,
         sent_at: Some(timestamp(message.sent_at)),
+        ..Message::default()
     }
 }

@@ -211,8 +211,12 @@ impl Loop {
         let run = &self.pair.run;
         let mut text = format!("{number} ");
         text.extend(std::iter::repeat_n('x', self.pair.text_chars.saturating_sub(text.len())));
-        let send =
-            SendMessageFrame { chat_id: self.pair.chat_id.clone(), client_message_id: format!("{run}-{number}"), text };
+        let send = SendMessageFrame {
+            chat_id: self.pair.chat_id.clone(),
+            client_message_id: format!("{run}-{number}"),
+            text,
+            ..SendMessageFrame::default()
+        };
         let frame = client_frame::Frame::SendMessage(send);
         self.pair.sender.1.queue(ClientFrame { id: number.to_string(), frame: Some(frame) }).await
     }

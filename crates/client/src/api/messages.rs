@@ -25,6 +25,7 @@ impl Client {
             chat_id: String::new(),
             client_message_id: client_message_id.to_owned(),
             text: text.to_owned(),
+            ..SendMessageRequest::default()
         };
         self.call_with(self.http().post(&["chats", &chat_id.to_string(), "messages"]), &request).await
     }

@@ -1,7 +1,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use godwit_contract::v1::{Call, Chat, Presence, Update};
+use godwit_contract::v1::{Call, Chat, Draft, Presence, Update};
 use godwit_kernel::ChatId;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
@@ -23,6 +23,8 @@ pub enum Event {
     ChatGone(ChatId),
     /// Somebody came online or went offline. Not told again when it was missed.
     Presence(Presence),
+    /// The user changed a draft on another device; it is gone when it has no text. Not told again when it was missed.
+    Draft(Draft),
     /// A call changed. Not told again when it was missed: ask by `Client::get_call`.
     Call(Call),
     /// A queued message was refused for good.
@@ -85,7 +87,7 @@ impl Events {
             Event::ChatGone(chat_id) => {
                 self.told.chats.remove(&chat_id.to_string());
             }
-            Event::Presence(_) | Event::Call(_) | Event::SendRefused { .. } => {}
+            Event::Presence(_) | Event::Draft(_) | Event::Call(_) | Event::SendRefused { .. } => {}
         }
     }
 }

@@ -243,8 +243,9 @@ impl Runner {
                 self.backoff.reset();
                 return Err(After::Pause(Duration::from_millis(reconnect.after_ms.into())));
             }
-            // Nothing is asked by sync frames, and a frame of a newer server is none of ours.
-            Some(server_frame::Frame::Synced(_)) | None => {}
+            Some(server_frame::Frame::Draft(draft)) => self.outlet.tell_if_room(Event::Draft(draft)),
+            // Nothing is asked by sync and action frames, and a frame of a newer server is none of ours.
+            Some(server_frame::Frame::Synced(_) | server_frame::Frame::Done(_)) | None => {}
         }
         Ok(())
     }

@@ -225,7 +225,8 @@ impl Sync {
                 Box::pin(async move { client.sync(&request).await.map(Answer::Account) })
             }
             Job::ListChats { page } => {
-                let request = ListChatsRequest { limit: CHATS_PAGE, cursor: page.clone() };
+                let request =
+                    ListChatsRequest { limit: CHATS_PAGE, cursor: page.clone(), ..ListChatsRequest::default() };
                 Box::pin(async move { client.list_chats(&request).await.map(Answer::Chats) })
             }
             Job::SyncChat(chat_id) => {

@@ -56,7 +56,7 @@ impl Account {
     pub fn texts(&self, chat: &str) -> Vec<String> {
         let text = |update: &Update| match update.change.clone()? {
             update::Change::MessageCreated(created) => Some(created.message?.text),
-            update::Change::ChatCreated(_) => None,
+            _ => None,
         };
         self.chats.get(chat).into_iter().flatten().filter_map(text).collect()
     }

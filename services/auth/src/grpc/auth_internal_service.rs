@@ -54,6 +54,13 @@ impl AuthInternalService for Server {
         });
         Ok(Response::new(CheckAccessResponse { answers: answers.collect() }))
     }
+
+    async fn resolve_usernames(
+        &self,
+        _: Request<godwit_contract::auth::v1::ResolveUsernamesRequest>,
+    ) -> Result<Response<godwit_contract::auth::v1::ResolveUsernamesResponse>, Status> {
+        Err(Status::unimplemented("AuthInternalService.ResolveUsernames"))
+    }
 }
 
 fn decode_action(action: i32) -> Result<Action, InvalidField> {
@@ -62,7 +69,9 @@ fn decode_action(action: i32) -> Result<Action, InvalidField> {
         Ok(AccessAction::Call) => Ok(Action::Call),
         Ok(AccessAction::SeePresence) => Ok(Action::SeePresence),
         Ok(AccessAction::SeeAvatar) => Ok(Action::SeeAvatar),
-        Ok(AccessAction::Unspecified) | Err(_) => Err(InvalidField::new("action", "is not an action")),
+        Ok(AccessAction::NameInForward | AccessAction::Unspecified) | Err(_) => {
+            Err(InvalidField::new("action", "is not an action"))
+        }
     }
 }
 

@@ -117,6 +117,7 @@ fn encode_privacy(privacy: &Privacy) -> PrivacySettings {
         avatar: encode(privacy.avatar),
         messages: encode(privacy.messages),
         calls: encode(privacy.calls),
+        forwards: 0,
     }
 }
 

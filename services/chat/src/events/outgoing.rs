@@ -25,6 +25,7 @@ pub fn chat_created(chat: &Chat, actor_id: UserId, member_ids: &[UserId]) -> Byt
     let created = pb::ChatCreated {
         kind: encode_kind(chat.kind).into(),
         member_ids: member_ids.iter().map(UserId::to_string).collect(),
+        info: None,
     };
     let update = pb::Update {
         chat_id: chat.id.to_string(),

@@ -29,6 +29,7 @@ impl ChatInternalService for Server {
             may_post: policy.posting == Posting::Allowed,
             membership_version: policy.version.get(),
             refusal: encode_refusal(policy.posting).into(),
+            ..GetPostingPolicyResponse::default()
         });
         Ok(Response::new(answer.unwrap_or_default()))
     }
@@ -80,6 +81,13 @@ impl ChatInternalService for Server {
         let page = self.0.list_direct_peers(user_id, after, decode_limit(*limit)).await.map_err(to_status)?;
         let user_ids = page.items.iter().map(ToString::to_string).collect();
         Ok(Response::new(ListDirectPeersResponse { user_ids, has_more: page.has_more }))
+    }
+
+    async fn open_saved_messages(
+        &self,
+        _: Request<godwit_contract::chat::v1::OpenSavedMessagesRequest>,
+    ) -> Result<Response<godwit_contract::chat::v1::OpenSavedMessagesResponse>, Status> {
+        Err(Status::unimplemented("ChatInternalService.OpenSavedMessages"))
     }
 }
 

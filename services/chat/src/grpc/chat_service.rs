@@ -27,7 +27,7 @@ impl ChatService for Server {
 
     async fn list_chats(&self, request: Request<ListChatsRequest>) -> Result<Response<ListChatsResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let ListChatsRequest { limit, cursor } = request.into_inner();
+        let ListChatsRequest { limit, cursor, .. } = request.into_inner();
         let cursor = (!cursor.is_empty()).then(|| ListCursor::decode(&cursor)).transpose();
         let cursor = cursor.map_err(crate::Error::from).map_err(to_status)?;
         let limit = page_size(limit, PAGE_DEFAULT, PAGE_MAX);
@@ -44,6 +44,34 @@ impl ChatService for Server {
         let chat = self.0.get_chat(caller.user_id, chat_id).await.map_err(to_status)?;
         Ok(Response::new(GetChatResponse { chat: Some(encode_chat(chat)) }))
     }
+
+    async fn get_saved_messages(
+        &self,
+        _: Request<godwit_contract::chat::v1::GetSavedMessagesRequest>,
+    ) -> Result<Response<godwit_contract::chat::v1::GetSavedMessagesResponse>, Status> {
+        Err(Status::unimplemented("ChatService.GetSavedMessages"))
+    }
+
+    async fn create_group(
+        &self,
+        _: Request<godwit_contract::chat::v1::CreateGroupRequest>,
+    ) -> Result<Response<godwit_contract::chat::v1::CreateGroupResponse>, Status> {
+        Err(Status::unimplemented("ChatService.CreateGroup"))
+    }
+
+    async fn update_chat(
+        &self,
+        _: Request<godwit_contract::chat::v1::UpdateChatRequest>,
+    ) -> Result<Response<godwit_contract::chat::v1::UpdateChatResponse>, Status> {
+        Err(Status::unimplemented("ChatService.UpdateChat"))
+    }
+
+    async fn delete_chat(
+        &self,
+        _: Request<godwit_contract::chat::v1::DeleteChatRequest>,
+    ) -> Result<Response<godwit_contract::chat::v1::DeleteChatResponse>, Status> {
+        Err(Status::unimplemented("ChatService.DeleteChat"))
+    }
 }
 
 fn encode_chat(view: ChatView) -> pb::Chat {
@@ -56,5 +84,6 @@ fn encode_chat(view: ChatView) -> pb::Chat {
         seq: head.last_seq,
         epoch: head.epoch,
         last_message: head.last_message,
+        ..pb::Chat::default()
     }
 }

@@ -1,7 +1,11 @@
 //! Decode, call the use case, encode.
 
+mod channel_service;
 mod chat_internal_service;
 mod chat_service;
+mod invite_service;
+mod member_service;
+mod settings_service;
 
 use std::sync::Arc;
 

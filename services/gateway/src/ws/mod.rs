@@ -1,5 +1,6 @@
 //! WebSockets: one socket is a [`connection`] with its [`outbox`]; the [`hub`] knows all of them and what they follow.
 
+mod actions;
 mod connection;
 mod ended_sessions;
 mod frames;

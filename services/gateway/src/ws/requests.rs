@@ -18,6 +18,7 @@ use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 use tracing::Instrument as _;
 
+use super::actions::Action;
 use super::frames::{self, Malformed, Received, Wire};
 use super::socket::Socket;
 use crate::Error;
@@ -111,6 +112,26 @@ impl<'a> Requests<'a> {
                 count("send_message");
                 self.begin_send(id, message);
             }
+            Some(ClientFrame::EditMessage(edit)) => {
+                count("edit_message");
+                self.begin_action(id, Action::Edit(edit));
+            }
+            Some(ClientFrame::DeleteMessage(delete)) => {
+                count("delete_message");
+                self.begin_action(id, Action::Delete(delete));
+            }
+            Some(ClientFrame::React(react)) => {
+                count("react");
+                self.begin_action(id, Action::React(react));
+            }
+            Some(ClientFrame::Read(read)) => {
+                count("read");
+                self.begin_action(id, Action::Read(read));
+            }
+            Some(ClientFrame::Delivered(delivered)) => {
+                count("delivered");
+                self.begin_action(id, Action::Delivered(delivered));
+            }
             Some(ClientFrame::Sync(sync)) => {
                 count("sync");
                 self.begin_sync(id, sync);
@@ -168,12 +189,8 @@ impl<'a> Requests<'a> {
         let span =
             tracing::info_span!("socket", otel.name = "gateway.send_messages", chat.id = %chat, messages = frames);
         let work = async move {
-            let (ids, messages): (Vec<_>, Vec<_>) = batch
-                .into_iter()
-                .map(|(id, SendMessageFrame { client_message_id, text, .. })| {
-                    (id, OutgoingMessage { client_message_id, text })
-                })
-                .unzip();
+            let (ids, messages): (Vec<_>, Vec<_>) =
+                batch.into_iter().map(|(id, message)| (id, outgoing(message))).unzip();
             match edge.services.send_messages(chat, messages, &metadata).await {
                 Ok(results) => {
                     for (id, result) in ids.iter().zip(results) {
@@ -192,6 +209,22 @@ impl<'a> Requests<'a> {
                 }
             }
             Done { frames, chat: Some(chat) }
+        };
+        self.working.push(Box::pin(work.instrument(span)));
+    }
+
+    /// What is done to messages and cursors is done side by side with all else: each change stands for itself.
+    fn begin_action(&mut self, id: String, action: Action) {
+        let (edge, socket, metadata) = (self.edge, self.socket, Arc::clone(&self.metadata));
+        let span = tracing::info_span!("socket", otel.name = "gateway.act");
+        self.pending += 1;
+        let work = async move {
+            let answer = match action.run(&edge.services, &metadata).await {
+                Ok(frame) => frames::answer(&id, frame),
+                Err(status) => frames::error(&id, &Failure::from_status(&status)),
+            };
+            answer_with(socket, &answer).await;
+            Done::ONE
         };
         self.working.push(Box::pin(work.instrument(span)));
     }
@@ -254,6 +287,12 @@ impl<'a> Requests<'a> {
             Done::ONE
         }));
     }
+}
+
+fn outgoing(message: SendMessageFrame) -> OutgoingMessage {
+    let SendMessageFrame { chat_id: _, client_message_id, text, entities, media_ids, reply_to_message_id, is_silent } =
+        message;
+    OutgoingMessage { client_message_id, text, entities, media_ids, reply_to_message_id, is_silent }
 }
 
 async fn answer_with(socket: &Socket, answer: &ServerFrame) {

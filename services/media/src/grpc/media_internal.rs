@@ -31,4 +31,11 @@ impl MediaInternalService for MediaInternalGrpc {
         self.app.set_avatar(owner, new).await.map_err(to_status)?;
         Ok(Response::new(proto::SetAvatarResponse {}))
     }
+
+    async fn describe_attachments(
+        &self,
+        _: Request<godwit_contract::media::v1::DescribeAttachmentsRequest>,
+    ) -> Result<Response<godwit_contract::media::v1::DescribeAttachmentsResponse>, Status> {
+        Err(Status::unimplemented("MediaInternalService.DescribeAttachments"))
+    }
 }

@@ -65,6 +65,7 @@ pub fn encode_message(message: &Message) -> pb::Message {
         client_message_id: message.client_message_id.as_str().to_owned(),
         text: message.text.as_str().to_owned(),
         sent_at: Some(godwit_rpc::timestamp(message.sent_at)),
+        ..pb::Message::default()
     }
 }
 

@@ -31,7 +31,7 @@ impl MessageInternalService for Server {
         &self,
         request: Request<RaiseMembershipVersionRequest>,
     ) -> Result<Response<RaiseMembershipVersionResponse>, Status> {
-        let RaiseMembershipVersionRequest { chat_id, membership_version } = request.get_ref();
+        let RaiseMembershipVersionRequest { chat_id, membership_version, .. } = request.get_ref();
         let chat_id = parse_id("chat_id", chat_id).map_err(to_status)?;
         let version = decode_version(*membership_version).map_err(to_status)?;
         self.0.raise_membership_version(chat_id, version).await.map_err(to_status)?;
@@ -57,8 +57,30 @@ impl MessageInternalService for Server {
             last_seq: head.last_seq.get(),
             epoch: head.epoch.to_string(),
             last_message: head.last_message.as_ref().map(encode_message),
+            ..ChatHead::default()
         });
         Ok(Response::new(GetHeadsResponse { heads: heads.collect() }))
+    }
+
+    async fn rank_chats(
+        &self,
+        _: Request<godwit_contract::message::v1::RankChatsRequest>,
+    ) -> Result<Response<godwit_contract::message::v1::RankChatsResponse>, Status> {
+        Err(Status::unimplemented("MessageInternalService.RankChats"))
+    }
+
+    async fn clear_history(
+        &self,
+        _: Request<godwit_contract::message::v1::ClearHistoryRequest>,
+    ) -> Result<Response<godwit_contract::message::v1::ClearHistoryResponse>, Status> {
+        Err(Status::unimplemented("MessageInternalService.ClearHistory"))
+    }
+
+    async fn get_messages(
+        &self,
+        _: Request<godwit_contract::message::v1::GetMessagesRequest>,
+    ) -> Result<Response<godwit_contract::message::v1::GetMessagesResponse>, Status> {
+        Err(Status::unimplemented("MessageInternalService.GetMessages"))
     }
 }
 
@@ -94,7 +116,7 @@ fn decode_sends(request: SendMessagesRequest) -> Result<Vec<SendMessage>, Invali
     if messages.len() > SEND_MESSAGES_MAX {
         return Err(InvalidField::new("messages", "must have at most 64 items"));
     }
-    let sends = messages.into_iter().map(|OutgoingMessage { client_message_id, text }| SendMessage {
+    let sends = messages.into_iter().map(|OutgoingMessage { client_message_id, text, .. }| SendMessage {
         chat_id: chat_id.clone(),
         client_message_id,
         text,

@@ -21,10 +21,10 @@ impl MessageService for Server {
         request: Request<SendMessageRequest>,
     ) -> Result<Response<SendMessageResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let SendMessageRequest { chat_id, client_message_id, text } = request.into_inner();
+        let SendMessageRequest { chat_id, client_message_id, text, .. } = request.into_inner();
         let send = SendMessage { chat_id, client_message_id, text };
         let message = self.0.send_message(caller.user_id, send).await.map_err(to_status)?;
-        Ok(Response::new(SendMessageResponse { message: Some(encode_message(&message)) }))
+        Ok(Response::new(SendMessageResponse { message: Some(encode_message(&message)), scheduled: None }))
     }
 
     async fn list_messages(
@@ -35,7 +35,7 @@ impl MessageService for Server {
         let list = decode_list(request.get_ref()).map_err(to_status)?;
         let found = self.0.list_messages(caller.user_id, list).await.map_err(to_status)?;
         let messages = found.messages.iter().map(encode_message).collect();
-        Ok(Response::new(ListMessagesResponse { messages, has_more: found.has_more }))
+        Ok(Response::new(ListMessagesResponse { messages, has_more: found.has_more, has_newer: false }))
     }
 
     async fn get_message(&self, request: Request<GetMessageRequest>) -> Result<Response<GetMessageResponse>, Status> {
@@ -64,6 +64,41 @@ impl MessageService for Server {
             has_more: page.has_more,
             reset: page.reset,
         }))
+    }
+
+    async fn forward_messages(
+        &self,
+        _: Request<godwit_contract::message::v1::ForwardMessagesRequest>,
+    ) -> Result<Response<godwit_contract::message::v1::ForwardMessagesResponse>, Status> {
+        Err(Status::unimplemented("MessageService.ForwardMessages"))
+    }
+
+    async fn edit_message(
+        &self,
+        _: Request<godwit_contract::message::v1::EditMessageRequest>,
+    ) -> Result<Response<godwit_contract::message::v1::EditMessageResponse>, Status> {
+        Err(Status::unimplemented("MessageService.EditMessage"))
+    }
+
+    async fn delete_message(
+        &self,
+        _: Request<godwit_contract::message::v1::DeleteMessageRequest>,
+    ) -> Result<Response<godwit_contract::message::v1::DeleteMessageResponse>, Status> {
+        Err(Status::unimplemented("MessageService.DeleteMessage"))
+    }
+
+    async fn get_message_history(
+        &self,
+        _: Request<godwit_contract::message::v1::GetMessageHistoryRequest>,
+    ) -> Result<Response<godwit_contract::message::v1::GetMessageHistoryResponse>, Status> {
+        Err(Status::unimplemented("MessageService.GetMessageHistory"))
+    }
+
+    async fn report_message(
+        &self,
+        _: Request<godwit_contract::message::v1::ReportMessageRequest>,
+    ) -> Result<Response<godwit_contract::message::v1::ReportMessageResponse>, Status> {
+        Err(Status::unimplemented("MessageService.ReportMessage"))
     }
 }
 

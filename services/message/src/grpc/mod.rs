@@ -2,6 +2,10 @@
 
 mod message_internal_service;
 mod message_service;
+mod pin_service;
+mod reaction_service;
+mod receipt_service;
+mod scheduled_service;
 
 use std::sync::Arc;
 

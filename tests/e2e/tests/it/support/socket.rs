@@ -111,6 +111,7 @@ impl Socket {
             chat_id: chat_id.to_owned(),
             client_message_id: client_message_id.to_owned(),
             text: text.to_owned(),
+            ..SendMessageFrame::default()
         };
         self.send(id, ClientContent::SendMessage(content)).await;
     }
