@@ -1,6 +1,7 @@
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use godwit_kernel::{ChatId, SessionId, UserId};
 use godwit_live::Channel;
@@ -8,6 +9,9 @@ use godwit_live::Channel;
 use super::frames::LiveFrame;
 use super::outbox::Close;
 use super::socket::{Scope, Socket};
+
+/// For so long after somebody left a chat, word that they joined it may be older than the leave.
+const LEFT_LATELY: Duration = Duration::from_secs(30);
 
 /// Which local sockets get what. Channels are followed by reference: a user's while they have a socket here, a chat's
 /// while one of its members has.
@@ -19,6 +23,8 @@ pub struct Feeds {
     sessions: HashMap<SessionId, Vec<Arc<Socket>>>,
     changes: Changes,
     incarnations: u64,
+    /// Who left which chat lately.
+    left: HashMap<(UserId, ChatId), Instant>,
 }
 
 /// What changed since somebody last asked.
@@ -41,6 +47,8 @@ struct User {
     /// Followed for sockets that show all; empty until they are listed.
     chats: HashSet<ChatId>,
     is_listed: bool,
+    /// A leave may have been missed: nothing of any chat is shown until the chats are listed again.
+    is_suspect: bool,
     /// What was joined (true) and left (false) while the chats are being listed, which the list may not know.
     meanwhile: Option<HashMap<ChatId, bool>>,
     /// Held by who lists the chats.
@@ -176,8 +184,9 @@ impl Feeds {
             }
         }
         let was_listed = std::mem::replace(&mut user.is_listed, true);
+        let was_suspect = std::mem::replace(&mut user.is_suspect, false);
         let before = std::mem::replace(&mut user.chats, chats.clone());
-        if was_listed && !chats.is_subset(&before) {
+        if was_suspect || (was_listed && !chats.is_subset(&before)) {
             self.changes.joined.insert(listing.user);
         }
         for chat in chats.difference(&before) {
@@ -197,6 +206,27 @@ impl Feeds {
         if let Some(user) = self.users.get_mut(&listing.user).filter(|u| u.incarnation == listing.incarnation) {
             user.meanwhile = None;
         }
+    }
+
+    /// Leaves of chats may have been missed: no user gets anything of a chat until their chats are listed again.
+    pub fn suspect_all(&mut self) {
+        for user in self.users.values_mut() {
+            user.is_suspect = true;
+        }
+    }
+
+    /// The sockets of a user that show one chat may show it: it was asked for again.
+    pub fn trust(&mut self, user_id: UserId) {
+        let Some(user) = self.users.get_mut(&user_id) else { return };
+        if std::mem::replace(&mut user.is_suspect, false) {
+            self.changes.joined.insert(user_id);
+        }
+    }
+
+    /// Whether word that the user joined one of these chats may be older than word that they left it.
+    pub fn has_left_lately(&mut self, user_id: UserId, chats: &[ChatId]) -> bool {
+        self.left.retain(|_, left_at| left_at.elapsed() < LEFT_LATELY);
+        chats.iter().any(|chat| self.left.contains_key(&(user_id, *chat)))
     }
 
     /// The user is a member of these chats now.
@@ -226,10 +256,15 @@ impl Feeds {
                 socket.outbox.close(Close::Forbidden, None);
             }
         }
+        let now = Instant::now();
+        self.left.extend(chats.iter().map(|chat| ((user_id, *chat), now)));
         let removed: Vec<ChatId> = chats.iter().copied().filter(|chat| user.chats.remove(chat)).collect();
-        for chat in removed {
-            self.unfollow(chat, |followers| {
-                followers.users.remove(&user_id);
+        for chat in chats {
+            self.unfollow(*chat, |followers| {
+                if removed.contains(chat) {
+                    followers.users.remove(&user_id);
+                }
+                followers.sockets.retain(|socket| socket.caller.user_id != user_id);
             });
         }
     }
@@ -237,13 +272,18 @@ impl Feeds {
     /// Gives an event to all who follow the chat, and tells how many sockets that were.
     pub fn deliver_to_chat(&self, chat: ChatId, frame: &LiveFrame) -> u64 {
         let Some(followers) = self.chats.get(&chat) else { return 0 };
-        let of_users = followers.users.iter().filter_map(|user| self.users.get(user)).flat_map(User::showing_all);
-        deliver(of_users.chain(&followers.sockets), frame)
+        let trusted = followers.users.iter().filter_map(|user| self.users.get(user)).filter(|user| !user.is_suspect);
+        let narrow = followers.sockets.iter().filter(|socket| !self.is_suspect(socket.caller.user_id));
+        deliver(trusted.flat_map(User::showing_all).chain(narrow), frame)
     }
 
     /// Gives an event to the user's sockets that show all, and tells how many that were.
     pub fn deliver_to_user(&self, user: UserId, frame: &LiveFrame) -> u64 {
         self.users.get(&user).map_or(0, |user| deliver(user.showing_all(), frame))
+    }
+
+    fn is_suspect(&self, user_id: UserId) -> bool {
+        self.users.get(&user_id).is_some_and(|user| user.is_suspect)
     }
 
     /// Every socket.
@@ -264,6 +304,11 @@ impl Feeds {
     /// Who has a socket here.
     pub fn users(&self) -> impl Iterator<Item = UserId> {
         self.users.keys().copied()
+    }
+
+    /// Who is shown nothing of their chats until these are listed again.
+    pub fn suspects(&self) -> impl Iterator<Item = UserId> {
+        self.users.iter().filter(|(_, user)| user.is_suspect).map(|(id, _)| *id)
     }
 
     /// Whether the user has a socket here.
@@ -350,6 +395,7 @@ impl User {
             sockets: Vec::with_capacity(1),
             chats: HashSet::new(),
             is_listed: false,
+            is_suspect: false,
             meanwhile: None,
             gate: Arc::default(),
         }

@@ -155,3 +155,31 @@ fn users_who_come_and_go_are_noted_once() {
     scene.feeds.remove(&socket);
     assert!(scene.feeds.take_changed_users().is_empty());
 }
+
+#[test]
+fn who_left_a_chat_gets_nothing_of_it_and_others_still_do() {
+    let (mut scene, chat) = (scene(), chat());
+    let socket = scene.connect(Scope::User);
+    let narrow = scene.connect(Scope::Chat(chat));
+    scene.list(&[chat]);
+    scene.feeds.follow_for(&narrow, chat);
+    scene.feeds.leave(scene.user, &[chat]);
+    assert!(!gets_event(&scene.feeds, chat, &socket));
+    assert_eq!(narrow.outbox.closed(), Some(Close::Forbidden));
+    assert!(!scene.follows(Channel::Chat(chat)));
+    assert!(scene.feeds.has_left_lately(scene.user, &[chat]));
+}
+
+#[test]
+fn a_user_whose_leaves_may_be_missed_gets_nothing_until_their_chats_are_listed_again() {
+    let (mut scene, chat) = (scene(), chat());
+    let socket = scene.connect(Scope::User);
+    scene.list(&[chat]);
+    scene.feeds.suspect_all();
+    assert!(!gets_event(&scene.feeds, chat, &socket));
+    assert_eq!(scene.feeds.suspects().collect::<Vec<_>>(), [scene.user]);
+    scene.list(&[chat]);
+    assert!(gets_event(&scene.feeds, chat, &socket));
+    let changes = scene.feeds.take_channel_changes(&mut scene.followed);
+    assert_eq!(changes.joined, [scene.user], "what was held back is synced");
+}

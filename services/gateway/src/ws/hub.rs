@@ -40,8 +40,10 @@ pub struct Hub {
     settled: watch::Sender<u64>,
     /// Users came or went; for [`super::presence`].
     pub(super) users_changed: Notify,
-    /// Events may have been lost; for [`super::upkeep`].
+    /// There are users to look at again; for [`super::upkeep`].
     pub(super) interrupted: Notify,
+    /// Users of whom word came that may be out of order.
+    doubtful: Mutex<HashSet<UserId>>,
     /// The last socket is gone.
     emptied: Notify,
 }
@@ -73,6 +75,7 @@ impl Hub {
             settled: watch::Sender::new(0),
             users_changed: Notify::new(),
             interrupted: Notify::new(),
+            doubtful: Mutex::default(),
             emptied: Notify::new(),
         }
     }
@@ -173,6 +176,7 @@ impl Hub {
                 self.feeds.lock().leave(user, &[chat]);
             }
         }
+        self.feeds.lock().trust(user);
         self.channels_changed.notify_one();
         Ok(())
     }
@@ -229,9 +233,12 @@ impl Hub {
             },
             Delivery::Interrupted => {
                 tracing::warn!("live events may have been lost: every client is told to sync");
-                for socket in self.feeds.lock().sockets() {
+                let mut feeds = self.feeds.lock();
+                feeds.suspect_all();
+                for socket in feeds.sockets() {
                     socket.outbox.push_resync("interrupted");
                 }
+                drop(feeds);
                 self.interrupted.notify_one();
             }
         }
@@ -245,9 +252,12 @@ impl Hub {
             (Payload::ServerFrame(frame), Channel::User(user)) => {
                 self.deliver("user", frame, |feeds, frame| feeds.deliver_to_user(user, frame))
             }
-            (Payload::Joined(interest), Channel::User(user)) => {
-                self.feeds.lock().join(user, &chat_ids(&interest));
-                self.channels_changed.notify_one();
+            (Payload::Joined(interest), Channel::User(user)) => self.join(user, &chat_ids(&interest)),
+            (Payload::MembersLeft(left), Channel::Chat(chat)) => {
+                if !left.server_frame.is_empty() {
+                    self.deliver("chat", left.server_frame, |feeds, frame| feeds.deliver_to_chat(chat, frame));
+                }
+                self.leave_chat(chat, &left.user_ids);
             }
             (Payload::Left(interest), Channel::User(user)) => {
                 self.feeds.lock().leave(user, &chat_ids(&interest));
@@ -259,6 +269,31 @@ impl Hub {
             },
             (_, channel) => tracing::error!(%channel, "a live payload is on the wrong channel"),
         }
+    }
+
+    /// Two channels keep no order between them: when the user left such a chat a moment ago, the chat service is asked.
+    fn join(&self, user: UserId, chats: &[ChatId]) {
+        let mut feeds = self.feeds.lock();
+        if feeds.has_left_lately(user, chats) {
+            self.doubtful.lock().insert(user);
+            self.interrupted.notify_one();
+        } else {
+            feeds.join(user, chats);
+        }
+        drop(feeds);
+        self.channels_changed.notify_one();
+    }
+
+    fn leave_chat(&self, chat: ChatId, user_ids: &[String]) {
+        let mut feeds = self.feeds.lock();
+        for user in user_ids {
+            match user.parse() {
+                Ok(user) => feeds.leave(user, &[chat]),
+                Err(_) => tracing::error!("somebody who left a chat has a malformed id"),
+            }
+        }
+        drop(feeds);
+        self.channels_changed.notify_one();
     }
 
     fn deliver(&self, kind: &'static str, frame: Bytes, to: impl FnOnce(&Feeds, &LiveFrame) -> u64) {
@@ -285,6 +320,13 @@ impl Hub {
     /// Who has a socket here.
     pub(super) fn users(&self) -> Vec<UserId> {
         self.feeds.lock().users().collect()
+    }
+
+    /// Who must be looked at again before they are shown anything of a chat, or were told of out of order.
+    pub(super) fn unchecked_users(&self) -> Vec<UserId> {
+        let mut users = std::mem::take(&mut *self.doubtful.lock());
+        users.extend(self.feeds.lock().suspects());
+        users.into_iter().collect()
     }
 
     /// Users who came (true) or went (false) since this was last asked.

@@ -51,7 +51,11 @@ impl Upkeep {
             rounds = rounds.wrapping_add(1);
             let pause = if unchecked.is_empty() { EVERY } else { RETRY_AFTER };
             tokio::select! {
-                () = self.hub.interrupted.notified() => unchecked = self.hub.users(),
+                () = self.hub.interrupted.notified() => {
+                    unchecked.extend(self.hub.unchecked_users());
+                    unchecked.sort_unstable();
+                    unchecked.dedup();
+                }
                 () = tokio::time::sleep(pause) => {}
             }
         }

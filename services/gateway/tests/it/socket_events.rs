@@ -1,9 +1,9 @@
 use std::sync::atomic::Ordering;
 
-use godwit_contract::events::v1::ChatInterest;
 use godwit_contract::events::v1::live_payload::Payload;
+use godwit_contract::events::v1::{ChatInterest, MembersLeft};
 use godwit_contract::v1::server_frame::Frame;
-use godwit_contract::v1::{Presence, ServerFrame, server_frame};
+use godwit_contract::v1::{Presence, ServerFrame, Update, server_frame};
 use godwit_live::Channel;
 use godwit_testkit::eventually;
 use prost::Message as _;
@@ -70,6 +70,37 @@ async fn a_new_member_hears_a_chat_at_once_and_a_former_one_no_more() {
     stage.publish(old, 7, "public").await;
     let update = client.update().await;
     assert_eq!((update.chat_id, update.seq), (old.to_string(), 7));
+}
+
+#[tokio::test]
+async fn who_is_removed_hears_of_it_and_nothing_after_it() {
+    let stage = Stage::start().await;
+    let (removed, other) = (somebody(), somebody());
+    let (room, elsewhere) = (chat(), chat());
+    stage.services.add_member(room, &removed);
+    stage.services.add_member(elsewhere, &removed);
+    stage.services.add_member(room, &other);
+    let mut client = stage.connect(&removed).await;
+    let mut stays = stage.connect(&other).await;
+    let update = Update { chat_id: room.to_string(), seq: 5, ..Update::default() };
+    let frame = ServerFrame { id: String::new(), frame: Some(server_frame::Frame::Update(update)) };
+    let left = MembersLeft {
+        server_frame: frame.encode_to_vec().into(),
+        user_ids: vec![removed.user_id.to_string()],
+        chat_id: room.to_string(),
+    };
+    stage.services.remove_member(room, &removed);
+    stage.send(Channel::Chat(room), Payload::MembersLeft(left)).await;
+    stage.publish(room, 6, "secret").await;
+    // Word of the joining that comes late changes nothing: the chat service is asked.
+    stage.send(Channel::User(removed.user_id), Payload::Joined(interest(room))).await;
+    stage.publish(room, 7, "secret too").await;
+    stage.publish(elsewhere, 1, "public").await;
+    assert_eq!(client.update().await.seq, 5);
+    assert_eq!(client.update().await.chat_id, elsewhere.to_string());
+    for seq in 5..=7 {
+        assert_eq!(stays.update().await.seq, seq);
+    }
 }
 
 #[tokio::test]

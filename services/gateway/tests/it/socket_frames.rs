@@ -1,6 +1,7 @@
 use godwit_contract::v1::client_frame::Frame as Said;
 use godwit_contract::v1::server_frame::Frame;
 use godwit_contract::v1::{ClientFrame, SendMessageFrame};
+use godwit_kernel::{MessageId, Seq};
 use godwit_testkit::eventually;
 use serde_json::json;
 
@@ -28,8 +29,12 @@ async fn both_subprotocols_do_the_same() {
     let headers = [("authorization", bearer.as_str()), ("sec-websocket-protocol", "godwit.v1.proto")];
     let mut client = Client::open(stage.address, "/ws/me", &headers).await;
     client.connected().await;
-    let said =
-        SendMessageFrame { chat_id: chat().to_string(), client_message_id: "c1".to_owned(), text: "hello".to_owned() };
+    let said = SendMessageFrame {
+        chat_id: chat().to_string(),
+        client_message_id: "c1".to_owned(),
+        text: "hello".to_owned(),
+        ..SendMessageFrame::default()
+    };
     client.say_binary(&ClientFrame { id: "7".to_owned(), frame: Some(Said::SendMessage(said)) }).await;
     let answer = client.frame().await;
     assert!(matches!(answer.frame, Some(Frame::Ack(_))), "{answer:?}");
@@ -126,4 +131,45 @@ async fn what_one_connection_has_pending_is_bounded() {
             other => panic!("after {acknowledged} acknowledgements: {other:?}"),
         }
     }
+}
+
+#[tokio::test]
+async fn messages_and_cursors_are_changed_by_frames() {
+    let stage = Stage::start().await;
+    let mut client = stage.connect(&somebody()).await;
+    let room = chat();
+    let message = MessageId { chat_id: room, seq: Seq::new(7).unwrap() };
+    let (room, message) = (room.to_string(), message.to_string());
+    client.say(json!({"id": "1", "edit_message": {"message_id": message, "text": "new"}})).await;
+    let answer = client.frame().await;
+    let Some(Frame::Ack(ack)) = answer.frame else { panic!("{answer:?}") };
+    assert_eq!((answer.id.as_str(), ack.message.unwrap().text.as_str()), ("1", "new"));
+    for (id, frame) in [
+        ("2", json!({"delete_message": {"message_id": message, "is_for_me_only": true}})),
+        ("3", json!({"react": {"message_id": message, "emoji": "👍"}})),
+        ("4", json!({"react": {"message_id": message}})),
+        ("5", json!({"read": {"chat_id": room, "seq": "9"}})),
+        ("6", json!({"delivered": {"chat_id": room, "seq": "10"}})),
+    ] {
+        let mut frame = frame;
+        frame["id"] = id.into();
+        client.say(frame).await;
+        let answer = client.frame().await;
+        assert_eq!(answer.id, id);
+        assert!(matches!(answer.frame, Some(Frame::Done(_))), "{answer:?}");
+    }
+    let done = stage.services.actions.lock().clone();
+    let wanted = [
+        format!("edit {message} new"),
+        format!("delete {message} true"),
+        format!("react {message} 👍"),
+        format!("unreact {message}"),
+        format!("read {room} 9"),
+        format!("delivered {room} 10"),
+    ];
+    assert_eq!(done, wanted);
+    client.say(json!({"id": "7", "react": {"message_id": message, "emoji": "no"}})).await;
+    assert_eq!(client.error().await.1, "INVALID_ARGUMENT");
+    client.say(json!({"id": "8", "edit_message": {"message_id": "x"}})).await;
+    assert_eq!(client.error().await.1, "INVALID_ARGUMENT");
 }

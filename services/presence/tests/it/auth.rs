@@ -74,4 +74,10 @@ impl AuthInternalService for FakeAuth {
     ) -> Result<Response<ListRevocationsResponse>, Status> {
         Err(Status::unimplemented("not asked by presence"))
     }
+    async fn resolve_usernames(
+        &self,
+        _: Request<godwit_contract::auth::v1::ResolveUsernamesRequest>,
+    ) -> Result<Response<godwit_contract::auth::v1::ResolveUsernamesResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
 }

@@ -78,4 +78,10 @@ impl ChatInternalService for FakeChats {
     async fn list_members(&self, _: Request<ListMembersRequest>) -> Result<Response<ListMembersResponse>, Status> {
         Err(Status::unimplemented("not asked by presence"))
     }
+    async fn open_saved_messages(
+        &self,
+        _: Request<godwit_contract::chat::v1::OpenSavedMessagesRequest>,
+    ) -> Result<Response<godwit_contract::chat::v1::OpenSavedMessagesResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
 }

@@ -1,5 +1,6 @@
 //! A running gateway over stand-in services.
 
+mod actions;
 mod client;
 mod live;
 mod services;

@@ -13,6 +13,8 @@ use godwit_contract::message::v1::message_internal_service_server::{
     MessageInternalService, MessageInternalServiceServer,
 };
 use godwit_contract::message::v1::message_service_server::{MessageService, MessageServiceServer};
+use godwit_contract::message::v1::reaction_service_server::ReactionServiceServer;
+use godwit_contract::message::v1::receipt_service_server::ReceiptServiceServer;
 use godwit_contract::message::v1::*;
 use godwit_contract::presence::v1::presence_internal_service_server::{
     PresenceInternalService, PresenceInternalServiceServer,
@@ -30,7 +32,7 @@ use tonic::{Code, Request, Response, Status};
 
 use super::Signer;
 
-type Answer<T> = Result<Response<T>, Status>;
+pub(super) type Answer<T> = Result<Response<T>, Status>;
 
 /// Stand-ins for all services, and what they were asked.
 #[derive(Clone)]
@@ -58,6 +60,8 @@ pub struct Services {
     /// The next report is answered by asking for all.
     pub ask_for_all: Arc<Mutex<bool>>,
     pub clients: Arc<Mutex<Vec<Option<std::net::IpAddr>>>>,
+    /// What was done to messages and cursors.
+    pub actions: Arc<Mutex<Vec<String>>>,
     /// With what deletions were proven.
     pub proofs: Arc<Mutex<Vec<String>>>,
 }
@@ -80,6 +84,7 @@ impl Default for Services {
             reports: Arc::default(),
             ask_for_all: Arc::default(),
             clients: Arc::default(),
+            actions: Arc::default(),
             proofs: Arc::default(),
         }
     }
@@ -94,6 +99,8 @@ impl Services {
             .add_service(ChatInternalServiceServer::new(self.clone()))
             .add_service(MessageServiceServer::new(self.clone()))
             .add_service(MessageInternalServiceServer::new(self.clone()))
+            .add_service(ReactionServiceServer::new(self.clone()))
+            .add_service(ReceiptServiceServer::new(self.clone()))
             .add_service(PresenceInternalServiceServer::new(self.clone()))
     }
 
@@ -299,6 +306,9 @@ impl AuthInternalService for Services {
         self.revocation_asks.lock().push(request);
         Ok(Response::new(ListRevocationsResponse { revocations, has_more }))
     }
+    async fn resolve_usernames(&self, _: Request<ResolveUsernamesRequest>) -> Answer<ResolveUsernamesResponse> {
+        Err(Status::unimplemented(""))
+    }
 }
 
 #[tonic::async_trait]
@@ -314,6 +324,18 @@ impl ChatService for Services {
     async fn get_chat(&self, _: Request<GetChatRequest>) -> Answer<GetChatResponse> {
         Err(Status::not_found("no such chat"))
     }
+    async fn get_saved_messages(&self, _: Request<GetSavedMessagesRequest>) -> Answer<GetSavedMessagesResponse> {
+        Err(Status::unimplemented(""))
+    }
+    async fn create_group(&self, _: Request<CreateGroupRequest>) -> Answer<CreateGroupResponse> {
+        Err(Status::unimplemented(""))
+    }
+    async fn update_chat(&self, _: Request<UpdateChatRequest>) -> Answer<UpdateChatResponse> {
+        Err(Status::unimplemented(""))
+    }
+    async fn delete_chat(&self, _: Request<DeleteChatRequest>) -> Answer<DeleteChatResponse> {
+        Err(Status::unimplemented(""))
+    }
 }
 
 #[tonic::async_trait]
@@ -326,7 +348,7 @@ impl ChatInternalService for Services {
             is_member,
             may_post: is_member,
             membership_version: 1,
-            refusal: 0,
+            ..GetPostingPolicyResponse::default()
         }))
     }
     async fn list_chat_ids(&self, request: Request<ListChatIdsRequest>) -> Answer<ListChatIdsResponse> {
@@ -352,6 +374,9 @@ impl ChatInternalService for Services {
     async fn set_direct_block(&self, _: Request<SetDirectBlockRequest>) -> Answer<SetDirectBlockResponse> {
         Err(Status::unimplemented(""))
     }
+    async fn open_saved_messages(&self, _: Request<OpenSavedMessagesRequest>) -> Answer<OpenSavedMessagesResponse> {
+        Err(Status::unimplemented(""))
+    }
 }
 
 #[tonic::async_trait]
@@ -368,10 +393,10 @@ impl MessageService for Services {
         }
         let mut sent = self.sent.lock();
         sent.push(request.clone());
-        let SendMessageRequest { chat_id, client_message_id, text } = request;
+        let SendMessageRequest { chat_id, client_message_id, text, .. } = request;
         let seq = u64::try_from(sent.len()).unwrap();
         let message = Message { chat_id, client_message_id, text, sender_id, seq, ..Message::default() };
-        Ok(Response::new(SendMessageResponse { message: Some(message) }))
+        Ok(Response::new(SendMessageResponse { message: Some(message), scheduled: None }))
     }
     async fn list_messages(&self, _: Request<ListMessagesRequest>) -> Answer<ListMessagesResponse> {
         Err(Status::unimplemented(""))
@@ -387,6 +412,28 @@ impl MessageService for Services {
     async fn sync(&self, _: Request<SyncRequest>) -> Answer<SyncResponse> {
         Err(Status::unimplemented(""))
     }
+    async fn forward_messages(&self, _: Request<ForwardMessagesRequest>) -> Answer<ForwardMessagesResponse> {
+        Err(Status::unimplemented(""))
+    }
+    async fn get_message_history(&self, _: Request<GetMessageHistoryRequest>) -> Answer<GetMessageHistoryResponse> {
+        Err(Status::unimplemented(""))
+    }
+    async fn report_message(&self, _: Request<ReportMessageRequest>) -> Answer<ReportMessageResponse> {
+        Err(Status::unimplemented(""))
+    }
+    async fn edit_message(&self, request: Request<EditMessageRequest>) -> Answer<EditMessageResponse> {
+        let sender_id = Caller::of(&request)?.user_id.to_string();
+        let EditMessageRequest { message_id, text, .. } = request.into_inner();
+        self.actions.lock().push(format!("edit {message_id} {text}"));
+        let message = Message { id: message_id, text, sender_id, edit_count: 1, ..Message::default() };
+        Ok(Response::new(EditMessageResponse { message: Some(message) }))
+    }
+    async fn delete_message(&self, request: Request<DeleteMessageRequest>) -> Answer<DeleteMessageResponse> {
+        Caller::of(&request)?;
+        let DeleteMessageRequest { message_id, is_for_me_only } = request.into_inner();
+        self.actions.lock().push(format!("delete {message_id} {is_for_me_only}"));
+        Ok(Response::new(DeleteMessageResponse {}))
+    }
 }
 
 #[tonic::async_trait]
@@ -396,8 +443,19 @@ impl MessageInternalService for Services {
         let SendMessagesRequest { chat_id, messages } = request.into_inner();
         self.bunches.lock().push(messages.len());
         let mut results = Vec::new();
-        for OutgoingMessage { client_message_id, text } in messages {
-            let mut request = Request::new(SendMessageRequest { chat_id: chat_id.clone(), client_message_id, text });
+        for message in messages {
+            let OutgoingMessage { client_message_id, text, entities, media_ids, reply_to_message_id, is_silent } =
+                message;
+            let mut request = Request::new(SendMessageRequest {
+                chat_id: chat_id.clone(),
+                client_message_id,
+                text,
+                entities,
+                media_ids,
+                reply_to_message_id,
+                is_silent,
+                send_at: None,
+            });
             caller.attach(&mut request);
             let result = match self.send_message(request).await {
                 Ok(answer) => send_result::Result::Message(answer.into_inner().message.unwrap()),
@@ -421,6 +479,15 @@ impl MessageInternalService for Services {
         Err(Status::unimplemented(""))
     }
     async fn get_heads(&self, _: Request<GetHeadsRequest>) -> Answer<GetHeadsResponse> {
+        Err(Status::unimplemented(""))
+    }
+    async fn rank_chats(&self, _: Request<RankChatsRequest>) -> Answer<RankChatsResponse> {
+        Err(Status::unimplemented(""))
+    }
+    async fn clear_history(&self, _: Request<ClearHistoryRequest>) -> Answer<ClearHistoryResponse> {
+        Err(Status::unimplemented(""))
+    }
+    async fn get_messages(&self, _: Request<GetMessagesRequest>) -> Answer<GetMessagesResponse> {
         Err(Status::unimplemented(""))
     }
 }
