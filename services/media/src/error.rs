@@ -13,6 +13,9 @@ pub enum Error {
     /// There is none with this id, or the caller may not see it.
     #[error("there is no such media")]
     NotFound,
+    /// What is to be sent with a message is no finished upload of its sender.
+    #[error("an attachment is no finished upload of the sender")]
+    AttachmentNotFound,
     /// The caller has too many incomplete uploads, or too many bytes announced in them.
     #[error("too many incomplete uploads: complete them or wait until they expire")]
     QuotaExceeded,
@@ -54,7 +57,7 @@ impl ServiceError for Error {
     fn code(&self) -> Code {
         match self {
             Self::Invalid(invalid) => invalid.code(),
-            Self::NotFound => Code::NotFound,
+            Self::NotFound | Self::AttachmentNotFound => Code::NotFound,
             Self::QuotaExceeded => Code::ResourceExhausted,
             Self::Expired
             | Self::NotUploaded
@@ -74,7 +77,7 @@ impl ServiceError for Error {
     fn reason(&self) -> &'static str {
         match self {
             Self::Invalid(invalid) => invalid.reason(),
-            Self::NotFound => "MEDIA_NOT_FOUND",
+            Self::NotFound | Self::AttachmentNotFound => "MEDIA_NOT_FOUND",
             Self::QuotaExceeded => "UPLOAD_QUOTA_EXCEEDED",
             Self::Expired => "UPLOAD_EXPIRED",
             Self::NotUploaded => "UPLOAD_MISSING",
@@ -92,6 +95,7 @@ impl ServiceError for Error {
     fn fields(&self) -> Vec<FieldViolation> {
         match self {
             Self::Invalid(invalid) => invalid.fields(),
+            Self::AttachmentNotFound => InvalidField::new("media_ids", "must be finished uploads of yours").fields(),
             _ => Vec::new(),
         }
     }

@@ -2,6 +2,7 @@
 
 mod complete_upload;
 mod create_upload;
+mod describe_attachments;
 mod expire_uploads;
 mod get_media;
 mod get_media_url;

@@ -2,10 +2,12 @@ use std::sync::Arc;
 
 use godwit_contract::media::v1 as proto;
 use godwit_contract::media::v1::media_internal_service_server::MediaInternalService;
-use godwit_rpc::{parse_id, to_status};
+use godwit_contract::v1::Attachment;
+use godwit_rpc::{InvalidField, parse_id, to_status};
 use tonic::{Request, Response, Status};
 
 use crate::app::App;
+use crate::domain::Media;
 
 /// `godwit.media.v1.MediaInternalService`.
 pub struct MediaInternalGrpc {
@@ -34,8 +36,21 @@ impl MediaInternalService for MediaInternalGrpc {
 
     async fn describe_attachments(
         &self,
-        _: Request<godwit_contract::media::v1::DescribeAttachmentsRequest>,
-    ) -> Result<Response<godwit_contract::media::v1::DescribeAttachmentsResponse>, Status> {
-        Err(Status::unimplemented("MediaInternalService.DescribeAttachments"))
+        request: Request<proto::DescribeAttachmentsRequest>,
+    ) -> Result<Response<proto::DescribeAttachmentsResponse>, Status> {
+        let proto::DescribeAttachmentsRequest { user_id, media_ids } = request.get_ref();
+        let owner = parse_id("user_id", user_id).map_err(to_status)?;
+        let ids = media_ids.iter().map(|id| parse_id("media_ids", id)).collect::<Result<Vec<_>, InvalidField>>();
+        let found = self.app.describe_attachments(owner, &ids.map_err(to_status)?).await.map_err(to_status)?;
+        Ok(Response::new(proto::DescribeAttachmentsResponse { attachments: found.into_iter().map(encode).collect() }))
+    }
+}
+
+fn encode(media: Media) -> Attachment {
+    Attachment {
+        media_id: media.id.to_string(),
+        file_name: media.file_name.as_str().to_owned(),
+        content_type: media.content_type.as_str().to_owned(),
+        size_bytes: media.size_bytes,
     }
 }

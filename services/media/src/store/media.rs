@@ -54,6 +54,16 @@ pub async fn find(conn: &mut Connection, id: MediaId) -> Result<Option<Media>, E
     Ok(row.map(Media::from))
 }
 
+/// The records of these uploads; unknown ones are absent, and the order is none.
+///
+/// # Errors
+/// When the database does.
+pub async fn find_all(conn: &mut Connection, ids: &[MediaId]) -> Result<Vec<Media>, Error> {
+    let ids: Vec<Uuid> = ids.iter().map(MediaId::as_uuid).collect();
+    let rows = media::table.filter(media::id.eq_any(ids)).select(Row::as_select()).load(conn).await?;
+    Ok(rows.into_iter().map(Media::from).collect())
+}
+
 /// Makes a pending upload that has not expired at `now` ready; `None` when it is not such a one.
 ///
 /// # Errors

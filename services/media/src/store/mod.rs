@@ -3,7 +3,7 @@
 mod media;
 mod schema;
 
-pub use media::{delete_expired, expire, find, insert_pending, mark_ready, set_avatar};
+pub use media::{delete_expired, expire, find, find_all, insert_pending, mark_ready, set_avatar};
 
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use godwit_pg as pg;

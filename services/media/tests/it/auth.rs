@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use godwit_contract::auth::v1::auth_internal_service_server::{AuthInternalService, AuthInternalServiceServer};
 use godwit_contract::auth::v1::{
     AccessAction, AccessAnswer, CheckAccessRequest, CheckAccessResponse, GetUsersRequest, GetUsersResponse,
-    ListRevocationsRequest, ListRevocationsResponse,
+    ListRevocationsRequest, ListRevocationsResponse, ResolveUsernamesRequest, ResolveUsernamesResponse,
 };
 use godwit_kernel::UserId;
 use godwit_rpc::{Directory, LocalRoutes, ServerLayer, Target};
@@ -68,6 +68,13 @@ impl AuthInternalService for FakeAuth {
     }
 
     async fn get_users(&self, _: Request<GetUsersRequest>) -> Result<Response<GetUsersResponse>, Status> {
+        Err(Status::unimplemented("not asked by media"))
+    }
+
+    async fn resolve_usernames(
+        &self,
+        _: Request<ResolveUsernamesRequest>,
+    ) -> Result<Response<ResolveUsernamesResponse>, Status> {
         Err(Status::unimplemented("not asked by media"))
     }
 

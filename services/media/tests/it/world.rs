@@ -6,9 +6,10 @@ use std::time::Duration;
 use godwit_contract::media::v1::media_internal_service_server::MediaInternalService as _;
 use godwit_contract::media::v1::media_service_server::MediaService as _;
 use godwit_contract::media::v1::{
-    CompleteUploadRequest, CreateUploadRequest, CreateUploadResponse, GetMediaRequest, GetMediaUrlRequest, Media,
-    SetAvatarRequest,
+    CompleteUploadRequest, CreateUploadRequest, CreateUploadResponse, DescribeAttachmentsRequest, GetMediaRequest,
+    GetMediaUrlRequest, Media, SetAvatarRequest,
 };
+use godwit_contract::v1::Attachment;
 use godwit_kernel::{DeviceId, SessionId, SystemClock, SystemEntropy, UserId};
 use godwit_media::app::App;
 use godwit_media::domain::Quota;
@@ -156,6 +157,14 @@ impl World {
     pub async fn set_avatar(&self, owner: Caller, media_id: &str) -> Result<(), Failure> {
         let request = SetAvatarRequest { user_id: owner.user_id.to_string(), media_id: media_id.to_owned() };
         self.internal.set_avatar(Request::new(request)).await.map(drop).map_err(failure)
+    }
+
+    /// What the message service is told of uploads that a user sends.
+    pub async fn describe(&self, sender: Caller, media_ids: &[&str]) -> Result<Vec<Attachment>, Failure> {
+        let media_ids = media_ids.iter().map(|&id| id.to_owned()).collect();
+        let request = DescribeAttachmentsRequest { user_id: sender.user_id.to_string(), media_ids };
+        let answer = self.internal.describe_attachments(Request::new(request)).await.map_err(failure)?;
+        Ok(answer.into_inner().attachments)
     }
 
     /// Ada uploads a picture with these bytes and completes it.
