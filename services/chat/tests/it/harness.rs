@@ -144,7 +144,11 @@ impl Client {
     }
 
     pub async fn list(&self, limit: u32, cursor: &str) -> Result<api::ListChatsResponse, Status> {
-        let request = self.request(api::ListChatsRequest { limit, cursor: cursor.to_owned() });
+        let request = self.request(api::ListChatsRequest {
+            limit,
+            cursor: cursor.to_owned(),
+            ..api::ListChatsRequest::default()
+        });
         Ok(self.server.list_chats(request).await?.into_inner())
     }
 }

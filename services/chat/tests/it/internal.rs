@@ -12,9 +12,14 @@ async fn a_policy_is_of_members_only() {
     let (ada, bob, eve) = (bed.person(), bed.person(), bed.person());
     let chat = bed.client(0, ada).create(bob).await.unwrap();
     let nowhere = ChatId::generate(&SystemClock, &SystemEntropy).to_string();
-    let member = api::GetPostingPolicyResponse { is_member: true, may_post: true, membership_version: 1, refusal: 0 };
+    let member = api::GetPostingPolicyResponse {
+        is_member: true,
+        may_post: true,
+        membership_version: 1,
+        ..api::GetPostingPolicyResponse::default()
+    };
     for (chat_id, user_id, expected) in [
-        (&chat.id, ada, member),
+        (&chat.id, ada, member.clone()),
         (&chat.id, bob, member),
         (&chat.id, eve, api::GetPostingPolicyResponse::default()),
         (&nowhere, ada, api::GetPostingPolicyResponse::default()),
