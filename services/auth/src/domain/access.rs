@@ -199,6 +199,8 @@ pub enum Action {
     SeeAvatar,
     /// See what somebody says of themselves.
     SeeBio,
+    /// Name somebody as the sender of a message that is forwarded.
+    NameInForward,
 }
 
 /// Whom an action is about.
@@ -261,6 +263,7 @@ const BLOCKED: Rule = Rule::Refuse(Refusal::Blocked);
 const NOT_ASKED: Rule = Rule::Refuse(Refusal::FriendRequestNotFound);
 const LAST_SEEN: Rule = Rule::ByPrivacy(Setting::LastSeen);
 const AVATAR: Rule = Rule::ByPrivacy(Setting::Avatar);
+const FORWARDS: Rule = Rule::ByPrivacy(Setting::Forwards);
 const MESSAGES: Rule = Rule::ByPrivacy(Setting::Messages);
 const CALLS: Rule = Rule::ByPrivacy(Setting::Calls);
 
@@ -307,6 +310,7 @@ pub const ACCESS: &[Access] = &[
     other(Action::SeePresence, [ALLOW, LAST_SEEN, LAST_SEEN, BLOCKED]),
     other(Action::SeeAvatar, [ALLOW, AVATAR, AVATAR, BLOCKED]),
     other(Action::SeeBio, [ALLOW, ALLOW, ALLOW, BLOCKED]),
+    other(Action::NameInForward, [ALLOW, FORWARDS, FORWARDS, BLOCKED]),
 ];
 
 /// What the table says of an action.
@@ -360,7 +364,15 @@ fn is_let_in(audience: Audience, relation: Relation) -> bool {
 }
 
 const fn is_rpc(action: Action) -> bool {
-    !matches!(action, Action::Message | Action::Call | Action::SeePresence | Action::SeeAvatar | Action::SeeBio)
+    !matches!(
+        action,
+        Action::Message
+            | Action::Call
+            | Action::SeePresence
+            | Action::SeeAvatar
+            | Action::SeeBio
+            | Action::NameInForward
+    )
 }
 
 const HEAD: &str = "# Who may see or do what to whom
@@ -407,7 +419,7 @@ mod tests {
     use super::*;
 
     fn privacy(audience: Audience) -> Privacy {
-        Privacy { last_seen: audience, avatar: audience, messages: audience, calls: audience }
+        Privacy { last_seen: audience, avatar: audience, messages: audience, calls: audience, forwards: audience }
     }
 
     #[test]
@@ -442,7 +454,8 @@ mod tests {
             (Audience::Friends, Ok(()), Err(Refusal::Privacy)),
             (Audience::Nobody, Err(Refusal::Privacy), Err(Refusal::Privacy)),
         ] {
-            for action in [Action::Message, Action::Call, Action::SeePresence, Action::SeeAvatar] {
+            for action in [Action::Message, Action::Call, Action::SeePresence, Action::SeeAvatar, Action::NameInForward]
+            {
                 let privacy = privacy(audience);
                 assert_eq!(judge(action, Relation::Itself, &privacy), Ok(()));
                 assert_eq!(judge(action, Relation::Friend, &privacy), friend);

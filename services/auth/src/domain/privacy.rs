@@ -43,6 +43,8 @@ pub enum Setting {
     Messages,
     /// Who may call them.
     Calls,
+    /// In whose forwards they are named as the sender.
+    Forwards,
 }
 
 impl Setting {
@@ -53,6 +55,7 @@ impl Setting {
             Self::Avatar => "avatar",
             Self::Messages => "messages",
             Self::Calls => "calls",
+            Self::Forwards => "forwards",
         }
     }
 }
@@ -68,13 +71,15 @@ pub struct Privacy {
     pub messages: Audience,
     /// Of [`Setting::Calls`].
     pub calls: Audience,
+    /// Of [`Setting::Forwards`].
+    pub forwards: Audience,
 }
 
 /// What a new account has.
 impl Default for Privacy {
     fn default() -> Self {
         let everyone = Audience::Everyone;
-        Self { last_seen: everyone, avatar: everyone, messages: everyone, calls: everyone }
+        Self { last_seen: everyone, avatar: everyone, messages: everyone, calls: everyone, forwards: everyone }
     }
 }
 
@@ -86,6 +91,7 @@ impl Privacy {
             Setting::Avatar => self.avatar,
             Setting::Messages => self.messages,
             Setting::Calls => self.calls,
+            Setting::Forwards => self.forwards,
         }
     }
 
@@ -97,6 +103,7 @@ impl Privacy {
             avatar: changes.avatar.unwrap_or(self.avatar),
             messages: changes.messages.unwrap_or(self.messages),
             calls: changes.calls.unwrap_or(self.calls),
+            forwards: changes.forwards.unwrap_or(self.forwards),
         }
     }
 }
@@ -112,6 +119,8 @@ pub struct PrivacyChanges {
     pub messages: Option<Audience>,
     /// Of [`Setting::Calls`].
     pub calls: Option<Audience>,
+    /// Of [`Setting::Forwards`].
+    pub forwards: Option<Audience>,
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 use godwit_contract::auth::v1::auth_internal_service_server::AuthInternalService;
 use godwit_contract::auth::v1::{
     self as api, AccessAction, AccessAnswer, CheckAccessRequest, CheckAccessResponse, GetUsersRequest,
-    GetUsersResponse, ListRevocationsRequest, ListRevocationsResponse, Revocation,
+    GetUsersResponse, ListRevocationsRequest, ListRevocationsResponse, ResolveUsernamesRequest,
+    ResolveUsernamesResponse, ResolvedUsername, Revocation,
 };
 use godwit_rpc::{InvalidField, instant, parse_id, to_status};
 use tonic::{Request, Response, Status, async_trait};
@@ -57,9 +58,11 @@ impl AuthInternalService for Server {
 
     async fn resolve_usernames(
         &self,
-        _: Request<godwit_contract::auth::v1::ResolveUsernamesRequest>,
-    ) -> Result<Response<godwit_contract::auth::v1::ResolveUsernamesResponse>, Status> {
-        Err(Status::unimplemented("AuthInternalService.ResolveUsernames"))
+        request: Request<ResolveUsernamesRequest>,
+    ) -> Result<Response<ResolveUsernamesResponse>, Status> {
+        let found = self.0.resolve_usernames(request.into_inner().usernames).await.map_err(to_status)?;
+        let users = found.into_iter().map(|(username, id)| ResolvedUsername { username, user_id: id.to_string() });
+        Ok(Response::new(ResolveUsernamesResponse { users: users.collect() }))
     }
 }
 
@@ -69,9 +72,8 @@ fn decode_action(action: i32) -> Result<Action, InvalidField> {
         Ok(AccessAction::Call) => Ok(Action::Call),
         Ok(AccessAction::SeePresence) => Ok(Action::SeePresence),
         Ok(AccessAction::SeeAvatar) => Ok(Action::SeeAvatar),
-        Ok(AccessAction::NameInForward | AccessAction::Unspecified) | Err(_) => {
-            Err(InvalidField::new("action", "is not an action"))
-        }
+        Ok(AccessAction::NameInForward) => Ok(Action::NameInForward),
+        Ok(AccessAction::Unspecified) | Err(_) => Err(InvalidField::new("action", "is not an action")),
     }
 }
 

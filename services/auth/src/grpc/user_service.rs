@@ -117,7 +117,7 @@ fn encode_privacy(privacy: &Privacy) -> PrivacySettings {
         avatar: encode(privacy.avatar),
         messages: encode(privacy.messages),
         calls: encode(privacy.calls),
-        forwards: 0,
+        forwards: encode(privacy.forwards),
     }
 }
 
@@ -134,5 +134,6 @@ fn decode_changes(settings: &PrivacySettings) -> Result<PrivacyChanges, InvalidF
         avatar: decode("privacy.avatar", settings.avatar)?,
         messages: decode("privacy.messages", settings.messages)?,
         calls: decode("privacy.calls", settings.calls)?,
+        forwards: decode("privacy.forwards", settings.forwards)?,
     })
 }

@@ -34,6 +34,7 @@ pub(super) struct PersonRow {
     avatar_audience: i16,
     messages_audience: i16,
     calls_audience: i16,
+    forwards_audience: i16,
 }
 
 impl From<PersonRow> for Person {
@@ -45,6 +46,7 @@ impl From<PersonRow> for Person {
                 avatar: Audience::stored(row.avatar_audience),
                 messages: Audience::stored(row.messages_audience),
                 calls: Audience::stored(row.calls_audience),
+                forwards: Audience::stored(row.forwards_audience),
             },
         }
     }
@@ -91,6 +93,18 @@ impl Store {
             .await
             .optional()?;
         acquainted(&mut conn, viewer, row).await
+    }
+
+    /// Whose these usernames are; those of nobody and of deleted accounts are absent.
+    pub async fn ids_by_username(&self, names: &[Username]) -> Result<HashMap<Username, UserId>, Error> {
+        let mut conn = self.pool.get().await?;
+        let names: Vec<&str> = names.iter().map(Username::as_str).collect();
+        let rows: Vec<(String, Uuid)> = users::table
+            .filter(users::username.eq_any(names).and(users::deleted_at.is_null()))
+            .select((users::username, users::id))
+            .load(&mut conn)
+            .await?;
+        Ok(rows.into_iter().map(|(name, id)| (Username::stored(name), UserId::from_uuid(id))).collect())
     }
 
     /// The people with these ids, deleted ones too, in id order; unknown ids are absent.

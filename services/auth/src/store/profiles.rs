@@ -133,6 +133,7 @@ impl Store {
                     users::avatar_audience.eq(privacy.avatar.number()),
                     users::messages_audience.eq(privacy.messages.number()),
                     users::calls_audience.eq(privacy.calls.number()),
+                    users::forwards_audience.eq(privacy.forwards.number()),
                 ))
                 .execute(conn)
                 .await?;

@@ -14,6 +14,7 @@ diesel::table! {
         avatar_audience -> SmallInt,
         messages_audience -> SmallInt,
         calls_audience -> SmallInt,
+        forwards_audience -> SmallInt,
         password_changed_at -> Nullable<Timestamptz>,
         deleted_at -> Nullable<Timestamptz>,
         purged_at -> Nullable<Timestamptz>,

@@ -40,7 +40,8 @@ fn every_rpc_of_clients_is_in_the_table_and_nothing_else() {
     for rpc in RPCS.iter().filter(|rpc| services.contains(&rpc.service)) {
         assert!(rpcs.contains(&rpc.method), "{}", rpc.path);
     }
-    let beside = [Action::Message, Action::Call, Action::SeePresence, Action::SeeAvatar, Action::SeeBio];
+    let beside =
+        [Action::Message, Action::Call, Action::SeePresence, Action::SeeAvatar, Action::SeeBio, Action::NameInForward];
     assert_eq!(ACCESS.len(), rpcs.len() + beside.len());
 }
 
@@ -54,11 +55,12 @@ fn pair(actor: UserId, target: UserId) -> AccessPair {
     AccessPair { actor_id: actor.to_string(), target_id: target.to_string() }
 }
 
-const ACTIONS: [(AccessAction, Action); 4] = [
+const ACTIONS: [(AccessAction, Action); 5] = [
     (AccessAction::Message, Action::Message),
     (AccessAction::Call, Action::Call),
     (AccessAction::SeePresence, Action::SeePresence),
     (AccessAction::SeeAvatar, Action::SeeAvatar),
+    (AccessAction::NameInForward, Action::NameInForward),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -93,6 +95,7 @@ async fn services_are_answered_as_the_table_says() {
                 avatar: of(AccessAction::SeeAvatar),
                 messages: of(AccessAction::Message),
                 calls: of(AccessAction::Call),
+                forwards: of(AccessAction::NameInForward),
             };
             ada.set_privacy(privacy).await.unwrap();
             let pairs = asked.iter().map(|(pair, _)| pair.clone()).collect();

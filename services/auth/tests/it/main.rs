@@ -28,3 +28,4 @@ mod throttles;
 mod timing;
 mod two_factor;
 mod upkeep;
+mod usernames;

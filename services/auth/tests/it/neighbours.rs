@@ -6,10 +6,13 @@ use std::sync::{Arc, Mutex};
 use godwit_contract::chat::v1::chat_internal_service_server::{ChatInternalService, ChatInternalServiceServer};
 use godwit_contract::chat::v1::{
     GetPostingPolicyRequest, GetPostingPolicyResponse, ListChatIdsRequest, ListChatIdsResponse, ListDirectPeersRequest,
-    ListDirectPeersResponse, ListMembersRequest, ListMembersResponse, SetDirectBlockRequest, SetDirectBlockResponse,
+    ListDirectPeersResponse, ListMembersRequest, ListMembersResponse, OpenSavedMessagesRequest,
+    OpenSavedMessagesResponse, SetDirectBlockRequest, SetDirectBlockResponse,
 };
 use godwit_contract::media::v1::media_internal_service_server::{MediaInternalService, MediaInternalServiceServer};
-use godwit_contract::media::v1::{SetAvatarRequest, SetAvatarResponse};
+use godwit_contract::media::v1::{
+    DescribeAttachmentsRequest, DescribeAttachmentsResponse, SetAvatarRequest, SetAvatarResponse,
+};
 use godwit_kernel::{MediaId, SystemClock, SystemEntropy, UserId};
 use godwit_runtime::GrpcRoutes;
 use tonic::{Request, Response, Status, async_trait};
@@ -119,6 +122,13 @@ impl ChatInternalService for Neighbours {
     ) -> Result<Response<ListDirectPeersResponse>, Status> {
         Err(Status::unimplemented("the auth service does not ask this"))
     }
+
+    async fn open_saved_messages(
+        &self,
+        _: Request<OpenSavedMessagesRequest>,
+    ) -> Result<Response<OpenSavedMessagesResponse>, Status> {
+        Err(Status::unimplemented("the auth service does not ask this"))
+    }
 }
 
 #[async_trait]
@@ -140,5 +150,12 @@ impl MediaInternalService for Neighbours {
         }
         state.avatars.insert(user_id, media_id);
         Ok(Response::new(SetAvatarResponse {}))
+    }
+
+    async fn describe_attachments(
+        &self,
+        _: Request<DescribeAttachmentsRequest>,
+    ) -> Result<Response<DescribeAttachmentsResponse>, Status> {
+        Err(Status::unimplemented("the auth service does not ask this"))
     }
 }

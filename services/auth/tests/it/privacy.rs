@@ -5,7 +5,7 @@ use crate::people::{Me, People};
 
 const fn settings(audience: Audience) -> PrivacySettings {
     let number = audience as i32;
-    PrivacySettings { last_seen: number, avatar: number, messages: number, calls: number }
+    PrivacySettings { last_seen: number, avatar: number, messages: number, calls: number, forwards: number }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -31,6 +31,7 @@ async fn what_is_no_audience_is_refused_and_nothing_changes() {
     for (field, changes) in [
         ("privacy.last_seen", PrivacySettings { last_seen: 4, ..PrivacySettings::default() }),
         ("privacy.calls", PrivacySettings { avatar: 3, calls: -1, ..PrivacySettings::default() }),
+        ("privacy.forwards", PrivacySettings { forwards: 9, ..PrivacySettings::default() }),
     ] {
         let refused = ada.set_privacy(changes).await.unwrap_err();
         assert_eq!((refused.code, refused.fields[0].field.as_str()), (Code::InvalidArgument, field));

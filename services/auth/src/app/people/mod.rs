@@ -4,6 +4,7 @@ mod change_relationship;
 mod check_access;
 mod list_people;
 mod look_up;
+mod resolve_usernames;
 mod set_avatar;
 mod tell_blocks;
 mod update_me;
