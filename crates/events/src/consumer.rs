@@ -18,10 +18,10 @@ pub struct ConsumerGroup {
 /// the partition goes to another member: what it leaves half done must bear being done again.
 #[async_trait]
 pub trait BatchHandler: Send + Sync + 'static {
-    /// Takes records of one partition in offset order; all or nothing.
+    /// Takes records of one topic, those of each partition in offset order; all or nothing.
     ///
     /// # Errors
-    /// [`BatchError::Retry`] to get the same batch again after a growing pause; [`BatchError::Poison`] to have one
+    /// [`BatchError::Retry`] to get the same records again after a growing pause; [`BatchError::Poison`] to have one
     /// record put to the dead-letter topic and the others given again.
     async fn handle(&self, batch: &[Record]) -> Result<(), BatchError>;
 }

@@ -30,6 +30,10 @@ const LEAVE_GRACE: Duration = Duration::from_secs(5);
 /// A member that does not poll for this long is out; it polls all the time, so this only catches a stuck process.
 const MAX_POLL_INTERVAL_MS: &str = "300000";
 const FETCH_BYTES_MAX: &str = "1048576";
+/// The broker answers when it has so much, or after this time: each answer costs it and us about the same, however much is
+/// in it.
+const FETCH_BYTES_MIN: &str = "65536";
+const FETCH_WAIT_MS: &str = "100";
 
 /// How the handling of a batch ended.
 struct Done {
@@ -78,7 +82,8 @@ fn join(options: &KafkaOptions, group: &ConsumerGroup) -> Result<StreamConsumer<
         .set("max.poll.interval.ms", MAX_POLL_INTERVAL_MS)
         .set("queued.max.messages.kbytes", options.prefetch_kibibytes_max.to_string())
         .set("fetch.message.max.bytes", FETCH_BYTES_MAX)
-        .set("fetch.wait.max.ms", "200")
+        .set("fetch.wait.max.ms", FETCH_WAIT_MS)
+        .set("fetch.min.bytes", FETCH_BYTES_MIN)
         // How soon a topic is joined of which the broker asked first did not know yet.
         .set("topic.metadata.refresh.interval.ms", "10000")
         .set("statistics.interval.ms", "5000");

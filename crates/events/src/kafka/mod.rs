@@ -84,7 +84,7 @@ impl EventLog for KafkaLog {
         handler: Arc<dyn BatchHandler>,
         stop: CancellationToken,
     ) -> Result<(), Error> {
-        let delivery = Delivery::new(group.name, handler, Arc::new(self.clone()), stop.clone());
+        let delivery = Delivery::new(&group, handler, Arc::new(self.clone()), stop.clone());
         consumer::consume(self, group, Arc::new(delivery), stop).await
     }
 

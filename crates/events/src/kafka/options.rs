@@ -36,7 +36,7 @@ impl Default for KafkaOptions {
             queued_records_max: 50_000,
             queued_kibibytes_max: 32 * 1024,
             session_timeout: Duration::from_secs(30),
-            fill_wait: Duration::from_millis(5),
+            fill_wait: Duration::from_millis(25),
             prefetch_kibibytes_max: 16 * 1024,
             properties: Vec::new(),
         }

@@ -12,7 +12,7 @@ use super::{KafkaOptions, client};
 use crate::{Error, Headers, NewRecord};
 
 /// How long records wait for others to share a request.
-const LINGER_MS: &str = "2";
+const LINGER_MS: &str = "10";
 /// How often a full queue is tried again.
 const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(10);
 /// Delivery reports come a little after librdkafka gave a record up.

@@ -18,6 +18,8 @@ use crate::{ConsumerGroup, Error, Record};
 
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_LONGEST: Duration = Duration::from_secs(5);
+/// Between two looks: what comes meanwhile is found together.
+const LOOK_PAUSE: Duration = Duration::from_millis(20);
 /// How long batches that are being handled may take to end once the member leaves.
 const LEAVE_GRACE: Duration = Duration::from_secs(5);
 
@@ -87,6 +89,7 @@ impl Consumer {
         let mut backoff = Backoff::new(RETRY_FIRST, RETRY_LONGEST);
         let mut report_at = Instant::now();
         let mut look_at = Instant::now();
+        let mut looked_at = look_at;
         while !stop.is_cancelled() {
             let now = Instant::now();
             if report_at <= now {
@@ -98,16 +101,17 @@ impl Consumer {
             }
             self.drop_expired();
             if look_at <= Instant::now() {
-                look_at = Instant::now() + self.look(&mut backoff).await;
+                looked_at = Instant::now();
+                look_at = looked_at + self.look(&mut backoff).await;
             }
             tokio::select! {
                 () = stop.cancelled() => {}
                 Some(done) = self.tasks.join_next() => {
                     self.settle(done);
-                    look_at = Instant::now();
+                    look_at = looked_at + LOOK_PAUSE;
                 }
                 // The sender lives as long as this consumer.
-                Ok(()) = self.wake.changed() => look_at = Instant::now(),
+                Ok(()) = self.wake.changed() => look_at = looked_at + LOOK_PAUSE,
                 () = tokio::time::sleep_until(report_at.min(look_at)) => {}
             }
         }

@@ -122,7 +122,7 @@ impl EventLog for PostgresLog {
         handler: Arc<dyn BatchHandler>,
         stop: CancellationToken,
     ) -> Result<(), Error> {
-        let delivery = Delivery::new(group.name, handler, Arc::new(self.clone()), stop.clone());
+        let delivery = Delivery::new(&group, handler, Arc::new(self.clone()), stop.clone());
         let consumer = consumer::Consumer::new(Arc::clone(&self.inner), group, delivery);
         tokio::select! {
             outcome = consumer.run(self, stop) => outcome,

@@ -3,7 +3,7 @@ use std::time::Duration;
 use diesel::sql_types::{Array, BigInt, Bool, Integer, Text, Uuid as SqlUuid};
 use diesel::{QueryableByName, sql_query};
 use diesel_async::RunQueryDsl as _;
-use godwit_pg::{Connection, Error};
+use godwit_pg::{Connection, Error, Prepared};
 use uuid::Uuid;
 
 use super::Position;
@@ -63,14 +63,13 @@ pub(crate) async fn commit_offset(connection: &mut Connection, member: Member, n
         #[diesel(sql_type = Bool)]
         kept: bool,
     }
-    let row: Kept = sql_query("SELECT commit_offset($1, $2, $3, $4, $5) AS kept")
+    let query = sql_query("SELECT commit_offset($1, $2, $3, $4, $5) AS kept")
         .bind::<Text, _>(member.group)
         .bind::<SqlUuid, _>(member.id)
         .bind::<Text, _>(next.topic)
         .bind::<Integer, _>(next.partition)
-        .bind::<BigInt, _>(next.offset)
-        .get_result(connection)
-        .await?;
+        .bind::<BigInt, _>(next.offset);
+    let row: Kept = Prepared(query).get_result(connection).await?;
     Ok(row.kept)
 }
 

@@ -1,7 +1,7 @@
 use diesel::sql_types::{Array, BigInt, Binary, Integer, Jsonb, Text, Timestamptz};
 use diesel::{QueryableByName, sql_query};
 use diesel_async::RunQueryDsl as _;
-use godwit_pg::{Connection, Error};
+use godwit_pg::{Connection, Error, Prepared};
 use time::OffsetDateTime;
 
 use super::{headers_from_json, headers_to_json};
@@ -30,14 +30,13 @@ pub(crate) async fn publish(connection: &mut Connection, records: &[NewRecord]) 
     let keys: Vec<&[u8]> = records.iter().map(|record| record.key.as_ref()).collect();
     let payloads: Vec<&[u8]> = records.iter().map(|record| record.payload.as_ref()).collect();
     let headers: Vec<serde_json::Value> = records.iter().map(|record| headers_to_json(&record.headers)).collect();
-    sql_query("SELECT publish($1, $2, $3, $4, $5)")
+    let query = sql_query("SELECT publish($1, $2, $3, $4, $5)")
         .bind::<Array<Text>, _>(topics)
         .bind::<Array<Integer>, _>(partitions)
         .bind::<Array<Binary>, _>(keys)
         .bind::<Array<Binary>, _>(payloads)
-        .bind::<Array<Jsonb>, _>(headers)
-        .execute(connection)
-        .await?;
+        .bind::<Array<Jsonb>, _>(headers);
+    Prepared(query).execute(connection).await?;
     Ok(())
 }
 
@@ -110,7 +109,7 @@ pub(crate) async fn fetch(
     let topics: Vec<&str> = from.iter().map(|position| position.topic).collect();
     let partitions: Vec<i32> = from.iter().map(|position| position.partition).collect();
     let offsets: Vec<i64> = from.iter().map(|position| position.offset).collect();
-    let rows = sql_query(
+    let query = sql_query(
         "SELECT r.topic, r.partition, r.record_offset, r.key, r.payload, r.headers, r.published_at \
          FROM unnest($1, $2, $3) AS wanted (topic, partition, start) \
          CROSS JOIN LATERAL ( \
@@ -127,10 +126,8 @@ pub(crate) async fn fetch(
     .bind::<Array<Integer>, _>(partitions)
     .bind::<Array<BigInt>, _>(offsets)
     .bind::<BigInt, _>(limit)
-    .bind::<BigInt, _>(FETCH_BYTES_MAX)
-    .load(connection)
-    .await?;
-    Ok(rows)
+    .bind::<BigInt, _>(FETCH_BYTES_MAX);
+    Ok(Prepared(query).load(connection).await?)
 }
 
 #[cfg(test)]

@@ -106,7 +106,8 @@ const CLAIM_AGAIN: &str = claim!("attempts > 0");
 /// transaction; what is there already stays. Returns how many were moved.
 ///
 /// The bytes come from the outbox and never from the stream: a stray record can take nothing from the log and put
-/// nothing into it.
+/// nothing into it. The commit does not wait for the disk: when it is lost, the updates are in the outbox still, and the
+/// sweeper brings them again.
 ///
 /// # Errors
 /// When the database does.
@@ -118,7 +119,8 @@ pub async fn move_to_sync_log(conn: &mut Connection, updates: &[(ChatId, Seq)]) 
              RETURNING o.chat_id, o.seq, o.payload, o.occurred_at
          )
          INSERT INTO sync_log (chat_id, seq, payload, occurred_at)
-         SELECT chat_id, seq, payload, occurred_at FROM brought
+         SELECT chat_id, seq, payload, occurred_at
+         FROM brought CROSS JOIN (SELECT set_config('synchronous_commit', 'off', true)) AS hurried
          ON CONFLICT (chat_id, seq) DO NOTHING",
     )
     .bind::<Array<SqlUuid>, _>(updates.iter().map(|(chat_id, _)| chat_id.as_uuid()).collect::<Vec<_>>())

@@ -1,22 +1,28 @@
-use std::collections::BTreeMap;
-
-use diesel::sql_types::{Array, BigInt, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel::{QueryableByName, sql_query};
-use diesel_async::RunQueryDsl;
+use diesel_async::{AsyncConnection as _, RunQueryDsl};
 use godwit_kernel::{ChatId, Seq, UserId};
-use godwit_pg::{Connection, Error};
+use godwit_pg::{Connection, Error, Prepared};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::domain::{Cursor, IndexedMessage, Query};
+use crate::domain::{Cursor, IndexedMessage, MessageChange, MessageState, Query};
 
-const INSERT: &str = "\
-INSERT INTO messages (chat_id, seq, epoch, sender_id, client_message_id, text, sent_at)
-SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7)
+/// Messages of deleted chats are left out. `domain::standing` decides alike which change stands.
+const WRITE: &str = "\
+INSERT INTO messages (chat_id, seq, epoch, version, is_deleted, sender_id, client_message_id, text, sent_at)
+SELECT c.* FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    AS c (chat_id, seq, epoch, version, is_deleted, sender_id, client_message_id, text, sent_at)
+WHERE NOT EXISTS (SELECT FROM deleted_chats d WHERE d.chat_id = c.chat_id)
 ON CONFLICT (chat_id, seq) DO UPDATE
-SET epoch = excluded.epoch, sender_id = excluded.sender_id, client_message_id = excluded.client_message_id,
-    text = excluded.text, sent_at = excluded.sent_at
-WHERE messages.epoch <> excluded.epoch";
+SET epoch = excluded.epoch, version = excluded.version, is_deleted = excluded.is_deleted,
+    sender_id = excluded.sender_id, client_message_id = excluded.client_message_id, text = excluded.text,
+    sent_at = excluded.sent_at
+WHERE messages.epoch <> excluded.epoch
+   OR NOT messages.is_deleted AND (excluded.is_deleted OR excluded.version > messages.version)";
+
+/// Whoever writes messages holds it shared, who bars a chat holds it alone: so nothing of a barred chat is written after.
+const BARRING_LOCK: i64 = 0x676f_6477_6974_7363;
 
 /// `querytree` is empty or `T` when no word need be there: such a query would read every message, and finds none.
 const FIND: &str = "\
@@ -47,33 +53,116 @@ struct Row {
     sent_at: OffsetDateTime,
 }
 
-/// Indexes messages; those that are there already stay as they are, unless they are of another epoch. Tells how many
-/// were written.
+/// Writes changes, one a message and in the order of their addresses, as far as they stand against what is there. Tells
+/// how many were written.
 ///
 /// # Errors
 /// When the database refuses or does not answer.
-pub async fn insert(connection: &mut Connection, messages: &[IndexedMessage]) -> Result<usize, Error> {
-    // One statement cannot write a row twice, and two must not wait for each other's rows: each address once, in order.
-    let messages: BTreeMap<(ChatId, Seq), &IndexedMessage> =
-        messages.iter().map(|message| ((message.chat_id, message.seq), message)).collect();
-    let written = sql_query(INSERT)
-        .bind::<Array<SqlUuid>, _>(column(&messages, |message| message.chat_id.as_uuid()))
-        .bind::<Array<BigInt>, _>(column(&messages, |message| message.seq.as_i64()))
-        .bind::<Array<Text>, _>(column(&messages, |message| message.epoch.as_str()))
-        .bind::<Array<SqlUuid>, _>(column(&messages, |message| message.sender_id.as_uuid()))
-        .bind::<Array<Text>, _>(column(&messages, |message| message.client_message_id.as_str()))
-        .bind::<Array<Text>, _>(column(&messages, |message| message.text.as_str()))
-        .bind::<Array<Timestamptz>, _>(column(&messages, |message| message.sent_at))
-        .execute(connection)
-        .await?;
-    Ok(written)
+pub async fn write(connection: &mut Connection, changes: &[MessageChange]) -> Result<usize, Error> {
+    let rows: Vec<NewRow<'_>> = changes.iter().map(NewRow::from).collect();
+    connection
+        .transaction(async |connection| {
+            sql_query("SELECT pg_advisory_xact_lock_shared($1)")
+                .bind::<BigInt, _>(BARRING_LOCK)
+                .execute(connection)
+                .await?;
+            let written = sql_query(WRITE)
+                .bind::<Array<SqlUuid>, _>(column(&rows, |row| row.chat_id.as_uuid()))
+                .bind::<Array<BigInt>, _>(column(&rows, |row| row.seq.as_i64()))
+                .bind::<Array<Text>, _>(column(&rows, |row| row.epoch))
+                .bind::<Array<BigInt>, _>(column(&rows, |row| row.version.as_i64()))
+                .bind::<Array<Bool>, _>(column(&rows, |row| row.is_deleted))
+                .bind::<Array<SqlUuid>, _>(column(&rows, |row| row.sender_id))
+                .bind::<Array<Text>, _>(column(&rows, |row| row.client_message_id))
+                .bind::<Array<Text>, _>(column(&rows, |row| row.text))
+                .bind::<Array<Timestamptz>, _>(column(&rows, |row| row.sent_at))
+                .execute(connection)
+                .await?;
+            Ok(written)
+        })
+        .await
 }
 
-fn column<'a, T>(
-    messages: &BTreeMap<(ChatId, Seq), &'a IndexedMessage>,
-    value: impl Fn(&'a IndexedMessage) -> T,
-) -> Vec<T> {
-    messages.values().map(|message| value(message)).collect()
+/// A change as its row.
+struct NewRow<'a> {
+    chat_id: ChatId,
+    seq: Seq,
+    epoch: &'a str,
+    version: Seq,
+    is_deleted: bool,
+    sender_id: Uuid,
+    client_message_id: &'a str,
+    text: &'a str,
+    sent_at: OffsetDateTime,
+}
+
+impl<'a> From<&'a MessageChange> for NewRow<'a> {
+    fn from(change: &'a MessageChange) -> Self {
+        let ((chat_id, seq), version) = (change.address(), change.version);
+        match &change.state {
+            MessageState::There(message) => Self {
+                chat_id,
+                seq,
+                epoch: &message.epoch,
+                version,
+                is_deleted: false,
+                sender_id: message.sender_id.as_uuid(),
+                client_message_id: &message.client_message_id,
+                text: &message.text,
+                sent_at: message.sent_at,
+            },
+            MessageState::Deleted { epoch, told_at, .. } => Self {
+                chat_id,
+                seq,
+                epoch,
+                version,
+                is_deleted: true,
+                sender_id: Uuid::nil(),
+                client_message_id: "",
+                text: "",
+                sent_at: *told_at,
+            },
+        }
+    }
+}
+
+fn column<'a, 'b, T>(rows: &'b [NewRow<'a>], value: impl Fn(&'b NewRow<'a>) -> T) -> Vec<T> {
+    rows.iter().map(value).collect()
+}
+
+/// From now on nothing of the chat is written; tells whether it was not so before.
+///
+/// # Errors
+/// When the database refuses or does not answer.
+pub async fn bar_chat(connection: &mut Connection, chat_id: ChatId, now: OffsetDateTime) -> Result<bool, Error> {
+    connection
+        .transaction(async |connection| {
+            sql_query("SELECT pg_advisory_xact_lock($1)").bind::<BigInt, _>(BARRING_LOCK).execute(connection).await?;
+            let barred =
+                sql_query("INSERT INTO deleted_chats (chat_id, deleted_at) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+                    .bind::<SqlUuid, _>(chat_id.as_uuid())
+                    .bind::<Timestamptz, _>(now)
+                    .execute(connection)
+                    .await?;
+            Ok(barred > 0)
+        })
+        .await
+}
+
+/// Removes at most `limit` messages of a chat, and tells how many.
+///
+/// # Errors
+/// When the database refuses or does not answer.
+pub async fn remove_messages(connection: &mut Connection, chat_id: ChatId, limit: i64) -> Result<i64, Error> {
+    let removed = sql_query(
+        "DELETE FROM messages WHERE chat_id = $1
+         AND seq IN (SELECT seq FROM messages WHERE chat_id = $1 ORDER BY seq LIMIT $2)",
+    )
+    .bind::<SqlUuid, _>(chat_id.as_uuid())
+    .bind::<BigInt, _>(limit)
+    .execute(connection)
+    .await?;
+    Ok(i64::try_from(removed).unwrap_or(i64::MAX))
 }
 
 /// The newest messages of these chats that match and are older than the cursor.
