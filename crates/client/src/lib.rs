@@ -48,9 +48,10 @@
 //!   [`ConnectOptions::snapshot`] and [`Client::set_session`].
 //!
 //! Reading order: `client` and `api` (the calls), `session` (tokens), `connection` (`runner`: the socket's life;
-//! `sync`: what to fetch when), [`log`] and `pending` (the pure rules), `http` and `connection::socket` (the wire).
+//! `sync`: what to fetch when), [`log`], [`state`] and `pending` (the pure rules), `http` and `connection::socket` (the wire).
 
 pub mod log;
+pub mod state;
 
 mod api;
 mod backoff;

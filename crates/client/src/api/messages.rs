@@ -1,6 +1,7 @@
 use godwit_contract::message::v1::{
-    GetMessageResponse, ListMessagesRequest, ListMessagesResponse, SendMessageRequest, SendMessageResponse,
-    SyncChatResponse, SyncRequest, SyncResponse,
+    DeleteMessageResponse, EditMessageRequest, EditMessageResponse, ForwardMessagesRequest, ForwardMessagesResponse,
+    GetMessageHistoryResponse, GetMessageResponse, ListMessagesRequest, ListMessagesResponse, ReportMessageRequest,
+    ReportMessageResponse, SendMessageRequest, SendMessageResponse, SyncChatResponse, SyncRequest, SyncResponse,
 };
 use godwit_kernel::{ChatId, MessageId};
 
@@ -30,6 +31,18 @@ impl Client {
         self.call_with(self.http().post(&["chats", &chat_id.to_string(), "messages"]), &request).await
     }
 
+    /// `POST /chats/{id}/messages` with everything a message may have. `request.chat_id` is not looked at.
+    ///
+    /// # Errors
+    /// As [`Self::send_message`].
+    pub async fn send_content(
+        &self,
+        chat_id: ChatId,
+        request: &SendMessageRequest,
+    ) -> Result<SendMessageResponse, Error> {
+        self.call_with(self.http().post(&["chats", &chat_id.to_string(), "messages"]), request).await
+    }
+
     /// `GET /chats/{id}/messages`: the history. `request.chat_id` is not looked at.
     ///
     /// # Errors
@@ -45,6 +58,9 @@ impl Client {
         }
         if let Some(after_seq) = request.after_seq {
             target = target.query("after_seq", &after_seq.to_string());
+        }
+        if let Some(around_seq) = request.around_seq {
+            target = target.query("around_seq", &around_seq.to_string());
         }
         self.call(target.query_unless_zero("limit", request.limit.into())).await
     }
@@ -73,5 +89,67 @@ impl Client {
     /// See [`Error`].
     pub async fn sync(&self, request: &SyncRequest) -> Result<SyncResponse, Error> {
         self.call_with(self.http().post(&["sync"]), request).await
+    }
+
+    /// `POST /messages/forward`: up to 100 messages to up to 20 chats, in the order of their ids, with their origin.
+    /// Each copy is committed or refused for itself; asking again with the same client_forward_id makes none twice.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn forward_messages(&self, request: &ForwardMessagesRequest) -> Result<ForwardMessagesResponse, Error> {
+        self.call_with(self.http().post(&["messages", "forward"]), request).await
+    }
+
+    /// `PATCH /messages/{message_id}`: within 48 hours, by its sender; forwarded messages are not edited. The versions
+    /// before are kept.
+    /// What the path names is not looked at in `request`.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn edit_message(
+        &self,
+        message_id: MessageId,
+        request: &EditMessageRequest,
+    ) -> Result<EditMessageResponse, Error> {
+        self.call_with(self.http().patch(&["messages", &message_id.to_string()]), request).await
+    }
+
+    /// `DELETE /messages/{message_id}`: for everyone, by its sender or an admin: its text is gone from history, sync,
+    /// search and push when this returns. Or for the caller alone. What is deleted already stays so.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn delete_message(
+        &self,
+        message_id: MessageId,
+        is_for_me_only: bool,
+    ) -> Result<DeleteMessageResponse, Error> {
+        self.call(
+            self.http()
+                .delete(&["messages", &message_id.to_string()])
+                .query_unless_empty("is_for_me_only", if is_for_me_only { "true" } else { "" }),
+        )
+        .await
+    }
+
+    /// `GET /messages/{message_id}/history`: all versions of a message, the oldest first.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn get_message_history(&self, message_id: MessageId) -> Result<GetMessageHistoryResponse, Error> {
+        self.call(self.http().get(&["messages", &message_id.to_string(), "history"])).await
+    }
+
+    /// `POST /messages/{message_id}/report`: tells the moderators, once a person and message.
+    /// What the path names is not looked at in `request`.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn report_message(
+        &self,
+        message_id: MessageId,
+        request: &ReportMessageRequest,
+    ) -> Result<ReportMessageResponse, Error> {
+        self.call_with(self.http().post(&["messages", &message_id.to_string(), "report"]), request).await
     }
 }

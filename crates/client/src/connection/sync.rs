@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use godwit_contract::chat::v1::{ListChatsRequest, ListChatsResponse};
 use godwit_contract::message::v1::{ChatUpdates, SyncRequest, SyncResponse};
-use godwit_contract::v1::{Chat, Update};
+use godwit_contract::v1::update::Change;
+use godwit_contract::v1::{Chat, ChatJoined, ChatLeft, Update};
 use godwit_kernel::ChatId;
 
 use super::events::{Event, Item, Outlet};
@@ -30,7 +31,7 @@ enum Job {
     /// Get a cursor for the account as it is now.
     Begin,
     /// Load the chats from this page of the list on.
-    ListChats { page: String },
+    ListChats { list: List, page: String },
     /// Tell the application that everything up to this cursor was told, and continue from it.
     Commit { cursor: String },
     /// Get what changed in all chats.
@@ -39,6 +40,13 @@ enum Job {
     SyncChat(ChatId),
     /// Get a chat whose log cannot be continued.
     LoadChat(ChatId),
+}
+
+/// The lists that all chats are in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum List {
+    Active,
+    Archived,
 }
 
 /// What a call answered.
@@ -139,7 +147,7 @@ impl Sync {
             return;
         }
         match self.logs.entry(chat_id).or_default().offer(update, now) {
-            Offered::Applied(updates) => tell_all(outlet, updates),
+            Offered::Applied(updates) => self.tell(updates, outlet),
             Offered::Ignored | Offered::Waiting => {}
             Offered::Reset => self.load(chat_id),
         }
@@ -224,9 +232,13 @@ impl Sync {
                 let request = SyncRequest { cursor, limit: UPDATES_PAGE };
                 Box::pin(async move { client.sync(&request).await.map(Answer::Account) })
             }
-            Job::ListChats { page } => {
-                let request =
-                    ListChatsRequest { limit: CHATS_PAGE, cursor: page.clone(), ..ListChatsRequest::default() };
+            Job::ListChats { list, page } => {
+                let request = ListChatsRequest {
+                    limit: CHATS_PAGE,
+                    cursor: page.clone(),
+                    is_archived: *list == List::Archived,
+                    folder_id: String::new(),
+                };
                 Box::pin(async move { client.list_chats(&request).await.map(Answer::Chats) })
             }
             Job::SyncChat(chat_id) => {
@@ -250,7 +262,7 @@ impl Sync {
             (Job::Begin, Answer::Account(answer)) => self.begin(answer),
             (_, Answer::Account(answer)) if answer.reset => self.begin(answer),
             (_, Answer::Account(answer)) => self.take_account(answer, outlet, now),
-            (_, Answer::Chats(answer)) => self.take_chats(answer, outlet),
+            (Job::ListChats { list, .. }, Answer::Chats(answer)) => self.take_chats(*list, answer, outlet),
             (Job::SyncChat(chat_id), Answer::Updates(Some(page))) => {
                 let jobs: Vec<_> = self.take_page(*chat_id, page, outlet, now).into_iter().collect();
                 self.queue_first(jobs);
@@ -264,7 +276,7 @@ impl Sync {
                 self.repair(*chat_id);
             }
             // An answer without its content: the same as one that did not come.
-            (job, Answer::Updates(_) | Answer::Chat(_)) => self.again(job.clone(), now),
+            (job, Answer::Chats(_) | Answer::Updates(_) | Answer::Chat(_)) => self.again(job.clone(), now),
         }
     }
 
@@ -272,7 +284,8 @@ impl Sync {
     /// also what a chat's snapshot holds already.
     fn begin(&mut self, answer: SyncResponse) {
         self.queue_first(vec![
-            Job::ListChats { page: String::new() },
+            Job::ListChats { list: List::Active, page: String::new() },
+            Job::ListChats { list: List::Archived, page: String::new() },
             Job::Commit { cursor: answer.next_cursor },
             Job::SyncAccount,
         ]);
@@ -302,7 +315,7 @@ impl Sync {
             return self.load_job(chat_id);
         }
         let page = self.logs.entry(chat_id).or_default().take_page(page, now);
-        tell_all(outlet, page.applied);
+        self.tell(page.applied, outlet);
         let job = match page.next {
             Next::Done => None,
             Next::More => Some(self.repair_job(chat_id)),
@@ -312,7 +325,20 @@ impl Sync {
         job
     }
 
-    fn take_chats(&mut self, answer: ListChatsResponse, outlet: &mut Outlet) {
+    /// Word that the user came to a chat or left it may be older than what else is known: the chat is asked for.
+    fn tell(&mut self, updates: Vec<Update>, outlet: &mut Outlet) {
+        for update in updates {
+            if let Some(Change::ChatJoined(ChatJoined { chat_id }) | Change::ChatLeft(ChatLeft { chat_id, .. })) =
+                &update.change
+                && let Ok(chat_id) = chat_id.parse()
+            {
+                self.load(chat_id);
+            }
+            outlet.tell(Event::Update(update));
+        }
+    }
+
+    fn take_chats(&mut self, list: List, answer: ListChatsResponse, outlet: &mut Outlet) {
         let mut jobs = Vec::new();
         for chat in answer.chats {
             let Ok(chat_id) = chat.id.parse() else { continue };
@@ -327,7 +353,7 @@ impl Sync {
             }
         }
         if !answer.next_cursor.is_empty() {
-            jobs.push(Job::ListChats { page: answer.next_cursor });
+            jobs.push(Job::ListChats { list, page: answer.next_cursor });
         }
         self.queue_first(jobs);
     }
@@ -345,7 +371,10 @@ impl Sync {
             }
             // The server does not know the cursor, or the list's page: begin again.
             (Job::SyncAccount, Some(400)) => self.again(Job::Begin, now),
-            (Job::ListChats { .. }, Some(400)) => self.again(Job::ListChats { page: String::new() }, now),
+            (Job::ListChats { list, .. }, Some(400)) => {
+                let list = *list;
+                self.again(Job::ListChats { list, page: String::new() }, now);
+            }
             _ => self.again(job, now),
         }
     }
@@ -408,10 +437,4 @@ impl Sync {
 
 fn position_of(chat: &Chat) -> Position {
     Position { seq: chat.seq, epoch: chat.epoch.clone() }
-}
-
-fn tell_all(outlet: &mut Outlet, updates: Vec<Update>) {
-    for update in updates {
-        outlet.tell(Event::Update(update));
-    }
 }

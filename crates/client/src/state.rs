@@ -1,0 +1,291 @@
+//! One chat as its updates make it: what a client shows. Pure. A snapshot and the updates after its seq give what a fresh
+//! snapshot would: every update says what is after it, so none needs another question.
+
+use std::collections::BTreeMap;
+
+use godwit_contract::v1::update::Change;
+use godwit_contract::v1::{Chat, ChatInfo, ChatRole, LinkPreview, Message, ReactionCount, Receipt, ReplyInfo, Update};
+
+/// A chat and those of its messages that the client has.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ChatState {
+    /// The user who looks at it.
+    viewer_id: String,
+    /// What the group or channel says of itself.
+    pub info: Option<ChatInfo>,
+    /// How many members it has, of a group or channel.
+    pub member_count: u32,
+    /// What the viewer is in it; `None` when they are out.
+    pub my_role: Option<ChatRole>,
+    /// Members whose roles are known, by user id.
+    pub roles: BTreeMap<String, ChatRole>,
+    /// How far others have read and received, by user id.
+    pub receipts: BTreeMap<String, Receipt>,
+    /// How far the viewer has read.
+    pub read_seq: u64,
+    /// The newest pin first.
+    pub pinned_message_ids: Vec<String>,
+    /// The messages that the client has, by seq.
+    pub messages: BTreeMap<u64, Message>,
+    /// Nobody is a member any more.
+    pub is_deleted: bool,
+}
+
+impl ChatState {
+    /// The state of a snapshot, with the messages that were listed with it.
+    pub fn of(viewer_id: &str, chat: &Chat, messages: impl IntoIterator<Item = Message>) -> Self {
+        let receipts = chat.receipts.iter().map(|receipt| (receipt.user_id.clone(), receipt.clone()));
+        Self {
+            viewer_id: viewer_id.to_owned(),
+            info: chat.info.clone(),
+            member_count: chat.member_count,
+            my_role: Some(chat.my_role()),
+            roles: BTreeMap::new(),
+            receipts: receipts.collect(),
+            read_seq: chat.read_seq,
+            pinned_message_ids: chat.pinned_message_ids.clone(),
+            messages: messages.into_iter().map(|message| (message.seq, message)).collect(),
+            is_deleted: false,
+        }
+    }
+
+    /// Messages of others that the viewer has not read, of those that the client has.
+    pub fn unread_count(&self) -> usize {
+        let unread = self.messages.range(self.read_seq + 1..);
+        unread.filter(|(_, message)| message.sender_id != self.viewer_id).count()
+    }
+
+    /// Applies the next update of the chat, or one of the viewer's own log; those of other chats change nothing.
+    pub fn apply(&mut self, update: &Update) {
+        let Some(change) = update.change.clone() else { return };
+        match change {
+            Change::ChatCreated(created) => {
+                self.info = created.info;
+                self.member_count = u32::try_from(created.member_ids.len()).unwrap_or(u32::MAX);
+            }
+            Change::MessageCreated(created) => self.put(created.message),
+            Change::MessageEdited(edited) => self.edit(edited.message),
+            Change::MessageDeleted(deleted) => self.delete(&deleted.message_id),
+            Change::MessageHidden(hidden) => self.messages.retain(|_, message| message.id != hidden.message_id),
+            Change::HistoryCleared(cleared) => {
+                self.messages.retain(|seq, message| message.chat_id != cleared.chat_id || *seq > cleared.cleared_seq);
+            }
+            Change::ReactionsChanged(changed) => {
+                let mine = (update.actor_id == self.viewer_id).then_some(changed.emoji);
+                self.react(&changed.message_id, Some(changed.reactions), mine);
+            }
+            Change::OwnReactionChanged(own) => self.react(&own.message_id, None, Some(own.emoji)),
+            Change::ReceiptAdvanced(advanced) => {
+                self.advance(&update.actor_id, advanced.read_seq, advanced.delivered_seq);
+            }
+            Change::OwnReadAdvanced(own) if self.is_of(&own.chat_id) => self.read_seq = self.read_seq.max(own.read_seq),
+            Change::PinsChanged(changed) => self.pinned_message_ids = changed.pinned_message_ids,
+            Change::ChatInfoChanged(changed) => self.info = changed.info,
+            Change::MembersAdded(added) => {
+                self.member_count = added.member_count;
+                for member in added.members {
+                    self.set_role(&member.user_id.clone(), member.role());
+                }
+            }
+            Change::MemberRemoved(removed) => {
+                self.member_count = removed.member_count;
+                self.forget(&removed.user_id);
+            }
+            Change::RolesChanged(changed) => {
+                for member in changed.members {
+                    self.set_role(&member.user_id.clone(), member.role());
+                }
+            }
+            Change::ChatDeleted(_) => *self = Self { is_deleted: true, ..Self::default() },
+            Change::LinkPreviewAdded(added) => self.preview(&added.message_id, added.link_preview),
+            Change::OwnReadAdvanced(_)
+            | Change::ChatSettingsChanged(_)
+            | Change::FoldersChanged(_)
+            | Change::ChatJoined(_)
+            | Change::ChatLeft(_)
+            | Change::ScheduledChanged(_) => {}
+        }
+    }
+
+    fn is_of(&self, chat_id: &str) -> bool {
+        self.messages.values().next().is_none_or(|message| message.chat_id == chat_id)
+    }
+
+    fn put(&mut self, message: Option<Message>) {
+        if let Some(message) = message.filter(|message| !message.is_deleted) {
+            self.messages.insert(message.seq, message);
+        }
+    }
+
+    /// Reactions are not part of an edit: they stay as they are.
+    fn edit(&mut self, message: Option<Message>) {
+        let Some(message) = message else { return };
+        let Some(known) = self.messages.get_mut(&message.seq) else { return };
+        let (reactions, my_reaction) = (std::mem::take(&mut known.reactions), std::mem::take(&mut known.my_reaction));
+        if message.is_deleted {
+            self.messages.remove(&message.seq);
+        } else {
+            *known = Message { reactions, my_reaction, ..message };
+        }
+    }
+
+    fn delete(&mut self, message_id: &str) {
+        self.messages.retain(|_, message| message.id != message_id);
+        self.pinned_message_ids.retain(|pinned| pinned != message_id);
+        for message in self.messages.values_mut() {
+            if let Some(reply) = message.reply_to.as_mut().filter(|reply| reply.message_id == message_id) {
+                *reply = ReplyInfo { snippet: String::new(), is_deleted: true, ..std::mem::take(reply) };
+            }
+        }
+    }
+
+    fn react(&mut self, message_id: &str, reactions: Option<Vec<ReactionCount>>, mine: Option<String>) {
+        let Some(message) = self.messages.values_mut().find(|message| message.id == message_id) else { return };
+        if let Some(reactions) = reactions {
+            message.reactions = reactions;
+        }
+        if let Some(mine) = mine {
+            message.my_reaction = mine;
+        }
+    }
+
+    fn advance(&mut self, user_id: &str, read_seq: u64, delivered_seq: u64) {
+        if user_id == self.viewer_id {
+            self.read_seq = self.read_seq.max(read_seq);
+            return;
+        }
+        let receipt = self.receipts.entry(user_id.to_owned()).or_default();
+        user_id.clone_into(&mut receipt.user_id);
+        receipt.read_seq = receipt.read_seq.max(read_seq);
+        receipt.delivered_seq = receipt.delivered_seq.max(delivered_seq);
+    }
+
+    fn set_role(&mut self, user_id: &str, role: ChatRole) {
+        if user_id == self.viewer_id {
+            self.my_role = Some(role);
+        }
+        self.roles.insert(user_id.to_owned(), role);
+    }
+
+    fn forget(&mut self, user_id: &str) {
+        if user_id == self.viewer_id {
+            self.my_role = None;
+        }
+        self.roles.remove(user_id);
+        self.receipts.remove(user_id);
+    }
+
+    fn preview(&mut self, message_id: &str, link_preview: Option<LinkPreview>) {
+        if let Some(message) = self.messages.values_mut().find(|message| message.id == message_id) {
+            message.link_preview = link_preview;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use godwit_contract::v1::{
+        Member, MemberRemoved, MembersAdded, MessageCreated, MessageDeleted, MessageEdited, PinsChanged,
+        ReactionsChanged, ReceiptAdvanced,
+    };
+
+    use super::*;
+
+    const ME: &str = "me";
+
+    fn update(seq: u64, actor: &str, change: Change) -> Update {
+        Update { seq, actor_id: actor.to_owned(), change: Some(change), ..Update::default() }
+    }
+
+    fn message(seq: u64, sender: &str, text: &str) -> Message {
+        Message {
+            id: format!("m{seq}"),
+            chat_id: "c".to_owned(),
+            seq,
+            sender_id: sender.to_owned(),
+            text: text.to_owned(),
+            ..Message::default()
+        }
+    }
+
+    fn created(seq: u64, sender: &str, text: &str) -> Update {
+        update(seq, sender, Change::MessageCreated(MessageCreated { message: Some(message(seq, sender, text)) }))
+    }
+
+    fn state(updates: &[Update]) -> ChatState {
+        let mut state = ChatState::of(ME, &Chat::default(), []);
+        for update in updates {
+            state.apply(update);
+        }
+        state
+    }
+
+    #[test]
+    fn an_edit_keeps_the_reactions_and_a_deletion_takes_pins_and_quotes_along() {
+        let thumbs = vec![ReactionCount { emoji: "👍".to_owned(), count: 2 }];
+        let reply = Message {
+            reply_to: Some(ReplyInfo {
+                message_id: "m2".to_owned(),
+                snippet: "hello".to_owned(),
+                ..ReplyInfo::default()
+            }),
+            ..message(3, "bob", "hi back")
+        };
+        let mut state = state(&[
+            created(2, "ada", "hello"),
+            update(3, "bob", Change::MessageCreated(MessageCreated { message: Some(reply) })),
+            update(
+                4,
+                ME,
+                Change::ReactionsChanged(ReactionsChanged {
+                    message_id: "m2".to_owned(),
+                    emoji: "👍".to_owned(),
+                    reactions: thumbs.clone(),
+                }),
+            ),
+            update(5, "ada", Change::MessageEdited(MessageEdited { message: Some(message(2, "ada", "hello!")) })),
+            update(
+                6,
+                "ada",
+                Change::PinsChanged(PinsChanged {
+                    message_id: "m2".to_owned(),
+                    is_pinned: true,
+                    pinned_message_ids: vec!["m2".to_owned()],
+                }),
+            ),
+        ]);
+        let edited = &state.messages[&2];
+        assert_eq!((edited.text.as_str(), &edited.reactions, edited.my_reaction.as_str()), ("hello!", &thumbs, "👍"));
+        assert_eq!(state.unread_count(), 2);
+
+        state.apply(&update(7, "ada", Change::MessageDeleted(MessageDeleted { message_id: "m2".to_owned() })));
+        assert!(!state.messages.contains_key(&2));
+        assert!(state.pinned_message_ids.is_empty());
+        let quote = state.messages[&3].reply_to.as_ref().unwrap();
+        assert_eq!((quote.snippet.as_str(), quote.is_deleted), ("", true));
+    }
+
+    #[test]
+    fn cursors_never_go_back_and_the_own_one_counts_the_unread() {
+        let mut state = state(&[created(2, "ada", "a"), created(3, "ada", "b"), created(4, ME, "c")]);
+        assert_eq!(state.unread_count(), 2);
+        for (actor, read_seq, delivered_seq) in [(ME, 2, 2), ("ada", 4, 4), ("ada", 3, 3)] {
+            let advanced = ReceiptAdvanced { read_seq, delivered_seq };
+            state.apply(&update(5, actor, Change::ReceiptAdvanced(advanced)));
+        }
+        assert_eq!(state.unread_count(), 1);
+        assert_eq!(state.receipts["ada"].read_seq, 4);
+        assert!(!state.receipts.contains_key(ME));
+    }
+
+    #[test]
+    fn members_come_and_go() {
+        let ada = Member { user_id: "ada".to_owned(), role: ChatRole::Member.into(), joined_at: None };
+        let added = MembersAdded { members: vec![ada], member_count: 3, is_history_hidden: false };
+        let mut state = state(&[update(2, ME, Change::MembersAdded(added))]);
+        assert_eq!((state.member_count, state.roles["ada"]), (3, ChatRole::Member));
+        let removed = MemberRemoved { user_id: ME.to_owned(), member_count: 2, ..MemberRemoved::default() };
+        state.apply(&update(3, "ada", Change::MemberRemoved(removed)));
+        assert_eq!((state.member_count, state.my_role), (2, None));
+    }
+}
