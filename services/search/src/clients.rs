@@ -1,8 +1,12 @@
 //! What this service asks of others.
 
+use std::collections::HashMap;
+
 use godwit_contract::chat::v1::chat_internal_service_client::ChatInternalServiceClient;
 use godwit_contract::chat::v1::{GetPostingPolicyRequest, ListChatIdsRequest};
-use godwit_kernel::{ChatId, UserId, limits};
+use godwit_contract::message::v1::GetHeadsRequest;
+use godwit_contract::message::v1::message_internal_service_client::MessageInternalServiceClient;
+use godwit_kernel::{ChatId, Seq, UserId, limits};
 use godwit_rpc::{Channel, Directory, Target, retry_idempotent};
 use tonic::Status;
 
@@ -61,5 +65,46 @@ impl Chats {
                 return Ok(chat_ids);
             }
         }
+    }
+}
+
+/// The message service, which knows from where on a member may see a chat.
+#[derive(Clone)]
+pub struct Logs {
+    client: MessageInternalServiceClient<Channel>,
+}
+
+impl Logs {
+    /// The message service of the directory.
+    pub fn new(directory: &Directory) -> Self {
+        Self { client: MessageInternalServiceClient::new(directory.channel(Target::Message)) }
+    }
+
+    /// The first seq of each chat that a member may see; chats without a log are absent.
+    ///
+    /// # Errors
+    /// Those of the calls.
+    pub async fn visible_from(&self, user_id: UserId, chat_ids: &[ChatId]) -> Result<HashMap<ChatId, Seq>, Status> {
+        let mut visible = HashMap::with_capacity(chat_ids.len());
+        for chunk in chat_ids.chunks(limits::BATCH_IDS_MAX) {
+            let request = GetHeadsRequest {
+                chat_ids: chunk.iter().map(ChatId::to_string).collect(),
+                viewer_id: user_id.to_string(),
+                with_receipts: false,
+            };
+            let heads = retry_idempotent(|| {
+                let (mut client, request) = (self.client.clone(), request.clone());
+                async move { client.get_heads(request).await }
+            });
+            for head in heads.await?.into_inner().heads {
+                let from = Seq::new(head.visible_from_seq);
+                let chat_id = head.chat_id.parse().ok();
+                let (chat_id, from) = chat_id
+                    .zip(from)
+                    .ok_or_else(|| Status::internal("the message service answered with no head of a chat"))?;
+                visible.insert(chat_id, from);
+            }
+        }
+        Ok(visible)
     }
 }

@@ -24,7 +24,7 @@ use godwit_rpc::Target;
 use godwit_runtime::{Platform, Service};
 
 use crate::app::App;
-use crate::clients::Chats;
+use crate::clients::{Chats, Logs};
 use crate::events::incoming::{IndexHandler, index_group};
 
 /// The search service.
@@ -39,10 +39,11 @@ impl Service for Search {
         let app = Arc::new(App {
             pool: platform.database(&store::SCHEMA)?,
             chats: Chats::new(&platform.directory),
+            logs: Logs::new(&platform.directory),
             clock: Arc::clone(&platform.clock),
         });
         let (stream, handler) = (Arc::clone(&platform.events), Arc::new(IndexHandler(Arc::clone(&app))));
-        platform.tasks.spawn("search.index_messages", move |stop| async move {
+        platform.tasks.spawn("search.apply_changes", move |stop| async move {
             Ok(stream.consume(index_group(config.batch_size), handler, stop).await?)
         });
         platform.grpc.add(SearchServiceServer::new(SearchGrpc::new(app)));

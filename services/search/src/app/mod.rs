@@ -1,6 +1,6 @@
 //! The use cases.
 
-mod index_messages;
+mod apply_changes;
 mod search_messages;
 
 pub use search_messages::{Hits, MessageSearch};
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use godwit_kernel::Clock;
 use godwit_pg::Pool;
 
-use crate::clients::Chats;
+use crate::clients::{Chats, Logs};
 
 /// What the use cases work with.
 pub struct App {
@@ -18,6 +18,8 @@ pub struct App {
     pub pool: Pool,
     /// Who may see what.
     pub chats: Chats,
+    /// Which part of it.
+    pub logs: Logs,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
 }

@@ -2,7 +2,7 @@
 
 mod messages;
 
-pub use messages::{find, insert};
+pub use messages::{bar_chat, find, remove_messages, write};
 
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use godwit_pg as pg;

@@ -2,15 +2,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use diesel_async::RunQueryDsl as _;
 use godwit_contract::search::v1::search_service_client::SearchServiceClient;
 use godwit_contract::search::v1::search_service_server::SearchServiceServer;
-use godwit_contract::v1::{Message, MessageCreated, Update, update};
+use godwit_contract::v1::{Message, MessageCreated, MessageDeleted, MessageEdited, Update, update};
 use godwit_events::{BatchHandler as _, Record, topics};
-use godwit_kernel::{ChatId, Clock as _, SystemEntropy, UserId};
+use godwit_kernel::{ChatId, Clock as _, MessageId, Seq, SystemEntropy, UserId};
 use godwit_pg::{Pool, PoolOptions};
 use godwit_rpc::{Channel, Directory, LocalRoutes, ServerLayer, Target, timestamp};
 use godwit_search::app::{App, Hits, MessageSearch};
-use godwit_search::clients::Chats;
+use godwit_search::clients::{Chats, Logs};
 use godwit_search::domain::Query;
 use godwit_search::events::incoming::IndexHandler;
 use godwit_search::{SearchGrpc, store};
@@ -60,15 +61,45 @@ impl World {
             client_message_id: format!("c{seq}"),
             text: text.to_owned(),
             sent_at: Some(timestamp(self.clock.now())),
+            ..Message::default()
         };
         let change = update::Change::MessageCreated(MessageCreated { message: Some(message) });
         Update {
             chat_id: chat_id.to_string(),
             seq,
             epoch: "first".to_owned(),
+            occurred_at: Some(timestamp(self.clock.now())),
             change: Some(change),
             ..Update::default()
         }
+    }
+
+    /// The update by which the message at `of` says something else.
+    pub fn edit(&self, chat_id: ChatId, of: u64, seq: u64, text: &str) -> Update {
+        let Some(update::Change::MessageCreated(created)) = self.update(chat_id, of, text).change else {
+            unreachable!("a message")
+        };
+        let edited = update::Change::MessageEdited(MessageEdited { message: created.message });
+        Update { change: Some(edited), ..self.update(chat_id, seq, "") }
+    }
+
+    /// The update by which the message at `of` is deleted for everyone.
+    pub fn delete(&self, chat_id: ChatId, of: u64, seq: u64) -> Update {
+        let message_id = MessageId { chat_id, seq: Seq::new(of).unwrap() }.to_string();
+        let deleted = update::Change::MessageDeleted(MessageDeleted { message_id });
+        Update { change: Some(deleted), ..self.update(chat_id, seq, "") }
+    }
+
+    /// How many rows of the index hold some text.
+    pub async fn texts_stored(&self) -> i64 {
+        #[derive(diesel::QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = diesel::sql_types::BigInt)]
+            count: i64,
+        }
+        let query = diesel::sql_query("SELECT count(*) FROM messages WHERE text <> ''");
+        let row: Row = query.get_result(&mut *self.app.pool.get().await.unwrap()).await.unwrap();
+        row.count
     }
 
     pub async fn index(&self, chat_id: ChatId, seq: u64, text: &str) {
@@ -99,7 +130,8 @@ impl World {
 
 fn app_over(pool: Pool, chats: &FakeChats, clock: &Arc<TestClock>) -> Arc<App> {
     let clock = Arc::clone(clock) as Arc<dyn godwit_kernel::Clock>;
-    Arc::new(App { pool, chats: Chats::new(&chats.directory()), clock })
+    let directory = chats.directory();
+    Arc::new(App { pool, chats: Chats::new(&directory), logs: Logs::new(&directory), clock })
 }
 
 fn client_of(app: Arc<App>) -> SearchServiceClient<Channel> {
