@@ -6,10 +6,13 @@ use godwit_contract::auth::v1::auth_internal_service_client::AuthInternalService
 use godwit_contract::auth::v1::{GetUsersRequest, ListRevocationsRequest};
 use godwit_contract::chat::v1::ListMembersRequest;
 use godwit_contract::chat::v1::chat_internal_service_client::ChatInternalServiceClient;
-use godwit_kernel::{ChatId, SessionId, UserId, limits};
+use godwit_contract::message::v1::GetMessagesRequest;
+use godwit_contract::message::v1::message_internal_service_client::MessageInternalServiceClient;
+use godwit_kernel::{ChatId, MessageId, SessionId, UserId, limits};
 use godwit_rpc::{Channel, Directory, Target, retry_idempotent};
 use tonic::{Code, Status};
 
+use crate::domain::Content;
 use crate::error::Error;
 
 /// The services that this one calls.
@@ -17,6 +20,7 @@ use crate::error::Error;
 pub struct Peers {
     chat: ChatInternalServiceClient<Channel>,
     auth: AuthInternalServiceClient<Channel>,
+    message: MessageInternalServiceClient<Channel>,
 }
 
 /// Some members of a chat.
@@ -33,6 +37,7 @@ impl Peers {
         Self {
             chat: ChatInternalServiceClient::new(directory.channel(Target::Chat)),
             auth: AuthInternalServiceClient::new(directory.channel(Target::Auth)),
+            message: MessageInternalServiceClient::new(directory.channel(Target::Message)),
         }
     }
 
@@ -76,6 +81,27 @@ impl Peers {
             names.extend(known.filter_map(|user| Some((user.id.parse().ok()?, user.display_name))));
         }
         Ok(names)
+    }
+
+    /// What messages say now; those that are deleted or unknown are absent.
+    ///
+    /// # Errors
+    /// When the message service does not answer.
+    pub async fn contents(&self, message_ids: &[MessageId]) -> Result<Vec<Content>, Error> {
+        let mut contents = Vec::with_capacity(message_ids.len());
+        for chunk in message_ids.chunks(limits::BATCH_IDS_MAX) {
+            let request = GetMessagesRequest { message_ids: chunk.iter().map(MessageId::to_string).collect() };
+            let answer = retry_idempotent(|| {
+                let (mut client, request) = (self.message.clone(), request.clone());
+                async move { client.get_messages(request).await }
+            });
+            let messages = answer.await.map_err(|status| failed(Target::Message, status))?.into_inner().messages;
+            contents.extend(messages.into_iter().filter(|message| !message.is_deleted).filter_map(|message| {
+                let (id, sender_id) = (message.id.parse().ok()?, message.sender_id.parse().ok()?);
+                Some(Content { id, sender_id, text: message.text })
+            }));
+        }
+        Ok(contents)
     }
 
     /// The sessions that are over and whose access tokens may still be within their life.

@@ -1,8 +1,7 @@
 use std::time::Duration;
 
+use godwit_outbound::Reach;
 use godwit_runtime::Secret;
-
-use crate::domain::Reach;
 
 /// Options of the push service.
 #[derive(clap::Args)]

@@ -17,11 +17,12 @@ struct Crate {
 }
 
 /// The Godwit crates that a shared crate may be built with.
-const SHARED: [(&str, &[&str]); 9] = [
+const SHARED: [(&str, &[&str]); 10] = [
     ("godwit-kernel", &[]),
     ("godwit-contract", &["godwit-kernel"]),
     ("godwit-pg", &["godwit-kernel"]),
     ("godwit-live", &["godwit-kernel"]),
+    ("godwit-outbound", &[]),
     ("godwit-rpc", &["godwit-kernel", "godwit-contract"]),
     ("godwit-events", &["godwit-kernel", "godwit-contract", "godwit-pg"]),
     (
@@ -33,8 +34,16 @@ const SHARED: [(&str, &[&str]); 9] = [
 ];
 
 /// The Godwit crates that a service may be built with.
-const FOR_SERVICES: [&str; 7] =
-    ["godwit-kernel", "godwit-contract", "godwit-rpc", "godwit-pg", "godwit-events", "godwit-live", "godwit-runtime"];
+const FOR_SERVICES: [&str; 8] = [
+    "godwit-kernel",
+    "godwit-contract",
+    "godwit-rpc",
+    "godwit-pg",
+    "godwit-events",
+    "godwit-live",
+    "godwit-outbound",
+    "godwit-runtime",
+];
 
 /// Libraries with one home each: who may be built with them.
 const HOMES: [(&[&str], &[&str]); 6] = [
@@ -165,6 +174,7 @@ fn planted_dependencies_are_found() {
         ("godwit-push", "openraft", "it has another home"),
         ("godwit-kernel", "tokio", "the kernel has no IO and no async"),
         ("godwit-live", "godwit-contract", "the shared crates depend downwards only"),
+        ("godwit-outbound", "godwit-runtime", "the shared crates depend downwards only"),
         ("godwit-rpc", "godwit-pg", "the shared crates depend downwards only"),
         ("godwit-runtime", "godwit-message", "only crates/godwit imports services"),
     ];

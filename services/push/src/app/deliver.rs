@@ -1,38 +1,26 @@
-use godwit_kernel::DeviceId;
-
-use super::App;
+use super::{App, Telling};
 use crate::domain::{Delivery, Verdict, pause_before};
 use crate::error::Error;
 use crate::store::{self, Settlement};
 
 impl App {
-    /// Claims deliveries that are due, at most `limit` and none of the `busy` devices.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn claim_due(&self, limit: usize, busy: &[DeviceId]) -> Result<Vec<Delivery>, Error> {
-        let now = self.clock.now();
-        let mut conn = self.pool.get().await?;
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        Ok(store::claim_due(&mut conn, limit, busy, now, now + self.claim_ttl).await?)
-    }
-
     /// Makes a claimed try and keeps how it ended.
     ///
     /// # Errors
     /// The database's; the delivery is then due again when its claim ends.
     #[tracing::instrument(
         name = "push.deliver", skip_all, err(level = "debug"),
-        fields(device.id = %delivery.device_id, chat.id = %delivery.chat_id, seq = %delivery.seq)
+        fields(device.id = %telling.delivery.device_id, message.id = %telling.delivery.message_id())
     )]
-    pub async fn deliver(&self, delivery: &Delivery) -> Result<(), Error> {
+    pub async fn deliver(&self, telling: &Telling) -> Result<(), Error> {
+        let Telling { delivery, payload } = telling;
         let now = self.clock.now();
         if delivery.expires_at <= now {
             return self.settle(delivery, Settlement::Failed, "expired").await;
         }
         let key = self.vapid_key().await?;
         let started = tokio::time::Instant::now();
-        let verdict = self.push.send(delivery, &key, now).await;
+        let verdict = self.push.send(delivery, payload, &key, now).await;
         metrics::histogram!("godwit_push_send_seconds").record(started.elapsed());
         match verdict {
             Verdict::Accepted => self.settle(delivery, Settlement::Sent, "sent").await,

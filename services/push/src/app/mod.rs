@@ -1,13 +1,16 @@
 //! What the service does, one use case a file.
 
+mod claim_due;
 mod deliver;
 mod expire_notifications;
+mod forget_messages;
 mod forget_sessions;
 mod get_vapid_key;
 mod notify_members;
 mod register_web_push;
 mod unregister_web_push;
 
+pub use claim_due::Telling;
 pub use register_web_push::RegisterWebPush;
 
 use std::sync::Arc;

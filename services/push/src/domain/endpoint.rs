@@ -1,17 +1,9 @@
+use godwit_outbound::{Gate, Reach, is_localhost};
 use url::{Host, Url};
 
-use super::{Violation, is_public};
+use super::Violation;
 
 const ENDPOINT_BYTES: usize = 2_048;
-
-/// Which push endpoints are taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
-    /// https on the public internet.
-    PublicOnly,
-    /// For development: any https, and http on this machine.
-    Anywhere,
-}
 
 /// A push resource (RFC 8030): where the push service takes notifications for one device. Whoever knows it can send
 /// there, so it is not logged.
@@ -19,7 +11,8 @@ pub enum Reach {
 pub struct Endpoint(Url);
 
 impl Endpoint {
-    /// Reads an endpoint. A host name is not looked up here; see `push_service`.
+    /// Reads an endpoint: https within reach, or in development http on this machine. A host name is not looked up
+    /// here; see `push_service`.
     ///
     /// # Errors
     /// When it is no endpoint that `reach` allows.
@@ -43,7 +36,7 @@ impl Endpoint {
         if !is_allowed_scheme {
             return Err(Violation("must be an https address"));
         }
-        if reach == Reach::PublicOnly && !may_be_public(&host) {
+        if !Gate::new(reach).admits_host(&url) {
             return Err(Violation("is not on the public internet"));
         }
         Ok(Self(url))
@@ -74,20 +67,6 @@ fn is_loopback(host: &Host<&str>) -> bool {
         Host::Ipv4(address) => address.is_loopback(),
         Host::Ipv6(address) => address.is_loopback(),
     }
-}
-
-fn may_be_public(host: &Host<&str>) -> bool {
-    match host {
-        Host::Domain(name) => !is_localhost(name),
-        Host::Ipv4(address) => is_public((*address).into()),
-        Host::Ipv6(address) => is_public((*address).into()),
-    }
-}
-
-/// RFC 6761, section 6.3.
-fn is_localhost(name: &str) -> bool {
-    let name = name.strip_suffix('.').unwrap_or(name);
-    name == "localhost" || name.ends_with(".localhost")
 }
 
 #[cfg(test)]

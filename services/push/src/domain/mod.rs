@@ -1,14 +1,12 @@
 //! Rules and types without IO.
 
 mod endpoint;
-mod network;
 mod notification;
 mod subscription;
 mod tries;
 
-pub use endpoint::{Endpoint, Reach};
-pub use network::is_public;
-pub use notification::{NewMessage, Notification};
+pub use endpoint::Endpoint;
+pub use notification::{Content, NewMessage, Notification};
 pub use subscription::{Keys, Subscription};
 pub use tries::{ATTEMPTS_MAX, Delivery, Verdict, pause_before};
 

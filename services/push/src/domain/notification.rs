@@ -14,10 +14,19 @@ pub struct NewMessage {
     pub id: MessageId,
     /// Who wrote it.
     pub sender_id: UserId,
-    /// What they wrote.
-    pub text: String,
     /// When.
     pub sent_at: OffsetDateTime,
+}
+
+/// What a message says at the moment it is told.
+#[derive(Clone)]
+pub struct Content {
+    /// Its address.
+    pub id: MessageId,
+    /// Who wrote it.
+    pub sender_id: UserId,
+    /// What they wrote.
+    pub text: String,
 }
 
 /// What a device is told of a message, as the JSON that its service worker reads.
@@ -35,7 +44,7 @@ pub struct Notification {
 
 impl Notification {
     /// The notification of a message; an unknown sender has an empty name.
-    pub fn of(message: &NewMessage, sender_name: &str) -> Self {
+    pub fn of(message: &Content, sender_name: &str) -> Self {
         Self {
             kind: "message_created",
             chat_id: message.id.chat_id.to_string(),
@@ -82,12 +91,11 @@ mod tests {
     #[test]
     fn the_longest_notification_fits_into_a_push() {
         let chat_id = ChatId::generate(&SystemClock, &SystemEntropy);
-        let message = NewMessage {
+        let message = Content {
             id: MessageId { chat_id, seq: Seq::from_i64(i64::MAX) },
             sender_id: UserId::generate(&SystemClock, &SystemEntropy),
             // JSON writes control characters with six bytes.
             text: "\u{1}".repeat(4_096),
-            sent_at: OffsetDateTime::UNIX_EPOCH,
         };
         let json = Notification::of(&message, &"\u{1}".repeat(1_000)).to_json();
         assert!(json.len() <= PAYLOAD_BYTES_MAX && json.len() > 1_000, "{} bytes", json.len());

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use godwit_kernel::{ChatId, DeviceId, Entropy, Seq};
+use godwit_kernel::{ChatId, DeviceId, Entropy, MessageId, Seq};
 use time::OffsetDateTime;
 
 use super::Keys;
@@ -27,10 +27,15 @@ pub struct Delivery {
     pub endpoint: String,
     /// What it is encrypted with.
     pub keys: Keys,
-    /// What the device is told, as JSON.
-    pub payload: Vec<u8>,
     /// When it is too late to tell.
     pub expires_at: OffsetDateTime,
+}
+
+impl Delivery {
+    /// The message that it tells of.
+    pub const fn message_id(&self) -> MessageId {
+        MessageId { chat_id: self.chat_id, seq: self.seq }
+    }
 }
 
 /// How a try ended.

@@ -1,17 +1,16 @@
 //! The only client of push services: encrypts (RFC 8291), signs (RFC 8292) and sends (RFC 8030). Endpoints are chosen by
 //! strangers, so connections go to the public internet only, nothing is redirected, and no answer's body is read.
 
-mod resolver;
 mod vapid;
 
 pub use vapid::{InvalidKey, VapidKey};
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use godwit_kernel::{ChatId, DeviceId};
+use godwit_outbound::{ClientOptions, Gate, LookupError, Reach};
 use reqwest::header::RETRY_AFTER;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
@@ -19,7 +18,7 @@ use web_push::{
     ContentEncoding, SubscriptionInfo, Urgency, WebPushError, WebPushMessageBuilder, request_builder::build_request,
 };
 
-use crate::domain::{Delivery, Endpoint, Reach, Verdict, Violation};
+use crate::domain::{Delivery, Endpoint, Verdict, Violation};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const IDLE_PER_HOST: usize = 8;
@@ -27,6 +26,7 @@ const IDLE_PER_HOST: usize = 8;
 /// Sends notifications.
 pub struct PushClient {
     http: reqwest::Client,
+    gate: Gate,
     reach: Reach,
     subject: String,
 }
@@ -37,17 +37,17 @@ impl PushClient {
     /// # Errors
     /// When TLS cannot be set up.
     pub fn new(reach: Reach, subject: String, timeout: Duration) -> Result<Self, reqwest::Error> {
-        let http = reqwest::Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT.min(timeout))
-            .timeout(timeout)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .referer(false)
-            .pool_max_idle_per_host(IDLE_PER_HOST)
-            .user_agent("godwit-push")
-            .dns_resolver(Arc::new(resolver::Resolver { reach }))
-            .build()?;
-        Ok(Self { http, reach, subject })
+        let gate = Gate::new(reach);
+        let http = godwit_outbound::client(
+            &gate,
+            ClientOptions {
+                timeout,
+                connect_timeout: CONNECT_TIMEOUT,
+                user_agent: "godwit-push",
+                idle_per_host_max: IDLE_PER_HOST,
+            },
+        )?;
+        Ok(Self { http, gate, reach, subject })
     }
 
     /// Reads an endpoint, and refuses one whose host's name leads into a private network now. A name that cannot be
@@ -58,20 +58,21 @@ impl PushClient {
     pub async fn admit(&self, text: &str) -> Result<Endpoint, Violation> {
         let endpoint = Endpoint::parse(text, self.reach)?;
         if let Some((name, _)) = endpoint.name_and_port() {
-            match resolver::look_up(name, self.reach).await {
-                Err(resolver::Failure::Private) => return Err(Violation("is not on the public internet")),
-                Ok(_) | Err(resolver::Failure::Lookup(_)) => {}
+            match self.gate.look_up(name).await {
+                Err(LookupError::Private) => return Err(Violation("is not on the public internet")),
+                Ok(_) | Err(LookupError::Unanswered(_)) => {}
             }
         }
         Ok(endpoint)
     }
 
-    /// Makes one try. The answer of the push service is the verdict; that it cannot be reached is one too.
-    pub async fn send(&self, delivery: &Delivery, key: &VapidKey, now: OffsetDateTime) -> Verdict {
+    /// Makes one try with what the device is told. The answer of the push service is the verdict; that it cannot be
+    /// reached is one too.
+    pub async fn send(&self, delivery: &Delivery, payload: &[u8], key: &VapidKey, now: OffsetDateTime) -> Verdict {
         let Ok(endpoint) = Endpoint::parse(&delivery.endpoint, self.reach) else {
             return Verdict::Refused("the endpoint is not allowed".to_owned());
         };
-        let request = match self.request(delivery, &endpoint, key, now) {
+        let request = match self.request(delivery, payload, &endpoint, key, now) {
             Ok(request) => request,
             Err(error) => return Verdict::Refused(error.to_string()),
         };
@@ -88,6 +89,7 @@ impl PushClient {
     fn request(
         &self,
         delivery: &Delivery,
+        payload: &[u8],
         endpoint: &Endpoint,
         key: &VapidKey,
         now: OffsetDateTime,
@@ -102,7 +104,7 @@ impl PushClient {
         message.set_urgency(Urgency::Normal);
         message.set_topic(topic(delivery.device_id, delivery.chat_id));
         message.set_vapid_signature(key.sign(&subscription, &endpoint.origin(), &self.subject, now)?);
-        message.set_payload(ContentEncoding::Aes128Gcm, &delivery.payload);
+        message.set_payload(ContentEncoding::Aes128Gcm, payload);
         // The crate speaks an older version of `http` than reqwest.
         let (head, body) = build_request::<Vec<u8>>(message.build()?).into_parts();
         let mut request = self.http.post(endpoint.as_str()).body(body);

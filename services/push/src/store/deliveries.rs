@@ -18,7 +18,6 @@ use crate::domain::{Delivery, Keys};
 pub async fn enqueue(
     conn: &mut Connection,
     message: MessageId,
-    payload: &[u8],
     users: &[UserId],
     now: OffsetDateTime,
     expires_at: OffsetDateTime,
@@ -26,15 +25,14 @@ pub async fn enqueue(
     let users: Vec<Uuid> = users.iter().map(UserId::as_uuid).collect();
     let count = sql_query(
         "WITH targets AS (SELECT device_id, paused_until FROM web_push_subscriptions WHERE user_id = ANY ($1)), \
-              kept AS (INSERT INTO notifications (chat_id, seq, payload, expires_at) \
-                       SELECT $2, $3, $4, $5 WHERE EXISTS (SELECT FROM targets) ON CONFLICT DO NOTHING) \
+              kept AS (INSERT INTO notifications (chat_id, seq, expires_at) \
+                       SELECT $2, $3, $4 WHERE EXISTS (SELECT FROM targets) ON CONFLICT DO NOTHING) \
          INSERT INTO deliveries (device_id, chat_id, seq, due_at) \
-         SELECT device_id, $2, $3, greatest($6, paused_until) FROM targets ORDER BY device_id ON CONFLICT DO NOTHING",
+         SELECT device_id, $2, $3, greatest($5, paused_until) FROM targets ORDER BY device_id ON CONFLICT DO NOTHING",
     )
     .bind::<Array<SqlUuid>, _>(users)
     .bind::<SqlUuid, _>(message.chat_id.as_uuid())
     .bind::<BigInt, _>(message.seq.as_i64())
-    .bind::<Binary, _>(payload)
     .bind::<Timestamptz, _>(expires_at)
     .bind::<Timestamptz, _>(now)
     .execute(conn)
@@ -73,8 +71,7 @@ pub async fn claim_due(
          JOIN web_push_subscriptions s ON s.device_id = c.device_id \
          JOIN notifications n ON n.chat_id = c.chat_id AND n.seq = c.seq \
          WHERE d.device_id = c.device_id AND d.chat_id = c.chat_id AND d.seq = c.seq \
-         RETURNING d.device_id, d.chat_id, d.seq, d.attempt_count, s.endpoint, s.p256dh, s.auth, \
-                   n.payload, n.expires_at",
+         RETURNING d.device_id, d.chat_id, d.seq, d.attempt_count, s.endpoint, s.p256dh, s.auth, n.expires_at",
     )
     .bind::<Timestamptz, _>(now)
     .bind::<Array<SqlUuid>, _>(busy)
@@ -83,6 +80,49 @@ pub async fn claim_due(
     .load(conn)
     .await?;
     Ok(rows.into_iter().map(Delivery::from).collect())
+}
+
+/// Gives claimed deliveries back untried: they are due again at `due_at`.
+///
+/// # Errors
+/// When the database does.
+pub async fn release(conn: &mut Connection, claimed: &[Delivery], due_at: OffsetDateTime) -> Result<(), Error> {
+    sql_query(
+        "UPDATE deliveries d SET due_at = $4, attempt_count = attempt_count - 1 \
+         FROM unnest($1, $2, $3) AS c (device_id, chat_id, seq) \
+         WHERE d.device_id = c.device_id AND d.chat_id = c.chat_id AND d.seq = c.seq AND d.state = 'pending'",
+    )
+    .bind::<Array<SqlUuid>, _>(claimed.iter().map(|delivery| delivery.device_id.as_uuid()).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(claimed.iter().map(|delivery| delivery.chat_id.as_uuid()).collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(claimed.iter().map(|delivery| delivery.seq.as_i64()).collect::<Vec<_>>())
+    .bind::<Timestamptz, _>(due_at)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Forgets what was to be told of these messages; tells of how many there was something.
+///
+/// # Errors
+/// When the database does.
+pub async fn delete_messages(conn: &mut Connection, messages: &[MessageId]) -> Result<usize, Error> {
+    Ok(sql_query(
+        "DELETE FROM notifications n USING unnest($1, $2) AS m (chat_id, seq) \
+         WHERE n.chat_id = m.chat_id AND n.seq = m.seq",
+    )
+    .bind::<Array<SqlUuid>, _>(messages.iter().map(|message| message.chat_id.as_uuid()).collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(messages.iter().map(|message| message.seq.as_i64()).collect::<Vec<_>>())
+    .execute(conn)
+    .await?)
+}
+
+/// Forgets what was to be told of all messages of these chats.
+///
+/// # Errors
+/// When the database does.
+pub async fn delete_chats(conn: &mut Connection, chats: &[ChatId]) -> Result<usize, Error> {
+    let chats: Vec<Uuid> = chats.iter().map(ChatId::as_uuid).collect();
+    Ok(diesel::delete(notifications::table.filter(notifications::chat_id.eq_any(chats))).execute(conn).await?)
 }
 
 /// What becomes of a delivery after a try.
@@ -174,8 +214,6 @@ struct Row {
     p256dh: Vec<u8>,
     #[diesel(sql_type = Binary)]
     auth: Vec<u8>,
-    #[diesel(sql_type = Binary)]
-    payload: Vec<u8>,
     #[diesel(sql_type = Timestamptz)]
     expires_at: OffsetDateTime,
 }
@@ -189,7 +227,6 @@ impl From<Row> for Delivery {
             attempt: row.attempt_count,
             endpoint: row.endpoint,
             keys: Keys { p256dh: row.p256dh, auth: row.auth },
-            payload: row.payload,
             expires_at: row.expires_at,
         }
     }

@@ -23,7 +23,6 @@ diesel::table! {
     notifications (chat_id, seq) {
         chat_id -> Uuid,
         seq -> BigInt,
-        payload -> Binary,
         expires_at -> Timestamptz,
     }
 }

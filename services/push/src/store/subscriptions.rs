@@ -2,7 +2,7 @@ use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{Text, Uuid as SqlUuid};
 use diesel_async::{AsyncConnection as _, RunQueryDsl};
-use godwit_kernel::{DeviceId, SessionId};
+use godwit_kernel::{DeviceId, SessionId, UserId};
 use godwit_pg::{Connection, Error};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -46,6 +46,22 @@ pub async fn register(conn: &mut Connection, new: &Subscription, now: OffsetDate
         Ok(())
     })
     .await
+}
+
+/// Those of `users` who have a subscribed device, in id order.
+///
+/// # Errors
+/// When the database does.
+pub async fn subscribed_users(conn: &mut Connection, users: &[UserId]) -> Result<Vec<UserId>, Error> {
+    let users: Vec<Uuid> = users.iter().map(UserId::as_uuid).collect();
+    let found: Vec<Uuid> = subscriptions::table
+        .filter(subscriptions::user_id.eq_any(users))
+        .select(subscriptions::user_id)
+        .distinct()
+        .order(subscriptions::user_id)
+        .load(conn)
+        .await?;
+    Ok(found.into_iter().map(UserId::from_uuid).collect())
 }
 
 /// Forgets a device's subscription, and what was to be sent to it.

@@ -26,17 +26,18 @@ pub async fn send_due(app: Arc<App>, concurrency: usize, stop: CancellationToken
         if free > 0 {
             match app.claim_due(free, &busy.iter().copied().collect::<Vec<_>>()).await {
                 Ok(claimed) => {
-                    for delivery in claimed {
-                        busy.insert(delivery.device_id);
+                    for telling in claimed {
+                        let device_id = telling.delivery.device_id;
+                        busy.insert(device_id);
                         let app = Arc::clone(&app);
                         tries.spawn(async move {
-                            if let Err(error) = app.deliver(&delivery).await {
+                            if let Err(error) = app.deliver(&telling).await {
                                 tracing::warn!(
                                     error = &error as &dyn std::error::Error,
                                     "how a delivery ended could not be kept"
                                 );
                             }
-                            delivery.device_id
+                            device_id
                         });
                     }
                 }

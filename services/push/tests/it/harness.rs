@@ -6,9 +6,10 @@ use std::time::Duration;
 use clap::{Command, FromArgMatches as _};
 use godwit_contract::auth::v1::auth_internal_service_server::AuthInternalServiceServer;
 use godwit_contract::chat::v1::chat_internal_service_server::ChatInternalServiceServer;
+use godwit_contract::message::v1::message_internal_service_server::MessageInternalServiceServer;
 use godwit_contract::push::v1::push_service_client::PushServiceClient;
 use godwit_contract::push::v1::{RegisterWebPushRequest, UnregisterWebPushRequest};
-use godwit_contract::v1::{Message, MessageCreated, Update, update};
+use godwit_contract::v1::{ChatDeleted, Message, MessageCreated, MessageDeleted, Update, update};
 use godwit_events::{NewRecord, topics};
 use godwit_kernel::{ChatId, Clock as _, MessageId, Seq, SystemClock, SystemEntropy, UserId};
 use godwit_push::{Push, store};
@@ -66,11 +67,12 @@ impl World {
         let common = CommonOptions::from_arg_matches(&parsed.groups[0]).unwrap();
         let urls = DatabaseUrls::from_matches(&Process::schemas(&services), &parsed.groups[1]);
         let routes = LocalRoutes::new();
-        let directory = Directory::new(routes.clone(), [Target::Push, Target::Auth, Target::Chat]);
+        let directory = Directory::new(routes.clone(), [Target::Push, Target::Auth, Target::Chat, Target::Message]);
         let mut platform = Platform::open(&common, urls, directory).await.unwrap();
         platform.clock = Arc::clone(&self.clock) as Arc<_>;
         platform.grpc.add(AuthInternalServiceServer::new(self.peers.clone()));
         platform.grpc.add(ChatInternalServiceServer::new(self.peers.clone()));
+        platform.grpc.add(MessageInternalServiceServer::new(self.peers.clone()));
         services[0].start(&platform, &parsed.groups[2]).await.unwrap();
         routes.bind(platform.grpc.routes(), &ServerLayer::default());
         let channel = platform.directory.channel(Target::Push);
@@ -89,7 +91,7 @@ impl World {
         Browser::of(UserId::generate(&SystemClock, &SystemEntropy))
     }
 
-    /// The update of a message that is sent now.
+    /// The update of a message that is sent now, and is there until it is deleted.
     pub fn message(&self, seq: u64, sender: &Browser, text: &str) -> Update {
         let sent_at = Some(timestamp(self.clock.now()));
         let message = Message {
@@ -100,7 +102,9 @@ impl World {
             client_message_id: format!("m{seq}"),
             text: text.to_owned(),
             sent_at,
+            ..Message::default()
         };
+        self.peers.messages.lock().unwrap().insert(message.id.clone(), message.clone());
         Update {
             chat_id: self.chat_id.to_string(),
             seq,
@@ -109,6 +113,23 @@ impl World {
             actor_id: sender.caller.user_id.to_string(),
             change: Some(update::Change::MessageCreated(MessageCreated { message: Some(message) })),
         }
+    }
+
+    /// Deletes a message for everyone, and returns the update that tells so.
+    pub fn delete(&self, seq: u64) -> Update {
+        let message_id = MessageId { chat_id: self.chat_id, seq: Seq::new(seq).unwrap() }.to_string();
+        self.peers.messages.lock().unwrap().remove(&message_id);
+        self.other(seq + 1_000, update::Change::MessageDeleted(MessageDeleted { message_id }))
+    }
+
+    /// Deletes the chat, and returns the update that tells so.
+    pub fn delete_chat(&self) -> Update {
+        self.peers.messages.lock().unwrap().clear();
+        self.other(10_000, update::Change::ChatDeleted(ChatDeleted {}))
+    }
+
+    fn other(&self, seq: u64, change: update::Change) -> Update {
+        Update { chat_id: self.chat_id.to_string(), seq, change: Some(change), ..Update::default() }
     }
 
     /// The only notification that a browser gets.

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod browser;
+mod deletion;
 mod deliveries;
 mod failures;
 mod harness;

@@ -1,20 +1,27 @@
 //! The services that push calls, as far as it calls them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use godwit_contract::auth::v1::auth_internal_service_server::AuthInternalService;
 use godwit_contract::auth::v1::{
     CheckAccessRequest, CheckAccessResponse, GetUsersRequest, GetUsersResponse, ListRevocationsRequest,
-    ListRevocationsResponse, Revocation,
+    ListRevocationsResponse, ResolveUsernamesRequest, ResolveUsernamesResponse, Revocation,
 };
 use godwit_contract::chat::v1::chat_internal_service_server::ChatInternalService;
 use godwit_contract::chat::v1::{
     GetPostingPolicyRequest, GetPostingPolicyResponse, ListChatIdsRequest, ListChatIdsResponse, ListDirectPeersRequest,
-    ListDirectPeersResponse, ListMembersRequest, ListMembersResponse, SetDirectBlockRequest, SetDirectBlockResponse,
+    ListDirectPeersResponse, ListMembersRequest, ListMembersResponse, OpenSavedMessagesRequest,
+    OpenSavedMessagesResponse, SetDirectBlockRequest, SetDirectBlockResponse,
 };
-use godwit_contract::v1::{ChatKind, User};
+use godwit_contract::message::v1::message_internal_service_server::MessageInternalService;
+use godwit_contract::message::v1::{
+    AppendUpdateRequest, AppendUpdateResponse, ClearHistoryRequest, ClearHistoryResponse, GetHeadsRequest,
+    GetHeadsResponse, GetMessagesRequest, GetMessagesResponse, RaiseMembershipVersionRequest,
+    RaiseMembershipVersionResponse, RankChatsRequest, RankChatsResponse, SendMessagesRequest, SendMessagesResponse,
+};
+use godwit_contract::v1::{ChatKind, Message, User};
 use tonic::{Request, Response, Status};
 
 /// Members, or sessions, a page: fewer than a real service gives, so that there are pages.
@@ -26,6 +33,8 @@ pub struct Peers {
     pub members: Arc<Mutex<BTreeSet<String>>>,
     pub deleted: Arc<Mutex<BTreeSet<String>>>,
     pub revoked_sessions: Arc<Mutex<BTreeSet<String>>>,
+    /// The messages that are there, by id.
+    pub messages: Arc<Mutex<BTreeMap<String, Message>>>,
     /// Nobody answers.
     pub away: Arc<AtomicBool>,
     /// How often nobody answered.
@@ -57,6 +66,13 @@ impl AuthInternalService for Peers {
             false => User { display_name: name_of(&id), id, ..User::default() },
         };
         self.answer(GetUsersResponse { users: request.into_inner().user_ids.into_iter().map(user).collect() })
+    }
+
+    async fn resolve_usernames(
+        &self,
+        _: Request<ResolveUsernamesRequest>,
+    ) -> Result<Response<ResolveUsernamesResponse>, Status> {
+        Err(Status::unimplemented("not asked by push"))
     }
 
     async fn list_revocations(
@@ -101,6 +117,13 @@ impl ChatInternalService for Peers {
         Err(Status::unimplemented("not asked by push"))
     }
 
+    async fn open_saved_messages(
+        &self,
+        _: Request<OpenSavedMessagesRequest>,
+    ) -> Result<Response<OpenSavedMessagesResponse>, Status> {
+        Err(Status::unimplemented("not asked by push"))
+    }
+
     async fn list_direct_peers(
         &self,
         _: Request<ListDirectPeersRequest>,
@@ -112,6 +135,45 @@ impl ChatInternalService for Peers {
         &self,
         _: Request<SetDirectBlockRequest>,
     ) -> Result<Response<SetDirectBlockResponse>, Status> {
+        Err(Status::unimplemented("not asked by push"))
+    }
+}
+
+#[tonic::async_trait]
+impl MessageInternalService for Peers {
+    async fn get_messages(
+        &self,
+        request: Request<GetMessagesRequest>,
+    ) -> Result<Response<GetMessagesResponse>, Status> {
+        let messages = self.messages.lock().unwrap().clone();
+        let found = request.into_inner().message_ids.iter().filter_map(|id| messages.get(id).cloned()).collect();
+        self.answer(GetMessagesResponse { messages: found })
+    }
+
+    async fn append_update(&self, _: Request<AppendUpdateRequest>) -> Result<Response<AppendUpdateResponse>, Status> {
+        Err(Status::unimplemented("not asked by push"))
+    }
+
+    async fn raise_membership_version(
+        &self,
+        _: Request<RaiseMembershipVersionRequest>,
+    ) -> Result<Response<RaiseMembershipVersionResponse>, Status> {
+        Err(Status::unimplemented("not asked by push"))
+    }
+
+    async fn send_messages(&self, _: Request<SendMessagesRequest>) -> Result<Response<SendMessagesResponse>, Status> {
+        Err(Status::unimplemented("not asked by push"))
+    }
+
+    async fn get_heads(&self, _: Request<GetHeadsRequest>) -> Result<Response<GetHeadsResponse>, Status> {
+        Err(Status::unimplemented("not asked by push"))
+    }
+
+    async fn rank_chats(&self, _: Request<RankChatsRequest>) -> Result<Response<RankChatsResponse>, Status> {
+        Err(Status::unimplemented("not asked by push"))
+    }
+
+    async fn clear_history(&self, _: Request<ClearHistoryRequest>) -> Result<Response<ClearHistoryResponse>, Status> {
         Err(Status::unimplemented("not asked by push"))
     }
 }
