@@ -40,11 +40,26 @@ pub enum Shape {
 pub struct TestCluster {
     shape: Shape,
     servers: Vec<Server>,
-    database: TestDb,
+    database: Database,
     mailbox: Mailbox,
     gateways: Vec<String>,
     /// Logs, S3 objects, Raft logs.
     _dir: TempDir,
+}
+
+/// What a cluster stands on.
+enum Database {
+    Own(TestDb),
+    Given(String),
+}
+
+impl Database {
+    fn url(&self) -> &str {
+        match self {
+            Self::Own(database) => database.url(),
+            Self::Given(url) => url,
+        }
+    }
 }
 
 /// How a cluster departs from its shape's defaults.
@@ -52,12 +67,13 @@ pub struct ClusterOptions {
     shape: Shape,
     variables: Vec<(String, String)>,
     has_own_binaries: bool,
+    database_url: Option<String>,
 }
 
 impl ClusterOptions {
     /// The defaults of this shape.
     pub const fn new(shape: Shape) -> Self {
-        Self { shape, variables: Vec::new(), has_own_binaries: false }
+        Self { shape, variables: Vec::new(), has_own_binaries: false, database_url: None }
     }
 
     /// Sets an environment variable of every process, over what the cluster would set.
@@ -72,6 +88,13 @@ impl ClusterOptions {
     #[must_use]
     pub const fn own_binaries(mut self) -> Self {
         self.has_own_binaries = true;
+        self
+    }
+
+    /// Stands on this empty database instead of one of the tests' server: for a test that stops its own.
+    #[must_use]
+    pub fn database_url(mut self, url: impl Into<String>) -> Self {
+        self.database_url = Some(url.into());
         self
     }
 
@@ -91,8 +114,14 @@ impl TestCluster {
     async fn create(options: ClusterOptions) -> anyhow::Result<Self> {
         let binary = sibling("godwit")?;
         let dir = tempfile::Builder::new().prefix("godwit-cluster-").tempdir()?;
-        let database =
-            TestDb::migrated_by(&binary, "cluster", async |url| migrate(&binary, url, dir.path()).await).await?;
+        let migrate = async |url: &str| migrate(&binary, url, dir.path()).await;
+        let database = match options.database_url {
+            Some(url) => {
+                migrate(&url).await?;
+                Database::Given(url)
+            }
+            None => Database::Own(TestDb::migrated_by(&binary, "cluster", migrate).await?),
+        };
         let plan = settings::Plan::new(options.shape, database.url(), dir.path(), &unique("e2e"))?;
         let mut servers = Vec::new();
         for process in plan.processes {

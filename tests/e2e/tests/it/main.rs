@@ -11,13 +11,16 @@ mod support;
 
 mod accounts;
 mod binaries;
+mod convergence;
 mod crash;
 mod delivery;
+mod groups;
 mod hostile;
 mod load;
 mod outage;
 mod path;
 mod push;
+mod restarts;
 mod sdk;
 mod secrets;
 mod slices;

@@ -11,6 +11,7 @@ mod totp;
 
 pub use account::{Account, PASSWORD, Pair, fresh_uuid};
 pub use clusters::{embedded, full_stack, separate};
+pub use godwit_testkit::unique;
 pub use ledger::Ledger;
 pub use rest::{Answer, Rest, send};
 pub use servers::OwnServers;

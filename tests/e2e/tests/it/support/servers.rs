@@ -31,9 +31,18 @@ impl OwnServers {
         String::from_utf8(output.stdout).expect("scripts/stack prints text")
     }
 
-    /// The value of a variable that `scripts/stack env` prints.
+    /// The value of a variable that `scripts/stack env` prints for tests.
     pub fn variable(&self, name: &str) -> String {
-        let lines = self.stack("env", &[]);
+        self.value(name, &[])
+    }
+
+    /// The value of a variable that `scripts/stack env` prints for a server of Godwit.
+    pub fn setting(&self, name: &str) -> String {
+        self.value(name, &["--for", "godwit"])
+    }
+
+    fn value(&self, name: &str, options: &[&str]) -> String {
+        let lines = self.stack("env", options);
         let value = lines.lines().find_map(|line| line.strip_prefix(&format!("export {name}=")));
         value.unwrap_or_else(|| panic!("no {name} in {lines}")).to_owned()
     }
