@@ -49,14 +49,20 @@ pub struct Couple {
     pub chat: Chat,
 }
 
-/// The people of all pairs, logged in with tokens that outlive the run, and their chats.
+/// The people of all pairs and their chats.
 pub async fn prepare(options: &Options) -> anyhow::Result<Vec<Couple>> {
-    let pairs = usize::try_from(options.pairs)?;
+    let mut clients = people(options, 2 * usize::try_from(options.pairs)?).await?.into_iter();
+    let couples = std::iter::from_fn(|| Some((clients.next()?, clients.next()?)));
+    stream::iter(couples.collect::<Vec<_>>()).map(introduce).buffered(CONCURRENCY).try_collect().await
+}
+
+/// So many people, logged in with tokens that outlive the run, each at the gateway of their turn.
+pub async fn people(options: &Options, count: usize) -> anyhow::Result<Vec<Client>> {
     let mut accounts = options.accounts.as_deref().map(load).transpose()?.unwrap_or_default().accounts;
-    accounts.resize_with(accounts.len().max(2 * pairs), Account::new);
+    accounts.resize_with(accounts.len().max(count), Account::new);
     let mails = options.mail_dir.clone().map(Mails::new);
     let begun_at = Instant::now();
-    let people = stream::iter(accounts.iter().take(2 * pairs).cloned().enumerate())
+    let people = stream::iter(accounts.iter().take(count).cloned().enumerate())
         .map(|(index, account)| log_in(options, mails.as_ref(), index, account))
         .buffered(CONCURRENCY)
         .try_collect::<Vec<_>>()
@@ -69,9 +75,7 @@ pub async fn prepare(options: &Options) -> anyhow::Result<Vec<Couple>> {
     if let Some(path) = &options.accounts {
         store(path, &File { accounts })?;
     }
-    let mut clients = people.into_iter().map(|(_, client)| client);
-    let couples = std::iter::from_fn(|| Some((clients.next()?, clients.next()?)));
-    stream::iter(couples.collect::<Vec<_>>()).map(introduce).buffered(CONCURRENCY).try_collect().await
+    Ok(people.into_iter().map(|(_, client)| client).collect())
 }
 
 impl Account {

@@ -1,11 +1,14 @@
 //! Load on a running Godwit over WebSockets, and a ledger of its own that knows what became of every message.
 
 mod accounts;
+mod catch_up;
+mod crowd;
 mod flood;
 mod ledger;
 mod mail;
 mod options;
 mod pair;
+mod reads;
 mod report;
 mod run;
 mod usage;
@@ -14,6 +17,8 @@ mod wire;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+
+use crate::options::Scenario;
 
 /// The generator shares the machine with what it measures: it must cost little.
 #[global_allocator]
@@ -26,5 +31,12 @@ fn main() -> anyhow::Result<ExitCode> {
         .init();
     let options = options::Options::parse().checked()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(options.threads).enable_all().build()?;
-    runtime.block_on(run::run(&options))
+    runtime.block_on(async {
+        match &options.scenario {
+            None => run::run(&options).await,
+            Some(Scenario::Crowd(crowd)) => crowd::run(&options, crowd).await,
+            Some(Scenario::CatchUp(catch_up)) => catch_up::run(&options, catch_up).await,
+            Some(Scenario::Reads(reads)) => reads::run(&options, reads).await,
+        }
+    })
 }

@@ -3,7 +3,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use clap::{Parser, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use godwit_kernel::ChatId;
 use url::Url;
 
 /// Pairs of people write to each other as fast as the server lets them, or at a given rate. A ledger of the generator
@@ -81,9 +82,60 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
 
+    /// What else than pairs makes the load.
+    #[command(subcommand)]
+    pub scenario: Option<Scenario>,
+
     /// Allows gateways that are not on this machine. Only for servers that are yours.
     #[arg(long)]
     pub allow_remote: bool,
+}
+
+/// What else than pairs makes the load.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Scenario {
+    /// One chat in which one person writes at a rate, and many are online.
+    Crowd(Crowd),
+    /// One person who was away, and catches up by `POST /sync`.
+    CatchUp(CatchUp),
+    /// One person who opens the app: the list of chats and a page of history, again and again.
+    Reads(Reads),
+}
+
+/// One chat in which one person writes at a rate.
+#[derive(Args, Clone, Debug)]
+pub struct Crowd {
+    /// How many members are online, without who writes.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    pub online: u32,
+    /// Messages a second.
+    #[arg(long, default_value_t = 50.0)]
+    pub messages_per_sec: f64,
+    /// A channel instead of a group.
+    #[arg(long)]
+    pub channel: bool,
+    /// The chat of an earlier run, whose members are the same people.
+    #[arg(long, value_name = "CHAT_ID")]
+    pub chat: Option<ChatId>,
+}
+
+/// One person who was away.
+#[derive(Args, Clone, Debug)]
+pub struct CatchUp {
+    /// In so many groups something was written.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub chats: u32,
+    /// So many messages in each.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub messages_each: u32,
+}
+
+/// One person who opens the app.
+#[derive(Args, Clone, Debug)]
+pub struct Reads {
+    /// How often each call is made.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub calls: u32,
 }
 
 /// How frames are written.
@@ -101,6 +153,13 @@ impl Options {
         for (option, rate) in [("--rate", self.rate), ("--login-flood", self.login_flood)] {
             let is_fine = rate.is_none_or(|rate| rate.is_finite() && rate > 0.0 && rate <= 1_000_000.0);
             ensure!(is_fine, "{option} is more than 0 and at most 1000000");
+        }
+        if let Some(Scenario::Crowd(crowd)) = &self.scenario {
+            let rate = crowd.messages_per_sec;
+            ensure!(
+                rate.is_finite() && rate > 0.0 && rate <= 10_000.0,
+                "--messages-per-sec is more than 0 and at most 10000"
+            );
         }
         ensure!((1..=64).contains(&self.threads), "--threads is 1 to 64");
         for gateway in &self.gateways {

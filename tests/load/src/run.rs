@@ -74,7 +74,7 @@ pub async fn run(options: &Options) -> anyhow::Result<ExitCode> {
 }
 
 /// Eight letters and digits that no other run has.
-fn run_name() -> String {
+pub fn run_name() -> String {
     let entropy: &dyn Entropy = &SystemEntropy;
     entropy.bytes::<4>().iter().map(|byte| format!("{byte:02x}")).collect()
 }
