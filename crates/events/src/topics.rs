@@ -21,11 +21,13 @@ pub const ACCOUNTS: Topic = Topic { name: "godwit.accounts.v1", partitions: 6, r
 pub const SECURITY: Topic = Topic { name: "godwit.security.v1", partitions: 6, retention_ms: 30 * DAY_MS };
 /// Calls that are over, key `call_id` (16 bytes), payload `godwit.events.v1.CallEvent`.
 pub const CALLS: Topic = Topic { name: "godwit.calls.v1", partitions: 6, retention_ms: 7 * DAY_MS };
+/// What moderators must see, key `chat_id` (16 bytes), payload `godwit.events.v1.ModerationEvent`.
+pub const MODERATION: Topic = Topic { name: "godwit.moderation.v1", partitions: 3, retention_ms: 30 * DAY_MS };
 /// Records that a consumer could not take, with headers that tell where from and why.
 pub const DEAD_LETTERS: Topic = Topic { name: "godwit.dead-letters.v1", partitions: 1, retention_ms: 30 * DAY_MS };
 
 /// All of them, for creation.
-pub const ALL: &[&Topic] = &[&CHAT_UPDATES, &ACCOUNTS, &SECURITY, &CALLS, &DEAD_LETTERS];
+pub const ALL: &[&Topic] = &[&CHAT_UPDATES, &ACCOUNTS, &SECURITY, &CALLS, &MODERATION, &DEAD_LETTERS];
 
 /// The topic with this name.
 pub fn by_name(name: &str) -> Option<&'static Topic> {
