@@ -20,6 +20,8 @@ ALTER TABLE chats
     ADD CONSTRAINT chats_handle UNIQUE (handle),
     ADD CONSTRAINT chats_client_chat_id UNIQUE (created_by, client_chat_id);
 UPDATE chats SET member_count = 2 WHERE kind = 'direct';
+-- Chats that are gone and whose members are not told yet.
+CREATE INDEX chats_emptying ON chats (deleted_at) WHERE deleted_at IS NOT NULL AND member_count > 0;
 
 ALTER TABLE members
     ADD COLUMN role text NOT NULL DEFAULT 'member' CHECK (role IN ('owner', 'admin', 'member')),
@@ -35,6 +37,8 @@ CREATE TABLE bans (
     banned_at timestamptz NOT NULL,
     PRIMARY KEY (chat_id, user_id)
 );
+
+CREATE INDEX bans_by_user ON bans (user_id);
 
 CREATE TABLE invites (
     -- 128 random bits in base64url.
@@ -58,6 +62,7 @@ CREATE TABLE join_requests (
     PRIMARY KEY (chat_id, user_id)
 );
 CREATE INDEX join_requests_by_age ON join_requests (chat_id, requested_at, user_id);
+CREATE INDEX join_requests_by_user ON join_requests (user_id);
 
 -- What one person has set for a chat; no row: nothing.
 CREATE TABLE chat_settings (

@@ -4,14 +4,18 @@ use std::collections::HashMap;
 
 use godwit_contract::auth::v1::GetUsersRequest;
 use godwit_contract::auth::v1::auth_internal_service_client::AuthInternalServiceClient;
+use godwit_contract::media::v1::DescribeAttachmentsRequest;
+use godwit_contract::media::v1::media_internal_service_client::MediaInternalServiceClient;
 use godwit_contract::message::v1::message_internal_service_client::MessageInternalServiceClient;
-use godwit_contract::message::v1::{AppendUpdateRequest, ChatHead, GetHeadsRequest, RaiseMembershipVersionRequest};
+use godwit_contract::message::v1::{
+    AppendUpdateRequest, ChatHead, ChatRank, ClearHistoryRequest, GetHeadsRequest, RaiseMembershipVersionRequest,
+    RankChatsRequest,
+};
 use godwit_contract::v1 as pb;
-use godwit_kernel::{ChatId, UserId};
-use godwit_rpc::{Channel, Directory, Target, retry_idempotent};
+use godwit_kernel::{ChatId, MediaId, UserId};
+use godwit_rpc::{Channel, Directory, Target, instant, retry_idempotent, timestamp};
+use time::OffsetDateTime;
 use tonic::Status;
-
-use crate::domain::MembershipVersion;
 
 /// The auth service.
 #[derive(Clone, Debug)]
@@ -75,17 +79,13 @@ impl Logs {
         Ok(())
     }
 
-    /// Raises the version of the member list that a chat's log knows. Again for the same version: nothing more happens.
+    /// Tells a chat's log of a change that it does not keep: the version of the member list, and who subscribed or went.
+    /// Again for the same change: nothing more happens.
     ///
     /// # Errors
     /// When the service does not answer, or refuses.
-    pub async fn raise_version(&self, chat_id: ChatId, version: MembershipVersion) -> Result<(), Status> {
+    pub async fn raise_version(&self, chat_id: ChatId, request: RaiseMembershipVersionRequest) -> Result<(), Status> {
         let client = self.appender_of(chat_id);
-        let request = RaiseMembershipVersionRequest {
-            chat_id: chat_id.to_string(),
-            membership_version: version.get(),
-            ..RaiseMembershipVersionRequest::default()
-        };
         retry_idempotent(|| {
             let (mut client, request) = (client.clone(), request.clone());
             async move { client.raise_membership_version(request).await }
@@ -98,17 +98,23 @@ impl Logs {
         MessageInternalServiceClient::new(self.directory.for_key(Target::Message, chat_id.as_bytes()))
     }
 
-    /// Where the logs of chats stand, at most 200; chats without a log are absent.
+    /// Where the logs of chats stand, at most 200, as a member sees them; chats without a log are absent.
     ///
     /// # Errors
     /// When the service does not answer.
-    pub async fn heads(&self, chat_ids: &[ChatId]) -> Result<HashMap<ChatId, ChatHead>, Status> {
+    pub async fn heads(
+        &self,
+        viewer: UserId,
+        chat_ids: &[ChatId],
+        receipts: Receipts,
+    ) -> Result<HashMap<ChatId, ChatHead>, Status> {
         if chat_ids.is_empty() {
             return Ok(HashMap::new());
         }
         let request = GetHeadsRequest {
             chat_ids: chat_ids.iter().map(ChatId::to_string).collect(),
-            ..GetHeadsRequest::default()
+            viewer_id: viewer.to_string(),
+            with_receipts: receipts == Receipts::OfAll,
         };
         let answer = retry_idempotent(|| {
             let (mut client, request) = (self.client.clone(), request.clone());
@@ -117,5 +123,94 @@ impl Logs {
         .await?;
         let heads = answer.into_inner().heads.into_iter();
         Ok(heads.filter_map(|head| Some((head.chat_id.parse().ok()?, head))).collect())
+    }
+
+    /// Puts chats, at most 10000, in the order of a chat list, behind a place; chats without a log are absent.
+    ///
+    /// # Errors
+    /// When the service does not answer.
+    pub async fn rank(&self, chat_ids: &[ChatId], after: Option<Rank>, limit: u32) -> Result<Vec<Rank>, Status> {
+        if chat_ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let after = after
+            .map(|rank| ChatRank { chat_id: rank.chat_id.to_string(), active_at: Some(timestamp(rank.active_at)) });
+        let chat_ids = chat_ids.iter().map(ChatId::to_string).collect();
+        let request = RankChatsRequest { chat_ids, after, limit };
+        let answer = retry_idempotent(|| {
+            let (mut client, request) = (self.client.clone(), request.clone());
+            async move { client.rank_chats(request).await }
+        })
+        .await?;
+        let decode = |rank: ChatRank| {
+            let active_at = rank.active_at.as_ref().and_then(instant)?;
+            Some(Rank { chat_id: rank.chat_id.parse().ok()?, active_at })
+        };
+        let ranks: Option<Vec<Rank>> = answer.into_inner().ranks.into_iter().map(decode).collect();
+        ranks.ok_or_else(|| Status::internal("the message service answered with what is no rank"))
+    }
+
+    /// Deletes the history of a chat for one member.
+    ///
+    /// # Errors
+    /// When the service does not answer, or refuses.
+    pub async fn clear_history(&self, chat_id: ChatId, user_id: UserId) -> Result<(), Status> {
+        let client = self.appender_of(chat_id);
+        let request = ClearHistoryRequest { chat_id: chat_id.to_string(), user_id: user_id.to_string() };
+        retry_idempotent(|| {
+            let (mut client, request) = (client.clone(), request.clone());
+            async move { client.clear_history(request).await }
+        })
+        .await?;
+        Ok(())
+    }
+}
+
+/// Whose receipts come with heads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receipts {
+    /// Those of direct chats.
+    OfDirectChats,
+    /// Those of all members of chats that have receipts.
+    OfAll,
+}
+
+/// The place of a chat in a chat list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rank {
+    /// The chat.
+    pub chat_id: ChatId,
+    /// When its newest message was sent, or when it began.
+    pub active_at: OffsetDateTime,
+}
+
+/// The media service.
+#[derive(Clone, Debug)]
+pub struct Media {
+    client: MediaInternalServiceClient<Channel>,
+}
+
+impl Media {
+    /// The media service where the directory says it is.
+    pub fn new(directory: &Directory) -> Self {
+        Self { client: MediaInternalServiceClient::new(directory.channel(Target::Media)) }
+    }
+
+    /// The type of a finished upload of a user, such as `image/png`.
+    ///
+    /// # Errors
+    /// When the service does not answer; `NOT_FOUND` for what is no such upload.
+    pub async fn content_type(&self, user_id: UserId, media_id: MediaId) -> Result<String, Status> {
+        let request =
+            DescribeAttachmentsRequest { user_id: user_id.to_string(), media_ids: vec![media_id.to_string()] };
+        let answer = retry_idempotent(|| {
+            let (mut client, request) = (self.client.clone(), request.clone());
+            async move { client.describe_attachments(request).await }
+        })
+        .await?;
+        let described = answer.into_inner().attachments.pop();
+        described
+            .map(|attachment| attachment.content_type)
+            .ok_or_else(|| Status::internal("the media service answered with nothing"))
     }
 }

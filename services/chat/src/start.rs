@@ -12,9 +12,10 @@ use godwit_pg as pg;
 use godwit_rpc::{AccessChecks, Directory, Target};
 use godwit_runtime::{Platform, Service, Tasks};
 
-use crate::app::App;
-use crate::clients::{Logs, Users};
+use crate::app::{App, Turns};
+use crate::clients::{Logs, Media, Users};
 use crate::config::Config;
+use crate::events::incoming::{AccountsHandler, accounts_group};
 use crate::grpc::Server;
 use crate::{store, workers};
 
@@ -35,7 +36,12 @@ impl Service for Chat {
             entropy: Arc::clone(&platform.entropy),
             tasks: platform.tasks.clone(),
         };
-        let server = Server(parts.launch(&config));
+        let app = parts.launch(&config);
+        let (stream, handler) = (Arc::clone(&platform.events), Arc::new(AccountsHandler(Arc::clone(&app))));
+        platform.tasks.spawn("chat.accounts", move |stop| async move {
+            Ok(stream.consume(accounts_group(), handler, stop).await?)
+        });
+        let server = Server(app);
         platform.grpc.add(ChatServiceServer::new(server.clone()));
         platform.grpc.add(MemberServiceServer::new(server.clone()));
         platform.grpc.add(ChannelServiceServer::new(server.clone()));
@@ -50,7 +56,7 @@ impl Service for Chat {
 pub struct Parts {
     /// The service's database.
     pub pool: pg::Pool,
-    /// Where the auth and message services are.
+    /// Where the auth, message and media services are.
     pub directory: Directory,
     /// What may be lost.
     pub live: Arc<dyn Live>,
@@ -66,11 +72,14 @@ impl Parts {
     /// Starts the replica's tasks and returns its use cases.
     pub fn launch(self, config: &Config) -> Arc<App> {
         let Self { pool, directory, live, clock, entropy, tasks } = self;
-        let (users, logs) = (Users::new(&directory), Logs::new(&directory));
+        let (users, logs, media) = (Users::new(&directory), Logs::new(&directory), Media::new(&directory));
         let access = AccessChecks::new(&directory);
-        let app = Arc::new(App { pool, users, access, logs, live, clock, entropy });
+        let turns = Turns::default();
+        let app = Arc::new(App { pool, users, access, logs, media, live, clock, entropy, turns });
         let (worker, every) = (Arc::clone(&app), config.delivery_interval());
-        tasks.spawn("chat.deliver-updates", |stop| workers::deliver_updates(worker, every, stop));
+        tasks.spawn("chat.deliver-updates", move |stop| workers::deliver_updates(worker, every, stop));
+        let worker = Arc::clone(&app);
+        tasks.spawn("chat.empty-chats", move |stop| workers::empty_chats(worker, every, stop));
         app
     }
 }

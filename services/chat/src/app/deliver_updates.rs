@@ -1,7 +1,10 @@
+use std::collections::HashSet;
+
 use futures_util::{StreamExt as _, stream};
-use godwit_kernel::ChatId;
+use godwit_kernel::{ChatId, EventId, UserId};
 
 use super::App;
+use super::changes::saved_chat_of;
 use crate::domain::PendingUpdate;
 use crate::error::{Error, is_passing};
 use crate::events::outgoing;
@@ -10,6 +13,8 @@ use crate::store::{self, Backlog};
 /// Updates whose append is repeated at once, and how many chats at the same time.
 const CLAIM_MAX: u32 = 200;
 const PARALLEL_CHATS: usize = 8;
+/// The most people who come or go in one call to the message service; so many raises go together at most.
+const RAISE_MAX: usize = 200;
 
 impl App {
     /// Has a chat's log take what is pending for it, oldest first, and moves the gateways' interest. A change is forgotten
@@ -18,29 +23,45 @@ impl App {
     /// # Errors
     /// [`Error::NotReady`] when the message service does not answer; what is pending stays.
     pub async fn deliver_updates(&self, chat_id: ChatId) -> Result<(), Error> {
+        let _turn = self.turns.take(chat_id).await;
         loop {
             let mut conn = self.pool.get().await?;
-            let Some(pending) = store::next_pending_update(&mut conn, chat_id).await? else {
+            let limit = u32::try_from(RAISE_MAX).unwrap_or(u32::MAX);
+            let pending = store::next_pending_updates(&mut conn, chat_id, limit).await?;
+            drop(conn);
+            let Some((next, event_ids)) = next_delivery(pending) else {
                 return Ok(());
             };
-            drop(conn);
-            let outcome = self.deliver(&pending).await.inspect_err(|_| count("failed"))?;
+            let outcome = self.deliver(&next).await.inspect_err(|_| count("failed"))?;
             let mut conn = self.pool.get().await?;
-            store::remove_pending_update(&mut conn, pending.event_id).await?;
+            store::remove_pending_updates(&mut conn, &event_ids).await?;
             count(outcome);
         }
+    }
+
+    /// Has the own logs of some people take what is pending for them. Nobody waits for that: what fails is repeated by the
+    /// worker.
+    pub(super) async fn deliver_privately(&self, user_ids: &[UserId]) {
+        stream::iter(user_ids)
+            .for_each_concurrent(PARALLEL_CHATS, |user_id| async move {
+                if let Err(error) = self.deliver_updates(saved_chat_of(*user_id)).await {
+                    tracing::debug!(error = &error as &dyn std::error::Error, "a private update is left to the worker");
+                }
+            })
+            .await;
     }
 
     async fn deliver(&self, pending: &PendingUpdate) -> Result<&'static str, Error> {
         let chat_id = pending.chat_id;
         let Some(payload) = pending.payload.clone() else {
-            self.logs.raise_version(chat_id, pending.membership_version).await.map_err(refusal)?;
+            self.logs.raise_version(chat_id, outgoing::raise_request(pending)).await.map_err(refusal)?;
+            self.publish(outgoing::interest_moves_of_raise(pending)).await;
             return Ok("raised");
         };
         let request = outgoing::append_request(pending, payload)?;
         let interest = request.update.as_ref().map(|update| outgoing::interest_moves(chat_id, update));
         self.logs.append(chat_id, request).await.map_err(refusal)?;
-        self.move_interest(interest.unwrap_or_default()).await;
+        self.publish(interest.unwrap_or_default()).await;
         Ok("appended")
     }
 
@@ -80,15 +101,41 @@ impl App {
         Ok(store::backlog(&mut conn, self.clock.now()).await?)
     }
 
-    /// A gateway that misses this learns of the chat when its link to live is back, or by the user's next sync.
-    async fn move_interest(&self, moves: Vec<(godwit_live::Channel, bytes::Bytes)>) {
+    /// A gateway that misses this learns of it when its link to live is back, or by the user's next sync.
+    pub(super) async fn publish(&self, moves: Vec<(godwit_live::Channel, bytes::Bytes)>) {
         if moves.is_empty() {
             return;
         }
         if let Err(error) = self.live.publish(moves).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "gateways were not told of a new member");
+            tracing::warn!(error = &error as &dyn std::error::Error, "gateways were not told of a change");
         }
     }
+}
+
+/// The oldest of what is pending, and what it stands for: raises that follow each other go together, while nobody comes
+/// and goes in them.
+fn next_delivery(pending: Vec<PendingUpdate>) -> Option<(PendingUpdate, Vec<EventId>)> {
+    let mut pending = pending.into_iter();
+    let mut next = pending.next()?;
+    let mut event_ids = vec![next.event_id];
+    if next.payload.is_some() {
+        return Some((next, event_ids));
+    }
+    let mut seen: HashSet<UserId> = next.joined.iter().chain(&next.left).copied().collect();
+    for raise in pending {
+        let people = raise.joined.len() + raise.left.len();
+        if raise.payload.is_some() || seen.len() + people > RAISE_MAX {
+            break;
+        }
+        if !raise.joined.iter().chain(&raise.left).all(|user_id| seen.insert(*user_id)) {
+            break;
+        }
+        next.membership_version = next.membership_version.max(raise.membership_version);
+        next.joined.extend(raise.joined);
+        next.left.extend(raise.left);
+        event_ids.push(raise.event_id);
+    }
+    Some((next, event_ids))
 }
 
 fn refusal(status: tonic::Status) -> Error {

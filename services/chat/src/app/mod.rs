@@ -1,17 +1,26 @@
 //! What the service does, one use case a file.
 
-mod create_direct_chat;
-mod deliver_updates;
-mod get_chat;
-mod list_chats;
-mod list_members;
-mod read_policy;
-mod set_direct_block;
-mod view;
+mod channels;
+mod chats;
+mod invites;
+mod members;
+mod services;
+mod settings;
 
-pub use list_chats::ChatsPage;
-pub use list_members::Page;
-pub use view::ChatView;
+mod changes;
+mod deliver_updates;
+mod empty_chats;
+mod forget_account;
+mod membership;
+mod turns;
+
+pub use channels::ChannelView;
+pub use chats::{ChatToMake, ChatView, ChatsOf, ChatsPage, MadeChat};
+pub use invites::{InviteView, Joining, RequestView, RequestsPage};
+pub use members::{AddedMembers, BanView, MemberView, UsersPage};
+pub use services::Page;
+pub use settings::FolderChanges;
+pub use turns::Turns;
 
 use std::sync::Arc;
 
@@ -20,7 +29,7 @@ use godwit_live::Live;
 use godwit_pg::Pool;
 use godwit_rpc::AccessChecks;
 
-use crate::clients::{Logs, Users};
+use crate::clients::{Logs, Media, Users};
 
 /// What every use case works with.
 pub struct App {
@@ -32,10 +41,14 @@ pub struct App {
     pub access: AccessChecks,
     /// The message service.
     pub logs: Logs,
+    /// The media service.
+    pub media: Media,
     /// What may be lost.
     pub live: Arc<dyn Live>,
     /// The present.
     pub clock: Arc<dyn Clock>,
-    /// For ids.
+    /// For ids and codes.
     pub entropy: Arc<dyn Entropy>,
+    /// Who delivers the updates of which chat in this process.
+    pub turns: Turns,
 }

@@ -1,37 +1,8 @@
+use bytes::Bytes;
 use godwit_kernel::{ChatId, UserId};
 use time::OffsetDateTime;
 
-/// What kind of conversation a chat is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Exactly two people.
-    Direct,
-}
-
-impl Kind {
-    /// The stored form.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Direct => "direct",
-        }
-    }
-
-    /// The kind of a stored form.
-    ///
-    /// # Errors
-    /// When it was stored by another version.
-    pub fn from_store(text: &str) -> Result<Self, UnknownKind> {
-        match text {
-            "direct" => Ok(Self::Direct),
-            _ => Err(UnknownKind),
-        }
-    }
-}
-
-/// A stored chat is of a kind that this version does not know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a stored chat is of an unknown kind")]
-pub struct UnknownKind;
+use super::{Info, Kind, MembershipVersion, Role, Standing};
 
 /// A conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +13,19 @@ pub struct Chat {
     pub kind: Kind,
     /// When it was made.
     pub created_at: OffsetDateTime,
+    /// What it says of itself; of groups and channels.
+    pub info: Info,
+    /// How many are in it.
+    pub member_count: u32,
+    /// The version of its member list.
+    pub version: MembershipVersion,
+}
+
+impl Chat {
+    /// What a member of this role may do in it. Not for direct chats, whose blocks are not part of the chat.
+    pub const fn standing(&self, role: Role) -> Standing {
+        Standing { kind: self.kind, role, who_may_post: self.info.who_may_post, is_blocked: false }
+    }
 }
 
 /// A chat as one of its members sees it.
@@ -51,4 +35,45 @@ pub struct ChatOfMember {
     pub chat: Chat,
     /// The other party of a direct chat.
     pub peer_id: Option<UserId>,
+    /// What is decisive for the member's rights.
+    pub standing: Standing,
+    /// What the member has set for it.
+    pub settings: Settings,
+    /// What the member was about to send: an encoded `godwit.v1.Draft`.
+    pub draft: Option<Bytes>,
+    /// Who wait for an answer, for those who may give it; 10000 means: so many or more.
+    pub join_request_count: u32,
+}
+
+/// What one member has set for a chat.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Whether notifications are off.
+    pub mute: Mute,
+    /// Whether it is out of the way.
+    pub is_archived: bool,
+}
+
+impl Settings {
+    /// What is left of them at an instant: a mute that has ended is none.
+    #[must_use]
+    pub fn at(self, now: OffsetDateTime) -> Self {
+        let mute = match self.mute {
+            Mute::Until(until) if until <= now => Mute::Off,
+            mute => mute,
+        };
+        Self { mute, ..self }
+    }
+}
+
+/// Whether notifications of a chat are off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mute {
+    /// They are on.
+    #[default]
+    Off,
+    /// Off until then.
+    Until(OffsetDateTime),
+    /// Off for ever.
+    Forever,
 }

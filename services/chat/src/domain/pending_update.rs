@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use godwit_kernel::{ChatId, EventId};
+use godwit_kernel::{ChatId, EventId, UserId};
 
 use super::MembershipVersion;
 
@@ -15,4 +15,8 @@ pub struct PendingUpdate {
     pub payload: Option<Bytes>,
     /// The version of the member list after it.
     pub membership_version: MembershipVersion,
+    /// Who subscribed with it; at most 200, and only without a payload.
+    pub joined: Vec<UserId>,
+    /// Who is no longer a subscriber with it; likewise.
+    pub left: Vec<UserId>,
 }

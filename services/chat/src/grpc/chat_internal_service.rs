@@ -3,16 +3,16 @@ use std::str::FromStr;
 use godwit_contract::chat::v1::chat_internal_service_server::ChatInternalService;
 use godwit_contract::chat::v1::{
     GetPostingPolicyRequest, GetPostingPolicyResponse, ListChatIdsRequest, ListChatIdsResponse, ListDirectPeersRequest,
-    ListDirectPeersResponse, ListMembersRequest, ListMembersResponse, PostingRefusal, SetDirectBlockRequest,
-    SetDirectBlockResponse,
+    ListDirectPeersResponse, ListMembersRequest, ListMembersResponse, OpenSavedMessagesRequest,
+    OpenSavedMessagesResponse, PostingRefusal, SetDirectBlockRequest, SetDirectBlockResponse,
 };
 use godwit_kernel::limits::{INTERNAL_PAGE_MAX, page_size};
 use godwit_rpc::{InvalidField, parse_id, to_status};
 use tonic::{Request, Response, Status, async_trait};
 
 use super::Server;
-use crate::domain::{BlockState, BlockVersion, DirectBlock, DirectPair, Posting};
-use crate::events::outgoing::encode_kind;
+use crate::domain::{BlockState, BlockVersion, DirectBlock, DirectPair, PostingPolicy, Right};
+use crate::events::encode::{encode_kind, encode_right};
 
 #[async_trait]
 impl ChatInternalService for Server {
@@ -24,14 +24,7 @@ impl ChatInternalService for Server {
         let chat_id = parse_id("chat_id", chat_id).map_err(to_status)?;
         let user_id = parse_id("user_id", user_id).map_err(to_status)?;
         let policy = self.0.posting_policy(chat_id, user_id).await.map_err(to_status)?;
-        let answer = policy.map(|policy| GetPostingPolicyResponse {
-            is_member: true,
-            may_post: policy.posting == Posting::Allowed,
-            membership_version: policy.version.get(),
-            refusal: encode_refusal(policy.posting).into(),
-            ..GetPostingPolicyResponse::default()
-        });
-        Ok(Response::new(answer.unwrap_or_default()))
+        Ok(Response::new(policy.as_ref().map(encode_policy).unwrap_or_default()))
     }
 
     async fn set_direct_block(
@@ -85,16 +78,30 @@ impl ChatInternalService for Server {
 
     async fn open_saved_messages(
         &self,
-        _: Request<godwit_contract::chat::v1::OpenSavedMessagesRequest>,
-    ) -> Result<Response<godwit_contract::chat::v1::OpenSavedMessagesResponse>, Status> {
-        Err(Status::unimplemented("ChatInternalService.OpenSavedMessages"))
+        request: Request<OpenSavedMessagesRequest>,
+    ) -> Result<Response<OpenSavedMessagesResponse>, Status> {
+        let user_id = parse_id("user_id", &request.get_ref().user_id).map_err(to_status)?;
+        self.0.open_saved_messages(user_id).await.map_err(to_status)?;
+        Ok(Response::new(OpenSavedMessagesResponse {}))
     }
 }
 
-fn encode_refusal(posting: Posting) -> PostingRefusal {
-    match posting {
-        Posting::Allowed => PostingRefusal::Unspecified,
-        Posting::Blocked => PostingRefusal::Blocked,
+fn encode_policy(policy: &PostingPolicy) -> GetPostingPolicyResponse {
+    let may_post = policy.standing.allows(Right::Post);
+    let refusal = match policy.standing.is_blocked {
+        true if !may_post => PostingRefusal::Blocked,
+        _ => PostingRefusal::Unspecified,
+    };
+    GetPostingPolicyResponse {
+        is_member: true,
+        may_post,
+        membership_version: policy.version.get(),
+        refusal: refusal.into(),
+        kind: encode_kind(policy.standing.kind).into(),
+        rights: policy.standing.rights().map(|right| encode_right(right).into()).collect(),
+        slow_mode_secs: policy.pause_secs(),
+        member_count: policy.member_count,
+        is_public: policy.is_public,
     }
 }
 

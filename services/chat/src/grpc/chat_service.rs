@@ -1,17 +1,23 @@
 use godwit_contract::chat::v1::chat_service_server::ChatService;
 use godwit_contract::chat::v1::{
-    CreateDirectChatRequest, CreateDirectChatResponse, GetChatRequest, GetChatResponse, ListChatsRequest,
-    ListChatsResponse,
+    CreateDirectChatRequest, CreateDirectChatResponse, CreateGroupRequest, CreateGroupResponse, DeleteChatRequest,
+    DeleteChatResponse, GetChatRequest, GetChatResponse, GetSavedMessagesRequest, GetSavedMessagesResponse,
+    ListChatsRequest, ListChatsResponse, UpdateChatRequest, UpdateChatResponse,
 };
 use godwit_contract::v1 as pb;
-use godwit_kernel::limits::{PAGE_DEFAULT, PAGE_MAX, page_size};
-use godwit_rpc::{Caller, parse_id, timestamp, to_status};
+use godwit_kernel::ChatId;
+use godwit_rpc::{Caller, InvalidField, parse_id, to_status};
 use tonic::{Request, Response, Status, async_trait};
 
 use super::Server;
-use crate::app::ChatView;
-use crate::domain::ListCursor;
-use crate::events::outgoing::encode_kind;
+use super::decode::{client_chat_id, description, field, handle, ids, optional_id, time_page, title};
+use super::encode::{encode_chat, encode_refused};
+use crate::app::{ChatToMake, ChatsOf};
+use crate::domain::{Info, InfoChanges, Kind, SlowMode, TimeCursor, WhoMayPost};
+use crate::error::Error;
+
+/// The most people that a group begins with, without its owner.
+const FIRST_MEMBERS_MAX: usize = 199;
 
 #[async_trait]
 impl ChatService for Server {
@@ -27,15 +33,32 @@ impl ChatService for Server {
 
     async fn list_chats(&self, request: Request<ListChatsRequest>) -> Result<Response<ListChatsResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let ListChatsRequest { limit, cursor, .. } = request.into_inner();
-        let cursor = (!cursor.is_empty()).then(|| ListCursor::decode(&cursor)).transpose();
-        let cursor = cursor.map_err(crate::Error::from).map_err(to_status)?;
-        let limit = page_size(limit, PAGE_DEFAULT, PAGE_MAX);
-        let page = self.0.list_chats(caller.user_id, cursor, limit).await.map_err(to_status)?;
+        let (of, cursor, limit) = decode_list(request.get_ref()).map_err(to_status)?;
+        let page = self.0.list_chats(caller.user_id, of, cursor, limit).await.map_err(to_status)?;
         Ok(Response::new(ListChatsResponse {
             chats: page.chats.into_iter().map(encode_chat).collect(),
             next_cursor: page.next_cursor.map(|cursor| cursor.encode()).unwrap_or_default(),
         }))
+    }
+
+    async fn get_saved_messages(
+        &self,
+        request: Request<GetSavedMessagesRequest>,
+    ) -> Result<Response<GetSavedMessagesResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let chat = self.0.get_saved_messages(caller.user_id).await.map_err(to_status)?;
+        Ok(Response::new(GetSavedMessagesResponse { chat: Some(encode_chat(chat)) }))
+    }
+
+    async fn create_group(
+        &self,
+        request: Request<CreateGroupRequest>,
+    ) -> Result<Response<CreateGroupResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let wish = decode_group(request.into_inner()).map_err(to_status)?;
+        let made = self.0.create_chat(caller.user_id, wish).await.map_err(to_status)?;
+        let (chat, refused) = (Some(encode_chat(made.chat)), encode_refused(made.refused));
+        Ok(Response::new(CreateGroupResponse { chat, refused }))
     }
 
     async fn get_chat(&self, request: Request<GetChatRequest>) -> Result<Response<GetChatResponse>, Status> {
@@ -45,45 +68,61 @@ impl ChatService for Server {
         Ok(Response::new(GetChatResponse { chat: Some(encode_chat(chat)) }))
     }
 
-    async fn get_saved_messages(
-        &self,
-        _: Request<godwit_contract::chat::v1::GetSavedMessagesRequest>,
-    ) -> Result<Response<godwit_contract::chat::v1::GetSavedMessagesResponse>, Status> {
-        Err(Status::unimplemented("ChatService.GetSavedMessages"))
+    async fn update_chat(&self, request: Request<UpdateChatRequest>) -> Result<Response<UpdateChatResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let (chat_id, changes) = decode_changes(request.get_ref()).map_err(to_status)?;
+        let chat = self.0.update_chat(caller.user_id, chat_id, changes).await.map_err(to_status)?;
+        Ok(Response::new(UpdateChatResponse { chat: Some(encode_chat(chat)) }))
     }
 
-    async fn create_group(
-        &self,
-        _: Request<godwit_contract::chat::v1::CreateGroupRequest>,
-    ) -> Result<Response<godwit_contract::chat::v1::CreateGroupResponse>, Status> {
-        Err(Status::unimplemented("ChatService.CreateGroup"))
-    }
-
-    async fn update_chat(
-        &self,
-        _: Request<godwit_contract::chat::v1::UpdateChatRequest>,
-    ) -> Result<Response<godwit_contract::chat::v1::UpdateChatResponse>, Status> {
-        Err(Status::unimplemented("ChatService.UpdateChat"))
-    }
-
-    async fn delete_chat(
-        &self,
-        _: Request<godwit_contract::chat::v1::DeleteChatRequest>,
-    ) -> Result<Response<godwit_contract::chat::v1::DeleteChatResponse>, Status> {
-        Err(Status::unimplemented("ChatService.DeleteChat"))
+    async fn delete_chat(&self, request: Request<DeleteChatRequest>) -> Result<Response<DeleteChatResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let chat_id = parse_id("chat_id", &request.get_ref().chat_id).map_err(to_status)?;
+        self.0.delete_chat(caller.user_id, chat_id).await.map_err(to_status)?;
+        Ok(Response::new(DeleteChatResponse {}))
     }
 }
 
-fn encode_chat(view: ChatView) -> pb::Chat {
-    let head = view.head.unwrap_or_default();
-    pb::Chat {
-        id: view.chat.id.to_string(),
-        kind: encode_kind(view.chat.kind).into(),
-        peer: view.peer,
-        created_at: Some(timestamp(view.chat.created_at)),
-        seq: head.last_seq,
-        epoch: head.epoch,
-        last_message: head.last_message,
-        ..pb::Chat::default()
-    }
+fn decode_list(request: &ListChatsRequest) -> Result<(ChatsOf, Option<TimeCursor>, u32), Error> {
+    let (cursor, limit) = time_page(&request.cursor, request.limit)?;
+    let of = match optional_id("folder_id", &request.folder_id)? {
+        Some(folder_id) => ChatsOf::Folder(folder_id),
+        None if request.is_archived => ChatsOf::Archive,
+        None => ChatsOf::Inbox,
+    };
+    Ok((of, cursor, limit))
+}
+
+fn decode_group(request: CreateGroupRequest) -> Result<ChatToMake, InvalidField> {
+    let (title, description) = (title(&request.title)?, description(&request.description)?);
+    let avatar_id = optional_id("avatar_media_id", &request.avatar_media_id)?;
+    Ok(ChatToMake {
+        kind: Kind::Group,
+        info: Info::first(Kind::Group, title, description, avatar_id),
+        member_ids: ids("member_ids", &request.member_ids, FIRST_MEMBERS_MAX)?,
+        client_chat_id: client_chat_id(request.client_chat_id)?,
+    })
+}
+
+fn decode_changes(request: &UpdateChatRequest) -> Result<(ChatId, InfoChanges), InvalidField> {
+    let who_may_post = match request.who_may_post {
+        None => None,
+        Some(setting) => match pb::WhoMayPost::try_from(setting) {
+            Ok(pb::WhoMayPost::Members) => Some(WhoMayPost::Members),
+            Ok(pb::WhoMayPost::Admins) => Some(WhoMayPost::Admins),
+            _ => return Err(InvalidField::new("who_may_post", "must be members or admins")),
+        },
+    };
+    let avatar = request.avatar_media_id.as_deref();
+    let slow_mode = request.slow_mode_secs.map(|secs| field("slow_mode_secs", SlowMode::parse(secs)));
+    let changes = InfoChanges {
+        title: request.title.as_deref().map(title).transpose()?,
+        description: request.description.as_deref().map(description).transpose()?,
+        avatar_id: avatar.map(|id| optional_id("avatar_media_id", id)).transpose()?,
+        handle: request.handle.as_deref().map(handle).transpose()?,
+        who_may_post,
+        slow_mode: slow_mode.transpose()?,
+        is_history_visible: request.is_history_visible,
+    };
+    Ok((parse_id("chat_id", &request.chat_id)?, changes))
 }

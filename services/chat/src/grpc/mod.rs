@@ -3,6 +3,8 @@
 mod channel_service;
 mod chat_internal_service;
 mod chat_service;
+mod decode;
+mod encode;
 mod invite_service;
 mod member_service;
 mod settings_service;
@@ -11,6 +13,6 @@ use std::sync::Arc;
 
 use crate::app::App;
 
-/// Both gRPC services over one app.
+/// All gRPC services over one app.
 #[derive(Clone)]
 pub struct Server(pub Arc<App>);

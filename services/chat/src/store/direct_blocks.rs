@@ -90,5 +90,7 @@ async fn raise_version(
         chat_id: ChatId::from_uuid(chat_id),
         payload: None,
         membership_version: MembershipVersion::from_i64(version),
+        joined: Vec::new(),
+        left: Vec::new(),
     }))
 }

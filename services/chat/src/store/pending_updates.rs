@@ -1,9 +1,9 @@
 use std::time::Duration;
 
-use diesel::prelude::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _};
+use diesel::prelude::{ExpressionMethods as _, QueryDsl as _};
 use diesel::sql_types::{BigInt, Double, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl as _;
-use godwit_kernel::{ChatId, EventId};
+use godwit_kernel::{ChatId, EventId, UserId};
 use godwit_pg::{Connection, Error};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -24,47 +24,81 @@ pub async fn insert_pending_update(
     update: &PendingUpdate,
     now: OffsetDateTime,
 ) -> Result<(), Error> {
-    diesel::insert_into(pending_updates::table)
-        .values((
+    insert_pending_updates(conn, std::slice::from_ref(update), now).await
+}
+
+/// The same for several, in their order.
+///
+/// # Errors
+/// When the database does.
+pub async fn insert_pending_updates(
+    conn: &mut Connection,
+    updates: &[PendingUpdate],
+    now: OffsetDateTime,
+) -> Result<(), Error> {
+    let rows = updates.iter().map(|update| {
+        (
             pending_updates::event_id.eq(update.event_id.as_uuid()),
             pending_updates::chat_id.eq(update.chat_id.as_uuid()),
             pending_updates::payload.eq(update.payload.as_deref()),
             pending_updates::membership_version.eq(update.membership_version.as_i64()),
             pending_updates::created_at.eq(now),
             pending_updates::next_attempt_at.eq(now + FIRST_PAUSE),
-        ))
-        .execute(conn)
-        .await?;
+            pending_updates::joined_user_ids.eq(uuids(&update.joined)),
+            pending_updates::left_user_ids.eq(uuids(&update.left)),
+        )
+    });
+    diesel::insert_into(pending_updates::table).values(rows.collect::<Vec<_>>()).execute(conn).await?;
     Ok(())
 }
 
-/// The oldest change of a chat that its log does not have yet.
+fn uuids(user_ids: &[UserId]) -> Vec<Uuid> {
+    user_ids.iter().map(UserId::as_uuid).collect()
+}
+
+type Row = (Uuid, Option<Vec<u8>>, i64, Vec<Uuid>, Vec<Uuid>);
+
+/// The oldest changes of a chat that its log does not have yet, at most `limit`, the oldest first.
 ///
 /// # Errors
 /// When the database does.
-pub async fn next_pending_update(conn: &mut Connection, chat_id: ChatId) -> Result<Option<PendingUpdate>, Error> {
-    let row: Option<(Uuid, Option<Vec<u8>>, i64)> = pending_updates::table
+pub async fn next_pending_updates(
+    conn: &mut Connection,
+    chat_id: ChatId,
+    limit: u32,
+) -> Result<Vec<PendingUpdate>, Error> {
+    let rows: Vec<Row> = pending_updates::table
         .filter(pending_updates::chat_id.eq(chat_id.as_uuid()))
         .order(pending_updates::id)
-        .select((pending_updates::event_id, pending_updates::payload, pending_updates::membership_version))
-        .first(conn)
-        .await
-        .optional()?;
-    Ok(row.map(|(event_id, payload, version)| PendingUpdate {
+        .limit(i64::from(limit))
+        .select((
+            pending_updates::event_id,
+            pending_updates::payload,
+            pending_updates::membership_version,
+            pending_updates::joined_user_ids,
+            pending_updates::left_user_ids,
+        ))
+        .load(conn)
+        .await?;
+    let ids = |ids: Vec<Uuid>| ids.into_iter().map(UserId::from_uuid).collect();
+    let decode = |(event_id, payload, version, joined, left): Row| PendingUpdate {
         event_id: EventId::from_uuid(event_id),
         chat_id,
         payload: payload.map(Into::into),
         membership_version: MembershipVersion::from_i64(version),
-    }))
+        joined: ids(joined),
+        left: ids(left),
+    };
+    Ok(rows.into_iter().map(decode).collect())
 }
 
-/// Forgets an update that is appended.
+/// Forgets updates that are appended.
 ///
 /// # Errors
 /// When the database does.
-pub async fn remove_pending_update(conn: &mut Connection, event_id: EventId) -> Result<(), Error> {
-    let row = pending_updates::table.filter(pending_updates::event_id.eq(event_id.as_uuid()));
-    diesel::delete(row).execute(conn).await?;
+pub async fn remove_pending_updates(conn: &mut Connection, event_ids: &[EventId]) -> Result<(), Error> {
+    let ids: Vec<Uuid> = event_ids.iter().map(EventId::as_uuid).collect();
+    diesel::delete(pending_updates::table.filter(pending_updates::event_id.eq_any(ids))).execute(conn).await?;
     Ok(())
 }
 

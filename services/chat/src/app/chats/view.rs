@@ -2,15 +2,16 @@ use godwit_contract::message::v1::ChatHead;
 use godwit_contract::v1 as pb;
 use godwit_kernel::UserId;
 
-use super::App;
-use crate::domain::{Chat, ChatOfMember};
+use super::super::App;
+use crate::clients::Receipts;
+use crate::domain::ChatOfMember;
 use crate::error::Error;
 
 /// A chat with what other services know of it.
 #[derive(Clone, Debug)]
 pub struct ChatView {
-    /// The chat.
-    pub chat: Chat,
+    /// The chat as its member sees it, with the settings that are in force.
+    pub chat: ChatOfMember,
     /// The other party of a direct chat as the caller may see them; only the mark of it when the account is gone.
     pub peer: Option<pb::User>,
     /// Where its log stands; `None` while it has not begun.
@@ -19,21 +20,28 @@ pub struct ChatView {
 
 impl App {
     /// The chats with their peers and heads as `caller` may see them, in the same order.
-    pub(super) async fn view(&self, caller: UserId, chats: Vec<ChatOfMember>) -> Result<Vec<ChatView>, Error> {
+    pub(super) async fn view(
+        &self,
+        caller: UserId,
+        chats: Vec<ChatOfMember>,
+        receipts: Receipts,
+    ) -> Result<Vec<ChatView>, Error> {
         let peer_ids: Vec<_> = chats.iter().filter_map(|chat| chat.peer_id).collect();
         let chat_ids: Vec<_> = chats.iter().map(|chat| chat.chat.id).collect();
-        let (users, heads) = tokio::join!(self.users.get(caller, &peer_ids), self.logs.heads(&chat_ids));
+        let (users, heads) =
+            tokio::join!(self.users.get(caller, &peer_ids), self.logs.heads(caller, &chat_ids, receipts));
         let (mut users, mut heads) = (users.map_err(Error::Users)?, heads.map_err(Error::Logs)?);
-        let views = chats.into_iter().map(|ChatOfMember { chat, peer_id }| {
-            let peer = peer_id.map(|id| users.remove(&id).unwrap_or_else(|| gone(id)));
-            let head = heads.remove(&chat.id);
-            ChatView { chat, peer, head }
+        let now = self.clock.now();
+        let views = chats.into_iter().map(|chat| {
+            let peer = chat.peer_id.map(|id| users.remove(&id).unwrap_or_else(|| gone(id)));
+            let head = heads.remove(&chat.chat.id);
+            ChatView { chat: ChatOfMember { settings: chat.settings.at(now), ..chat }, peer, head }
         });
         Ok(views.collect())
     }
 }
 
 /// Auth keeps a deleted account's id, but a chat outlives also what auth forgot.
-fn gone(user_id: UserId) -> pb::User {
+pub(in super::super) fn gone(user_id: UserId) -> pb::User {
     pb::User { id: user_id.to_string(), is_deleted: true, ..pb::User::default() }
 }

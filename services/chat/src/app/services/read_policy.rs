@@ -1,6 +1,6 @@
 use godwit_kernel::{ChatId, UserId};
 
-use super::App;
+use super::super::App;
 use crate::domain::PostingPolicy;
 use crate::error::Error;
 use crate::store;

@@ -1,9 +1,10 @@
 use godwit_contract::auth::v1::AccessAction;
-use godwit_kernel::{ChatId, EventId, UserId};
+use godwit_kernel::{ChatId, UserId};
 use godwit_rpc::Access;
 
-use super::{App, ChatView};
-use crate::domain::{Chat, ChatOfMember, DirectPair, Kind, MembershipVersion, PendingUpdate};
+use super::super::App;
+use super::ChatView;
+use crate::domain::{DirectPair, Kind, MembershipVersion};
 use crate::error::Error;
 use crate::events::outgoing;
 use crate::store::{self, NewDirectChat};
@@ -49,23 +50,13 @@ impl App {
     async fn make(&self, caller: UserId, pair: DirectPair) -> Result<ChatId, Error> {
         let mut conn = self.pool.get().await?;
         let id = ChatId::generate(self.clock.as_ref(), self.entropy.as_ref());
-        let chat = Chat { id, kind: Kind::Direct, created_at: self.clock.now() };
-        let first_update = PendingUpdate {
-            event_id: EventId::generate(self.clock.as_ref(), self.entropy.as_ref()),
-            chat_id: id,
-            payload: Some(outgoing::chat_created(&chat, caller, &pair.members())),
-            membership_version: MembershipVersion::FIRST,
-        };
-        if store::create_direct_chat(&mut conn, &NewDirectChat { chat, pair, first_update }).await? {
-            metrics::counter!("godwit_chat_created_total", "kind" => "direct").increment(1);
+        let created = outgoing::personal_chat_created(Kind::Direct, &pair.members());
+        let first_update = self.pending(id, MembershipVersion::FIRST, Some(caller), created);
+        let new = NewDirectChat { id, pair, created_at: self.clock.now(), first_update };
+        if store::create_direct_chat(&mut conn, &new).await? {
+            metrics::counter!("godwit_chat_created_total", "kind" => Kind::Direct.as_str()).increment(1);
             return Ok(id);
         }
         store::direct_chat_id(&mut conn, pair).await?.ok_or(Error::Damaged("a direct chat is gone"))
-    }
-
-    /// The chat, if the caller is a member. For others it does not exist.
-    pub(super) async fn visible(&self, caller: UserId, chat_id: ChatId) -> Result<ChatOfMember, Error> {
-        let mut conn = self.pool.get().await?;
-        store::chat_of_member(&mut conn, chat_id, caller).await?.ok_or(Error::ChatNotFound)
     }
 }

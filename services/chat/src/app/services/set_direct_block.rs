@@ -1,6 +1,6 @@
 use godwit_kernel::EventId;
 
-use super::App;
+use super::super::App;
 use crate::domain::DirectBlock;
 use crate::error::Error;
 use crate::store;

@@ -1,0 +1,160 @@
+//! How people come to a chat and go from it, inside the transaction of a use case.
+
+use godwit_kernel::{ChatId, UserId};
+use godwit_pg::Connection;
+
+use super::App;
+use crate::domain::{CHATS_MAX, Cause, Chat, GROUP_MEMBERS_MAX, Kind, Member, Right, Role};
+use crate::error::Error;
+use crate::events::outgoing;
+use crate::store;
+
+/// A locked chat, and what the caller is in it.
+pub(super) struct Acting {
+    pub chat: Chat,
+    pub caller: Member,
+}
+
+/// Locks a chat for a change that needs a right. For who is not a member it does not exist.
+pub(super) async fn lock_for(
+    tx: &mut Connection,
+    caller: UserId,
+    chat_id: ChatId,
+    right: Right,
+) -> Result<Acting, Error> {
+    let acting = lock_as_member(tx, caller, chat_id).await?;
+    if acting.chat.standing(acting.caller.role).allows(right) { Ok(acting) } else { Err(Error::RightMissing) }
+}
+
+/// Locks a chat for a change that any member may make.
+pub(super) async fn lock_as_member(tx: &mut Connection, caller: UserId, chat_id: ChatId) -> Result<Acting, Error> {
+    let chat = store::lock_chat(tx, chat_id).await?.ok_or(Error::ChatNotFound)?;
+    let caller = store::member_of(tx, chat_id, caller).await?.ok_or(Error::ChatNotFound)?;
+    Ok(Acting { chat, caller })
+}
+
+impl App {
+    /// The chat, for who is a member and has a right in it. For others it does not exist.
+    pub(super) async fn check_right(&self, caller: UserId, chat_id: ChatId, right: Right) -> Result<Chat, Error> {
+        let mut conn = self.pool.get().await?;
+        let (chat, standing) = store::standing_of(&mut conn, chat_id, caller).await?.ok_or(Error::ChatNotFound)?;
+        if standing.allows(right) { Ok(chat) } else { Err(Error::RightMissing) }
+    }
+
+    /// Lets one in who may come of their own accord, or by who said yes to them.
+    pub(super) async fn let_one_in(
+        &self,
+        tx: &mut Connection,
+        chat: &mut Chat,
+        joiner: UserId,
+        actor: UserId,
+    ) -> Result<(), Error> {
+        if chat.kind == Kind::Group && chat.member_count >= GROUP_MEMBERS_MAX {
+            return Err(Error::ChatFull);
+        }
+        if !store::crowded_among(tx, &[joiner], CHATS_MAX).await?.is_empty() {
+            return Err(Error::TooManyChats);
+        }
+        self.let_in(tx, chat, &[joiner], actor).await.map(drop)
+    }
+
+    /// Lets people into a locked group or channel who are not in it; at most 200. Takes no right away, so the version of the
+    /// member list stays.
+    pub(super) async fn let_in(
+        &self,
+        tx: &mut Connection,
+        chat: &mut Chat,
+        joiners: &[UserId],
+        actor: UserId,
+    ) -> Result<Vec<Member>, Error> {
+        let joined_at = self.clock.now();
+        let member = |user_id: &UserId| Member { user_id: *user_id, role: Role::Member, joined_at };
+        let members: Vec<_> = joiners.iter().map(member).collect();
+        store::insert_members(tx, chat.id, &members, Some(actor)).await?;
+        store::delete_join_requests(tx, chat.id, joiners).await?;
+        chat.member_count = chat.member_count.saturating_add(u32::try_from(joiners.len()).unwrap_or(0));
+        store::save_chat(tx, chat).await?;
+        match chat.kind {
+            Kind::Channel => {
+                self.raise(tx, chat, joiners.to_vec(), Vec::new()).await?;
+                let opened = self.open_saved(tx, joiners).await?;
+                self.append_privately(tx, &opened, &outgoing::chat_joined(chat.id)).await?;
+            }
+            _ => self.append(tx, chat, Some(actor), outgoing::members_added(chat, &members)).await?,
+        }
+        count_moves(chat.kind, "joined", joiners.len());
+        Ok(members)
+    }
+
+    /// Puts somebody out of a locked group or channel, who is not its owner. The actor of who leaves is they themselves;
+    /// none when the account is gone.
+    pub(super) async fn put_out(
+        &self,
+        tx: &mut Connection,
+        chat: &mut Chat,
+        leaver: Member,
+        actor: Option<UserId>,
+        cause: Cause,
+    ) -> Result<(), Error> {
+        store::remove_member(tx, chat.id, leaver.user_id).await?;
+        chat.member_count = chat.member_count.saturating_sub(1);
+        chat.version = chat.version.next();
+        store::save_chat(tx, chat).await?;
+        if chat.kind == Kind::Channel {
+            if leaver.role > Role::Member {
+                // What a channel's log tells of its admins, it tells to the end.
+                let unmade = Member { role: Role::Member, ..leaver };
+                self.append(tx, chat, actor, outgoing::roles_changed(&[unmade])).await?;
+            }
+            self.raise(tx, chat, Vec::new(), vec![leaver.user_id]).await?;
+        } else {
+            self.append(tx, chat, actor, outgoing::member_removed(chat, leaver.user_id, cause)).await?;
+        }
+        if cause != Cause::AccountDeleted {
+            self.forget_membership(tx, chat.id, &[leaver.user_id], cause).await?;
+        }
+        count_moves(chat.kind, "left", 1);
+        Ok(())
+    }
+
+    /// Forgets what people have set for a chat that they are no longer in, and tells their own logs; at most 200.
+    pub(super) async fn forget_membership(
+        &self,
+        tx: &mut Connection,
+        chat_id: ChatId,
+        leavers: &[UserId],
+        cause: Cause,
+    ) -> Result<(), Error> {
+        // First of all the locks: who changes folders or settings has them, too.
+        let opened = self.open_saved(tx, leavers).await?;
+        store::forget_settings(tx, chat_id, leavers).await?;
+        store::delete_draft(tx, chat_id, leavers).await?;
+        self.append_privately(tx, &opened, &outgoing::chat_left(chat_id, cause)).await?;
+        for user_id in store::take_from_folders(tx, chat_id, &opened).await? {
+            let folders = store::folders_of(tx, user_id).await?;
+            self.append_privately(tx, &[user_id], &outgoing::folders_changed(&folders)).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends a locked group or channel for everybody. Its people are put out by [`Self::empty_chat`].
+    pub(super) async fn end_chat(
+        &self,
+        tx: &mut Connection,
+        chat: &mut Chat,
+        actor: Option<UserId>,
+    ) -> Result<(), Error> {
+        chat.version = chat.version.next();
+        store::mark_deleted(tx, chat, self.clock.now()).await?;
+        store::forget_chat(tx, chat.id).await?;
+        self.append(tx, chat, actor, outgoing::chat_deleted()).await?;
+        metrics::counter!("godwit_chat_deleted_total", "kind" => chat.kind.as_str()).increment(1);
+        Ok(())
+    }
+}
+
+fn count_moves(kind: Kind, direction: &'static str, people: usize) {
+    let people = u64::try_from(people).unwrap_or(0);
+    metrics::counter!("godwit_chat_members_moved_total", "kind" => kind.as_str(), "direction" => direction)
+        .increment(people);
+}

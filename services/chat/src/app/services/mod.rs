@@ -1,0 +1,8 @@
+//! What other services ask.
+
+mod list_members;
+mod open_saved_messages;
+mod read_policy;
+mod set_direct_block;
+
+pub use list_members::Page;

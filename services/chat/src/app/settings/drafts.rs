@@ -1,0 +1,58 @@
+use bytes::Bytes;
+use godwit_contract::v1 as pb;
+use godwit_kernel::{ChatId, UserId};
+use godwit_rpc::timestamp;
+use prost::Message as _;
+
+use super::super::App;
+use crate::domain::Right;
+use crate::error::Error;
+use crate::events::outgoing;
+use crate::store;
+
+impl App {
+    /// What the caller was about to send to a chat: an encoded `godwit.v1.Draft`.
+    ///
+    /// # Errors
+    /// [`Error::ChatNotFound`].
+    #[tracing::instrument(name = "chat.get_draft", skip_all, fields(chat.id = %chat_id), err(level = "debug"))]
+    pub async fn get_draft(&self, caller: UserId, chat_id: ChatId) -> Result<Option<Bytes>, Error> {
+        self.check_right(caller, chat_id, Right::Read).await?;
+        let mut conn = self.pool.get().await?;
+        Ok(store::draft_of(&mut conn, caller, chat_id).await?)
+    }
+
+    /// Keeps what the caller is about to send to a chat, in place of what it was before, and tells their devices.
+    ///
+    /// # Errors
+    /// [`Error::ChatNotFound`].
+    #[tracing::instrument(name = "chat.set_draft", skip_all, fields(chat.id = %chat_id), err(level = "debug"))]
+    pub async fn set_draft(&self, caller: UserId, chat_id: ChatId, draft: pb::Draft) -> Result<pb::Draft, Error> {
+        self.check_right(caller, chat_id, Right::Read).await?;
+        let now = self.clock.now();
+        let draft = pb::Draft { chat_id: chat_id.to_string(), updated_at: Some(timestamp(now)), ..draft };
+        let mut conn = self.pool.get().await?;
+        store::set_draft(&mut conn, caller, chat_id, &draft.encode_to_vec(), now).await?;
+        drop(conn);
+        self.publish(vec![outgoing::draft_frame(caller, draft.clone())]).await;
+        Ok(draft)
+    }
+
+    /// Forgets what the caller was about to send to a chat, if there is anything, and tells their devices.
+    ///
+    /// # Errors
+    /// [`Error::ChatNotFound`].
+    #[tracing::instrument(name = "chat.delete_draft", skip_all, fields(chat.id = %chat_id), err(level = "debug"))]
+    pub async fn delete_draft(&self, caller: UserId, chat_id: ChatId) -> Result<(), Error> {
+        self.check_right(caller, chat_id, Right::Read).await?;
+        let mut conn = self.pool.get().await?;
+        let deleted = store::delete_draft(&mut conn, chat_id, &[caller]).await?;
+        drop(conn);
+        if deleted > 0 {
+            let now = Some(timestamp(self.clock.now()));
+            let gone = pb::Draft { chat_id: chat_id.to_string(), updated_at: now, ..pb::Draft::default() };
+            self.publish(vec![outgoing::draft_frame(caller, gone)]).await;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,59 @@
+use bytes::Bytes;
+use diesel::prelude::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _};
+use diesel_async::RunQueryDsl as _;
+use godwit_kernel::{ChatId, UserId};
+use godwit_pg::{Connection, Error};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::schema::drafts;
+
+/// What somebody was about to send to a chat: an encoded `godwit.v1.Draft`.
+///
+/// # Errors
+/// When the database does.
+pub async fn draft_of(conn: &mut Connection, user_id: UserId, chat_id: ChatId) -> Result<Option<Bytes>, Error> {
+    let payload: Option<Vec<u8>> = drafts::table
+        .find((user_id.as_uuid(), chat_id.as_uuid()))
+        .select(drafts::payload)
+        .first(conn)
+        .await
+        .optional()?;
+    Ok(payload.map(Bytes::from))
+}
+
+/// Keeps what somebody is about to send in place of what they were before.
+///
+/// # Errors
+/// When the database does.
+pub async fn set_draft(
+    conn: &mut Connection,
+    user_id: UserId,
+    chat_id: ChatId,
+    payload: &[u8],
+    now: OffsetDateTime,
+) -> Result<(), Error> {
+    diesel::insert_into(drafts::table)
+        .values((
+            drafts::user_id.eq(user_id.as_uuid()),
+            drafts::chat_id.eq(chat_id.as_uuid()),
+            drafts::payload.eq(payload),
+            drafts::updated_at.eq(now),
+        ))
+        .on_conflict((drafts::user_id, drafts::chat_id))
+        .do_update()
+        .set((drafts::payload.eq(payload), drafts::updated_at.eq(now)))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Forgets the drafts of some people for a chat; how many there were.
+///
+/// # Errors
+/// When the database does.
+pub async fn delete_draft(conn: &mut Connection, chat_id: ChatId, user_ids: &[UserId]) -> Result<usize, Error> {
+    let ids: Vec<Uuid> = user_ids.iter().map(UserId::as_uuid).collect();
+    let rows = drafts::table.filter(drafts::user_id.eq_any(ids)).filter(drafts::chat_id.eq(chat_id.as_uuid()));
+    Ok(diesel::delete(rows).execute(conn).await?)
+}
