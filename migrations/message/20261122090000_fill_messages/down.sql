@@ -1,4 +1,4 @@
-DROP TABLE purges, reports, scheduled_messages, participants, pins, hidden_messages, mentions, reactions, content_updates,
+DROP TABLE scrubs, purges, reports, scheduled_messages, participants, pins, hidden_messages, mentions, reactions, content_updates,
     message_versions;
 DROP INDEX messages_replies;
 ALTER TABLE messages

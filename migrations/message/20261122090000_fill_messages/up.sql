@@ -96,20 +96,28 @@ CREATE TABLE scheduled_messages (
     id uuid NOT NULL,
     sender_id uuid NOT NULL,
     client_message_id text COLLATE "C" NOT NULL,
-    -- An encoded godwit.message.v1.ScheduledMessage.
+    -- An encoded godwit.message.v1.ScheduledMessage; empty once it has ended.
     payload bytea NOT NULL,
     send_at timestamptz NOT NULL,
     created_at timestamptz NOT NULL,
-    -- Another replica may take it from then on.
+    -- Somebody is sending it. Another replica may take it from then on; nobody changes it before it is known what became of
+    -- it.
     claimed_until timestamptz,
     attempts integer NOT NULL DEFAULT 0,
     -- Why it could not be sent; it is not tried again.
     failure text,
+    -- When it was sent or deleted; the row stays for a week, so that a repeat of its client message id makes no other.
+    ended_at timestamptz,
+    -- The event that tells its sender of the last change, until it is in the log.
+    untold_event_id uuid,
+    changed_at timestamptz NOT NULL,
     PRIMARY KEY (chat_id, id),
     CONSTRAINT scheduled_messages_client_message_id UNIQUE (chat_id, sender_id, client_message_id)
 );
-CREATE INDEX scheduled_messages_due ON scheduled_messages (send_at) WHERE failure IS NULL;
+CREATE INDEX scheduled_messages_due ON scheduled_messages (send_at) WHERE failure IS NULL AND ended_at IS NULL;
 CREATE INDEX scheduled_messages_by_id ON scheduled_messages (id);
+CREATE INDEX scheduled_messages_untold ON scheduled_messages (changed_at) WHERE untold_event_id IS NOT NULL;
+CREATE INDEX scheduled_messages_ended ON scheduled_messages (ended_at) WHERE ended_at IS NOT NULL;
 
 CREATE TABLE reports (
     chat_id uuid NOT NULL,
@@ -127,4 +135,11 @@ CREATE INDEX reports_unpublished ON reports (reported_at) WHERE payload IS NOT N
 CREATE TABLE purges (
     chat_id uuid PRIMARY KEY,
     requested_at timestamptz NOT NULL
+);
+
+-- Deleted messages of which some replies still bear a snippet.
+CREATE TABLE scrubs (
+    chat_id uuid NOT NULL,
+    seq bigint NOT NULL,
+    PRIMARY KEY (chat_id, seq)
 );

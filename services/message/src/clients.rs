@@ -1,14 +1,22 @@
 //! What is asked of other services.
 
+use std::collections::HashMap;
+
+use godwit_contract::auth::v1::ResolveUsernamesRequest;
+use godwit_contract::auth::v1::auth_internal_service_client::AuthInternalServiceClient;
 use godwit_contract::chat::v1::chat_internal_service_client::ChatInternalServiceClient;
 use godwit_contract::chat::v1::{
-    GetPostingPolicyRequest, GetPostingPolicyResponse, ListChatIdsRequest, PostingRefusal,
+    GetPostingPolicyRequest, GetPostingPolicyResponse, ListChatIdsRequest, OpenSavedMessagesRequest, PostingRefusal,
 };
-use godwit_kernel::{ChatId, UserId, limits};
+use godwit_contract::media::v1::DescribeAttachmentsRequest;
+use godwit_contract::media::v1::media_internal_service_client::MediaInternalServiceClient;
+use godwit_contract::v1 as pb;
+use godwit_kernel::{ChatId, MediaId, UserId, limits};
 use godwit_rpc::{Channel, Directory, Target, retry_idempotent};
-use tonic::Status;
+use tonic::{Code, Status};
 
-use crate::domain::{MembershipVersion, Posting, PostingPolicy};
+use crate::domain::{Attachment, ChatKind, MembershipVersion, Posting, PostingPolicy, Right, Rights};
+use crate::wire::decode_attachment;
 
 /// The chat service.
 #[derive(Clone, Debug)]
@@ -49,7 +57,29 @@ impl Chats {
         }
         let version = MembershipVersion::new(answer.membership_version)
             .ok_or_else(|| Status::internal("the chat service answered with a membership version over 63 bits"))?;
-        Ok(Some(PostingPolicy { posting: decode_posting(&answer), version }))
+        Ok(Some(PostingPolicy {
+            posting: decode_posting(&answer),
+            version,
+            kind: decode_kind(answer.kind()),
+            rights: answer.rights().filter_map(decode_right).collect::<Rights>(),
+            slow_mode_secs: answer.slow_mode_secs,
+            member_count: answer.member_count,
+            is_public: answer.is_public,
+        }))
+    }
+
+    /// Makes the Saved Messages of a user, if there are none; their log is there when this returns.
+    ///
+    /// # Errors
+    /// When the service does not answer.
+    pub async fn open_saved_messages(&self, user_id: UserId) -> Result<(), Status> {
+        let request = OpenSavedMessagesRequest { user_id: user_id.to_string() };
+        retry_idempotent(|| {
+            let (mut client, request) = (self.client.clone(), request.clone());
+            async move { client.open_saved_messages(request).await }
+        })
+        .await?;
+        Ok(())
     }
 
     /// The first chats of a user above an id, or from the lowest on.
@@ -79,5 +109,92 @@ fn decode_posting(answer: &GetPostingPolicyResponse) -> Posting {
         _ if answer.may_post => Posting::Allowed,
         PostingRefusal::Blocked => Posting::Blocked,
         PostingRefusal::Unspecified => Posting::NotAllowed,
+    }
+}
+
+const fn decode_kind(kind: pb::ChatKind) -> ChatKind {
+    match kind {
+        // A chat service from before there were kinds has direct chats only.
+        pb::ChatKind::Direct | pb::ChatKind::Unspecified => ChatKind::Direct,
+        pb::ChatKind::Saved => ChatKind::Saved,
+        pb::ChatKind::Group => ChatKind::Group,
+        pb::ChatKind::Channel => ChatKind::Channel,
+    }
+}
+
+/// `None` for rights that this service does not ask for.
+const fn decode_right(right: pb::ChatRight) -> Option<Right> {
+    match right {
+        pb::ChatRight::React => Some(Right::React),
+        pb::ChatRight::Pin => Some(Right::Pin),
+        pb::ChatRight::DeleteAny => Some(Right::DeleteAny),
+        pb::ChatRight::SeeReceipts => Some(Right::SeeReceipts),
+        pb::ChatRight::SkipSlowMode => Some(Right::SkipSlowMode),
+        _ => None,
+    }
+}
+
+/// The auth service, of which people are asked.
+#[derive(Clone, Debug)]
+pub struct Users {
+    client: AuthInternalServiceClient<Channel>,
+}
+
+impl Users {
+    /// The auth service where the directory says it is.
+    pub fn new(directory: &Directory) -> Self {
+        Self { client: AuthInternalServiceClient::new(directory.channel(Target::Auth)) }
+    }
+
+    /// The users with these names, by the names as they were given; at most 100.
+    ///
+    /// # Errors
+    /// When the service does not answer.
+    pub async fn resolve_usernames(&self, usernames: Vec<String>) -> Result<HashMap<String, UserId>, Status> {
+        let request = ResolveUsernamesRequest { usernames };
+        let answer = retry_idempotent(|| {
+            let (mut client, request) = (self.client.clone(), request.clone());
+            async move { client.resolve_usernames(request).await }
+        })
+        .await?
+        .into_inner();
+        let users = answer.users.into_iter().filter_map(|user| Some((user.username, user.user_id.parse().ok()?)));
+        Ok(users.collect())
+    }
+}
+
+/// The media service.
+#[derive(Clone, Debug)]
+pub struct Media {
+    client: MediaInternalServiceClient<Channel>,
+}
+
+impl Media {
+    /// The media service where the directory says it is.
+    pub fn new(directory: &Directory) -> Self {
+        Self { client: MediaInternalServiceClient::new(directory.channel(Target::Media)) }
+    }
+
+    /// What a user's finished uploads are, in their order; `None` when one is none. At most 10.
+    ///
+    /// # Errors
+    /// When the service does not answer.
+    pub async fn describe_attachments(
+        &self,
+        user_id: UserId,
+        media_ids: &[MediaId],
+    ) -> Result<Option<Vec<Attachment>>, Status> {
+        let media_ids = media_ids.iter().map(MediaId::to_string).collect();
+        let request = DescribeAttachmentsRequest { user_id: user_id.to_string(), media_ids };
+        let answer = retry_idempotent(|| {
+            let (mut client, request) = (self.client.clone(), request.clone());
+            async move { client.describe_attachments(request).await }
+        })
+        .await;
+        match answer {
+            Ok(answer) => Ok(answer.into_inner().attachments.iter().map(decode_attachment).collect()),
+            Err(status) if status.code() == Code::NotFound => Ok(None),
+            Err(status) => Err(status),
+        }
     }
 }

@@ -59,6 +59,26 @@ pub struct Config {
         value_parser = clap::value_parser!(u32).range(10..=60_000)
     )]
     pub sweep_interval_ms: u32,
+
+    /// For how many days an update can be synced; a client that was away longer loads its chats again. 0: for ever.
+    #[arg(
+        long = "message-log-retention-days",
+        env = "GODWIT_MESSAGE_LOG_RETENTION_DAYS",
+        value_name = "GODWIT_MESSAGE_LOG_RETENTION_DAYS",
+        default_value_t = 0,
+        value_parser = clap::value_parser!(u32).range(0..=36_500)
+    )]
+    pub log_retention_days: u32,
+
+    /// How often it is looked for what a deletion left and for logs that have grown too old, in milliseconds.
+    #[arg(
+        long = "message-clean-interval-ms",
+        env = "GODWIT_MESSAGE_CLEAN_INTERVAL_MS",
+        value_name = "GODWIT_MESSAGE_CLEAN_INTERVAL_MS",
+        default_value_t = 5_000,
+        value_parser = clap::value_parser!(u32).range(10..=3_600_000)
+    )]
+    pub clean_interval_ms: u32,
 }
 
 impl Config {
@@ -71,6 +91,19 @@ impl Config {
             batch_max: self.batch_max.into(),
             batch_bytes_max: BATCH_BYTES_MAX,
         }
+    }
+
+    /// For how long updates can be synced; `None` for ever.
+    pub const fn log_retention(&self) -> Option<Duration> {
+        match self.log_retention_days {
+            0 => None,
+            days => Some(Duration::from_secs(days as u64 * 86_400)),
+        }
+    }
+
+    /// How often the cleaner looks.
+    pub const fn clean_interval(&self) -> Duration {
+        Duration::from_millis(self.clean_interval_ms as u64)
     }
 
     /// How often the outbox is looked through.

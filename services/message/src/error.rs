@@ -4,7 +4,7 @@ use godwit_pg as pg;
 use godwit_rpc::{FieldViolation, InvalidField, ServiceError};
 use tonic::{Code, Status};
 
-use crate::domain::InvalidCursor;
+use crate::domain::{InvalidCursor, Refusal};
 
 /// When a call is worth trying again that was refused because a queue was full or a log not there yet.
 const SOON: Duration = Duration::from_secs(1);
@@ -30,6 +30,51 @@ pub enum Error {
     /// The caller sent another message under the same id before.
     #[error("this client_message_id was used for another message: choose a new one")]
     ClientMessageIdReused,
+    /// What the message answers is not there, or not for the caller.
+    #[error("the message that is answered is not in this chat")]
+    ReplyNotFound,
+    /// A file is no finished upload of the caller.
+    #[error("an attachment is no finished upload of yours")]
+    AttachmentNotFound,
+    /// Only its sender edits a message.
+    #[error("only its sender edits a message")]
+    EditNotAllowed,
+    /// A forwarded message is not edited.
+    #[error("a forwarded message cannot be edited")]
+    ForwardNotEditable,
+    /// The message is older than 48 hours.
+    #[error("a message can be edited for 48 hours")]
+    EditWindowOver,
+    /// The message was edited a hundred times.
+    #[error("a message can be edited 100 times")]
+    TooManyEdits,
+    /// The message is another's, and the caller is no admin.
+    #[error("you may not delete this message for everyone")]
+    DeletionNotAllowed,
+    /// The caller may not react here.
+    #[error("you may not react in this chat")]
+    ReactionNotAllowed,
+    /// Who reacted is not for the caller.
+    #[error("you may not see who reacted in this chat")]
+    ReactionsHidden,
+    /// The message bears as many different emoji as it may.
+    #[error("the message has 20 different reactions already")]
+    TooManyReactions,
+    /// The caller may not pin here.
+    #[error("you may not pin messages in this chat")]
+    PinningNotAllowed,
+    /// As many messages are pinned as may.
+    #[error("50 messages are pinned already")]
+    TooManyPins,
+    /// Who has read what is not for the caller.
+    #[error("you may not see who has read this message")]
+    ReceiptsHidden,
+    /// The pause between two messages of the caller is not over.
+    #[error("the chat is in slow mode: wait before you send again")]
+    SlowMode {
+        /// When it is over.
+        retry_after: Duration,
+    },
     /// The text is no account cursor.
     #[error(transparent)]
     InvalidCursor(#[from] InvalidCursor),
@@ -57,6 +102,9 @@ pub enum Error {
     /// The chat service did not answer as it should.
     #[error("the chat service failed")]
     Chats(#[source] Status),
+    /// The media service did not answer as it should.
+    #[error("the media service failed")]
+    Media(#[source] Status),
     /// What is stored is not what was stored.
     #[error("the log of chat {chat_id} is damaged: {problem}")]
     Damaged {
@@ -67,20 +115,56 @@ pub enum Error {
     },
 }
 
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::MessageNotFound => Self::MessageNotFound,
+            Refusal::ReplyNotFound => Self::ReplyNotFound,
+            Refusal::EditNotAllowed => Self::EditNotAllowed,
+            Refusal::ForwardNotEditable => Self::ForwardNotEditable,
+            Refusal::EditWindowOver => Self::EditWindowOver,
+            Refusal::TooManyEdits => Self::TooManyEdits,
+            Refusal::DeletionNotAllowed => Self::DeletionNotAllowed,
+            Refusal::TooManyReactions => Self::TooManyReactions,
+            Refusal::TooManyPins => Self::TooManyPins,
+            Refusal::SlowMode { retry_after } => {
+                Self::SlowMode { retry_after: Duration::try_from(retry_after).unwrap_or(SOON) }
+            }
+        }
+    }
+}
+
 impl ServiceError for Error {
     fn code(&self) -> Code {
         match self {
             Self::Invalid(invalid) => invalid.code(),
-            Self::ChatNotFound | Self::MessageNotFound => Code::NotFound,
-            Self::PostingNotAllowed | Self::Blocked => Code::PermissionDenied,
+            Self::ChatNotFound | Self::MessageNotFound | Self::ReplyNotFound | Self::AttachmentNotFound => {
+                Code::NotFound
+            }
+            Self::PostingNotAllowed
+            | Self::Blocked
+            | Self::EditNotAllowed
+            | Self::DeletionNotAllowed
+            | Self::ReactionNotAllowed
+            | Self::ReactionsHidden
+            | Self::PinningNotAllowed
+            | Self::ReceiptsHidden => Code::PermissionDenied,
+            Self::ForwardNotEditable
+            | Self::EditWindowOver
+            | Self::TooManyEdits
+            | Self::TooManyReactions
+            | Self::TooManyPins => Code::FailedPrecondition,
+            Self::SlowMode { .. } => Code::ResourceExhausted,
             Self::ClientMessageIdReused => Code::AlreadyExists,
             Self::InvalidCursor(_) => Code::InvalidArgument,
             Self::Overloaded | Self::LogNotReady | Self::MembersChanging | Self::Stopping | Self::AppendUnavailable => {
                 Code::Unavailable
             }
             Self::Database(error) if error.is_unavailable() => Code::Unavailable,
-            Self::Chats(status) if is_passing(status) => Code::Unavailable,
-            Self::Database(_) | Self::AppendRefused(_) | Self::Chats(_) | Self::Damaged { .. } => Code::Internal,
+            Self::Chats(status) | Self::Media(status) if is_passing(status) => Code::Unavailable,
+            Self::Database(_) | Self::AppendRefused(_) | Self::Chats(_) | Self::Media(_) | Self::Damaged { .. } => {
+                Code::Internal
+            }
         }
     }
 
@@ -91,6 +175,20 @@ impl ServiceError for Error {
             Self::MessageNotFound => "MESSAGE_NOT_FOUND",
             Self::PostingNotAllowed => "POSTING_NOT_ALLOWED",
             Self::Blocked => "BLOCKED",
+            Self::ReplyNotFound => "REPLY_NOT_FOUND",
+            Self::AttachmentNotFound => "ATTACHMENT_NOT_FOUND",
+            Self::EditNotAllowed => "EDIT_NOT_ALLOWED",
+            Self::ForwardNotEditable => "FORWARD_NOT_EDITABLE",
+            Self::EditWindowOver => "EDIT_WINDOW_OVER",
+            Self::TooManyEdits => "TOO_MANY_EDITS",
+            Self::DeletionNotAllowed => "DELETION_NOT_ALLOWED",
+            Self::ReactionNotAllowed => "REACTION_NOT_ALLOWED",
+            Self::ReactionsHidden => "REACTIONS_HIDDEN",
+            Self::TooManyReactions => "TOO_MANY_REACTIONS",
+            Self::PinningNotAllowed => "PINNING_NOT_ALLOWED",
+            Self::TooManyPins => "TOO_MANY_PINS",
+            Self::ReceiptsHidden => "RECEIPTS_HIDDEN",
+            Self::SlowMode { .. } => "SLOW_MODE",
             Self::ClientMessageIdReused => "CLIENT_MESSAGE_ID_REUSED",
             Self::InvalidCursor(_) => "INVALID_CURSOR",
             Self::Overloaded => "SEND_QUEUE_FULL",
@@ -100,7 +198,10 @@ impl ServiceError for Error {
             Self::AppendUnavailable => "DATABASE_UNAVAILABLE",
             Self::Database(error) if error.is_unavailable() => "DATABASE_UNAVAILABLE",
             Self::Chats(status) if is_passing(status) => "CHAT_SERVICE_UNAVAILABLE",
-            Self::Database(_) | Self::AppendRefused(_) | Self::Chats(_) | Self::Damaged { .. } => "INTERNAL",
+            Self::Media(status) if is_passing(status) => "MEDIA_SERVICE_UNAVAILABLE",
+            Self::Database(_) | Self::AppendRefused(_) | Self::Chats(_) | Self::Media(_) | Self::Damaged { .. } => {
+                "INTERNAL"
+            }
         }
     }
 
@@ -114,6 +215,7 @@ impl ServiceError for Error {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Overloaded | Self::LogNotReady | Self::MembersChanging => Some(SOON),
+            Self::SlowMode { retry_after } => Some(*retry_after),
             _ => None,
         }
     }

@@ -2,8 +2,9 @@
 //! update with a seq 1, 2, 3 … without gap or repeat; a message is the update that created it.
 //!
 //! Reading order: [`domain`] (what is appended, and how a batch is numbered), [`store`] (all SQL), [`app`] (one file
-//! a use case, over the appenders and the publisher), [`events`] (updates as they travel), `grpc` (the contract),
-//! `clients` (the chat service), `workers` (the sweeper), `start` (the wiring).
+//! a use case, over the appenders and the publisher), [`wire`] (messages and updates as the contract has them),
+//! [`events`] (updates as they travel), `grpc` (the contract), `clients` (chat, auth and media), `workers` (the sweeper and
+//! the cleaner), `start` (the wiring).
 
 pub mod app;
 pub mod clients;
@@ -11,6 +12,7 @@ pub mod domain;
 pub mod events;
 pub mod grpc;
 pub mod store;
+pub mod wire;
 
 mod config;
 mod error;

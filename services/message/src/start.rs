@@ -14,8 +14,8 @@ use godwit_rpc::{Directory, Target};
 use godwit_runtime::{Platform, Service, Tasks};
 use uuid::Uuid;
 
-use crate::app::{App, Appenders, Committing, PostingPolicies, Publisher, Sweeper};
-use crate::clients::Chats;
+use crate::app::{App, Appenders, Cleaner, Committing, PostingPolicies, Publisher, Sweeper};
+use crate::clients::{Chats, Media, Users};
 use crate::config::Config;
 use crate::events::incoming::{SyncLogHandler, sync_log_group};
 use crate::grpc::Server;
@@ -53,7 +53,7 @@ impl Service for Message {
 pub struct Parts {
     /// The service's database.
     pub pool: pg::Pool,
-    /// Where the chat service is.
+    /// Where the other services are.
     pub directory: Directory,
     /// What may be lost.
     pub live: Arc<dyn Live>,
@@ -73,14 +73,19 @@ impl Parts {
         // Only what publishes holds the publisher, so that it ends after them.
         let publisher = Publisher::start(&tasks, live, Arc::clone(&events));
         let committing = Committing { pool: pool.clone(), entropy, publisher: publisher.clone() };
+        let weak_publisher = publisher.downgrade();
         let appenders = Appenders::start(&tasks, &committing, config.appenders());
         let sweeper = Sweeper { pool: pool.clone(), publisher, holder };
         let sweep_interval = config.sweep_interval();
         tasks.spawn("message.sweeper", |stop| workers::sweep_outbox(sweeper, sweep_interval, stop));
 
-        let chats = Chats::new(&directory);
+        let cleaner = Cleaner::new(pool.clone(), config.log_retention());
+        let clean_interval = config.clean_interval();
+        tasks.spawn("message.cleaner", move |stop| workers::clean_up(cleaner, clean_interval, stop));
+
+        let (chats, users, media) = (Chats::new(&directory), Users::new(&directory), Media::new(&directory));
         let policies = PostingPolicies::new(config.policy_cache_max, chats.clone());
-        let app = Arc::new(App { pool, chats, policies, appenders });
+        let app = Arc::new(App { pool, chats, users, media, policies, appenders, publisher: weak_publisher });
         let handler = Arc::new(SyncLogHandler(Arc::clone(&app)));
         tasks.spawn(
             "message.sync-log",

@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -7,12 +8,11 @@ use godwit_runtime::Tasks;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::publisher::{Committed, Publisher};
+use super::publisher::{Committed, Publication, Publisher};
 use super::room::{Held, Room};
 use crate::domain::{Change, Entry, Outcome};
 use crate::error::Error;
-use crate::events::outgoing;
-use crate::store::{self, Append, AppendError, Written};
+use crate::store::{self, Append, AppendError, Written, WrittenUpdate};
 
 /// A batch that lost against another transaction is written again this often.
 const CONFLICT_RETRIES: u32 = 3;
@@ -58,7 +58,7 @@ struct Waiting {
 }
 
 struct Caller {
-    reply: oneshot::Sender<Result<Outcome, Error>>,
+    reply: oneshot::Sender<Result<Answer, Error>>,
     since: Instant,
     /// Freed when the caller is answered.
     _held: Held,
@@ -91,7 +91,7 @@ impl Appenders {
     /// # Errors
     /// [`Error::Overloaded`] when the queue is full; [`Error::Stopping`].
     pub fn enqueue(&self, entry: Entry) -> Result<Pending, Error> {
-        let held = self.room.try_take(size_bytes(&entry)).ok_or(Error::Overloaded).inspect_err(count_refused)?;
+        let held = self.room.try_take(entry.size_bytes()).ok_or(Error::Overloaded).inspect_err(count_refused)?;
         let (reply, answer) = oneshot::channel();
         let queue = self.queue(entry.chat_id).ok_or(Error::Stopping)?;
         let caller = Caller { reply, since: Instant::now(), _held: held };
@@ -114,7 +114,14 @@ impl Appenders {
 }
 
 /// An entry on its way.
-pub struct Pending(oneshot::Receiver<Result<Outcome, Error>>);
+pub struct Pending(oneshot::Receiver<Result<Answer, Error>>);
+
+/// What became of an entry.
+struct Answer {
+    outcome: Outcome,
+    /// Of the update, when somebody leaves by it.
+    publication: Publication,
+}
 
 impl Pending {
     /// What became of it.
@@ -122,21 +129,21 @@ impl Pending {
     /// # Errors
     /// Those of [`Appenders::append`].
     pub async fn outcome(self) -> Result<Outcome, Error> {
-        self.0.await.map_err(|_| Error::Stopping)?
+        Ok(self.outcome_and_publication().await?.0)
+    }
+
+    /// What became of it, and whether live has taken the update by which somebody left.
+    ///
+    /// # Errors
+    /// Those of [`Appenders::append`].
+    pub async fn outcome_and_publication(self) -> Result<(Outcome, Publication), Error> {
+        let Answer { outcome, publication } = self.0.await.map_err(|_| Error::Stopping)??;
+        Ok((outcome, publication))
     }
 }
 
 fn count_refused(_: &Error) {
     metrics::counter!("godwit_message_appends_total", "outcome" => "overloaded").increment(1);
-}
-
-/// What an entry takes in memory and, roughly, in its batch.
-fn size_bytes(entry: &Entry) -> usize {
-    let change = match &entry.change {
-        Change::Message(message) => message.text.as_str().len(),
-        Change::Event(event) => event.partial_update.len(),
-    };
-    change + 256
 }
 
 struct Appender {
@@ -206,7 +213,7 @@ impl Appender {
         let mut retries = 0;
         loop {
             let mut conn = self.committing.pool.get().await?;
-            let batch = Append { entries, entropy: self.committing.entropy.as_ref(), encode: &outgoing::encode_update };
+            let batch = Append { entries, entropy: self.committing.entropy.as_ref() };
             let started_at = Instant::now();
             match store::append(&mut conn, batch).await {
                 Err(AppendError::Database(error)) if error.is_conflict() && retries < CONFLICT_RETRIES => retries += 1,
@@ -220,35 +227,50 @@ impl Appender {
 
     /// Answers first: the callers wait for nothing but the commit.
     fn finish(&self, batch: Batch, written: Written) {
-        let Batch { entries, callers, .. } = batch;
+        let Batch { mut entries, callers, .. } = batch;
         #[expect(clippy::cast_precision_loss, reason = "a batch is far smaller than 2^52")]
         metrics::histogram!("godwit_message_batch_size").record(entries.len() as f64);
-        let mut payloads = written.payloads.into_iter();
-        let mut committed = Vec::with_capacity(payloads.len());
-        for ((entry, caller), outcome) in entries.into_iter().zip(callers).zip(written.outcomes) {
-            if let Outcome::Appended(_) = outcome
-                && let Some(payload) = payloads.next()
-            {
-                let announced_to = match entry.change {
-                    Change::Event(event) => event.announced_to,
-                    Change::Message(_) => Vec::new(),
-                };
-                committed.push(Committed { chat_id: entry.chat_id, payload, headers: entry.headers, announced_to });
+        let mut publications: HashMap<usize, Publication> = HashMap::new();
+        let mut committed = Vec::with_capacity(written.updates.len());
+        for update in written.updates {
+            let Some(entry) = entries.get_mut(update.place) else { continue };
+            let mut update = committed_by(entry, update);
+            if !update.1.left.is_empty() {
+                let (taken, publication) = Publication::pending();
+                update.1.taken = Some(taken);
+                publications.insert(update.0, publication);
             }
-            caller.answer(Ok(outcome));
+            committed.push(update.1);
+        }
+        for (place, (caller, outcome)) in callers.into_iter().zip(written.outcomes).enumerate() {
+            let publication = publications.remove(&place).unwrap_or_default();
+            caller.answer(Ok(Answer { outcome, publication }));
         }
         self.committing.publisher.publish(committed);
     }
 }
 
+/// What is to be published of an entry's update, and the place of the entry.
+fn committed_by(entry: &mut Entry, update: WrittenUpdate) -> (usize, Committed) {
+    let WrittenUpdate { place, chat_id, payload } = update;
+    let (announced_to, left) = match &mut entry.change {
+        Change::Event(event) => (std::mem::take(&mut event.announced_to), std::mem::take(&mut event.membership.left)),
+        Change::Message(_) | Change::Action(_) | Change::Preview(_) => (Vec::new(), Vec::new()),
+    };
+    let headers = std::mem::take(&mut entry.headers);
+    (place, Committed { chat_id, payload, headers, announced_to, left, taken: None })
+}
+
 impl Caller {
-    fn answer(self, answer: Result<Outcome, Error>) {
-        let outcome = match &answer {
-            Ok(Outcome::Appended(_)) => "appended",
+    fn answer(self, answer: Result<Answer, Error>) {
+        let outcome = match answer.as_ref().map(|answer| &answer.outcome) {
+            Ok(Outcome::Appended(_) | Outcome::Edited(_) | Outcome::Advanced(_)) => "appended",
             Ok(Outcome::Repeated(_)) => "repeated",
+            Ok(Outcome::Unchanged) => "unchanged",
             Ok(Outcome::Reused) => "reused",
             Ok(Outcome::StalePolicy) => "stale_policy",
-            Ok(Outcome::NoLog) => "no_log",
+            Ok(Outcome::NoLog | Outcome::NoOwnLog) => "no_log",
+            Ok(Outcome::Refused(_)) => "refused",
             Err(_) => "failed",
         };
         metrics::counter!("godwit_message_appends_total", "outcome" => outcome).increment(1);
@@ -274,7 +296,7 @@ impl Batch {
             return;
         }
         metrics::histogram!("godwit_message_append_wait_seconds").record(caller.since.elapsed());
-        self.bytes += size_bytes(&entry);
+        self.bytes += entry.size_bytes();
         self.entries.push(entry);
         self.callers.push(caller);
     }

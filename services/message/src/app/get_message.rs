@@ -1,6 +1,7 @@
 use godwit_kernel::{MessageId, UserId};
 
 use super::App;
+use super::act::hide_chat;
 use crate::domain::Message;
 use crate::error::Error;
 use crate::store;
@@ -17,15 +18,16 @@ impl App {
         err(level = "debug")
     )]
     pub async fn get_message(&self, caller: UserId, id: MessageId) -> Result<Message, Error> {
-        let hidden = |error| match error {
-            Error::ChatNotFound => Error::MessageNotFound,
-            error => error,
-        };
-        let policy = self.policies.get(id.chat_id, caller).await.map_err(hidden)?;
+        let policy = self.policies.get(id.chat_id, caller).await.map_err(hide_chat)?;
         let mut conn = self.pool.get().await?;
-        let found = store::find_message(&mut conn, id).await?;
+        let found = store::find_message(&mut conn, id, caller).await?;
         drop(conn);
-        self.policies.confirm(id.chat_id, caller, policy, found.membership_version).await.map_err(hidden)?;
-        found.messages.into_iter().next().ok_or(Error::MessageNotFound)
+        let Some(message) = found.messages.into_iter().next() else {
+            return Err(Error::MessageNotFound);
+        };
+        let policy =
+            self.policies.confirm(id.chat_id, caller, policy, found.membership_version).await.map_err(hide_chat)?;
+        policy.check_known(found.is_participant)?;
+        Ok(message)
     }
 }

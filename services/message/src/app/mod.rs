@@ -1,34 +1,56 @@
 //! What the service does, one use case a file, and what they stand on: the [`Appenders`] (group commit), the
 //! [`Publisher`] (what follows a commit) and the [`PostingPolicies`] (permission without an RPC).
 
+mod act;
 mod append_update;
 mod appenders;
+mod clear_history;
+mod compose;
+mod delete_message;
+mod edit_message;
 mod get_heads;
 mod get_message;
+mod get_message_history;
+mod get_receipts;
+mod keep_clean;
 mod list_messages;
+mod list_pins;
+mod list_reactions;
 mod log_updates;
+mod mark_read;
+mod pin_message;
 mod posting_policies;
 mod publisher;
 mod raise_membership_version;
+mod rank_chats;
 mod room;
 mod send_message;
+mod set_reaction;
 mod sweep_outbox;
 mod sync_account;
 mod sync_chat;
 
 pub use append_update::AppendUpdate;
 pub use appenders::{AppenderOptions, Appenders, Committing};
-pub use list_messages::ListMessages;
+pub use compose::SendCopy;
+pub use edit_message::EditMessage;
+pub use keep_clean::{Cleaner, Progress};
+pub use list_messages::{ListMessages, MessagePage, Place};
+pub use list_reactions::{ListReactions, ReactionPage};
+pub use mark_read::Standing;
+pub use pin_message::Pinning;
 pub use posting_policies::PostingPolicies;
-pub use publisher::{Committed, Publisher};
+pub use publisher::{Committed, Publisher, WeakPublisher};
 pub use send_message::SendMessage;
 pub use sweep_outbox::Sweeper;
 pub use sync_account::AccountPage;
 pub use sync_chat::{ChatCursor, ChatPage};
 
+pub use crate::store::{ChatRank, GivenReaction, LogHead, MessageReceipts, Raise, SeenHead, WantedReceipts};
+
 use godwit_pg::Pool;
 
-use crate::clients::Chats;
+use crate::clients::{Chats, Media, Users};
 
 /// What every use case works with.
 pub struct App {
@@ -36,8 +58,14 @@ pub struct App {
     pub pool: Pool,
     /// The chat service.
     pub chats: Chats,
+    /// The auth service.
+    pub users: Users,
+    /// The media service.
+    pub media: Media,
     /// What users may do in chats.
     pub policies: PostingPolicies,
     /// The writers of the logs.
     pub appenders: Appenders,
+    /// What follows a commit. Weak: it ends with those who commit.
+    pub publisher: WeakPublisher,
 }

@@ -54,7 +54,8 @@ impl PostingPolicies {
         }
     }
 
-    /// Allows a member to see what a statement has read, given the version of the log in the same statement.
+    /// Allows a member to see what a statement has read, given the version of the log in the same statement; the policy that
+    /// does.
     ///
     /// # Errors
     /// As [`Self::get`], when the policy was stale and the user is not a member any more.
@@ -64,10 +65,18 @@ impl PostingPolicies {
         user_id: UserId,
         policy: PostingPolicy,
         log: MembershipVersion,
-    ) -> Result<(), Error> {
-        if !policy.is_fresh(log) {
-            self.reload(chat_id, user_id).await?;
-        }
-        Ok(())
+    ) -> Result<PostingPolicy, Error> {
+        if policy.is_fresh(log) { Ok(policy) } else { self.reload(chat_id, user_id).await }
+    }
+}
+
+impl PostingPolicy {
+    /// Allows a member to see what is in a log that knows where they stand in it. Another log is about to learn it, and until
+    /// then nobody can tell what is theirs.
+    ///
+    /// # Errors
+    /// [`Error::LogNotReady`].
+    pub(super) fn check_known(&self, is_participant: bool) -> Result<(), Error> {
+        if is_participant || self.allows_absent_participants() { Ok(()) } else { Err(Error::LogNotReady) }
     }
 }

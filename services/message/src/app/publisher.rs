@@ -6,7 +6,7 @@ use godwit_events::{EventLog, NewRecord};
 use godwit_kernel::{ChatId, UserId};
 use godwit_live::{Channel, Live};
 use godwit_runtime::Tasks;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::room::{Held, Room};
@@ -20,11 +20,13 @@ const QUEUE_BYTES_MAX: usize = 32 * 1024 * 1024;
 const BATCH_MAX: usize = 500;
 /// Pauses after a failure.
 const LIVE_PAUSES: [Duration; 3] = [Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(800)];
+/// For how long a call waits until live has taken what it published.
+const TAKEN_DEADLINE: Duration = Duration::from_secs(1);
 const STREAM_PAUSE_FIRST: Duration = Duration::from_millis(100);
 const STREAM_PAUSE_LONGEST: Duration = Duration::from_secs(5);
 
 /// An update that is committed.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Committed {
     /// The chat.
     pub chat_id: ChatId,
@@ -34,6 +36,39 @@ pub struct Committed {
     pub headers: Headers,
     /// Users who are told on their own.
     pub announced_to: Vec<UserId>,
+    /// Who is no member any more.
+    pub left: Vec<UserId>,
+    /// Told once live has taken the update, or it is given up.
+    pub taken: Option<oneshot::Sender<()>>,
+}
+
+/// A live payload on its way.
+struct LiveItem {
+    message: (Channel, Bytes),
+    /// Told once live has taken it, or it is given up.
+    taken: Option<oneshot::Sender<()>>,
+}
+
+/// Whether live has taken something.
+#[derive(Debug, Default)]
+pub struct Publication(Option<oneshot::Receiver<()>>);
+
+impl Publication {
+    /// One that is told of by the sender.
+    pub fn pending() -> (oneshot::Sender<()>, Self) {
+        let (sender, receiver) = oneshot::channel();
+        (sender, Self(Some(receiver)))
+    }
+
+    /// Waits until live has taken it, or it is given up, or a second has passed: live is then down, and gateways read anew
+    /// whom they serve once it is back.
+    pub async fn taken(self) {
+        let Some(receiver) = self.0 else { return };
+        match tokio::time::timeout(TAKEN_DEADLINE, receiver).await {
+            Ok(_) => {}
+            Err(_) => metrics::counter!("godwit_message_live_waits_total", "outcome" => "late").increment(1),
+        }
+    }
 }
 
 /// Hands committed updates to live and to the stream, each in the order they were committed in, and never lets a
@@ -42,7 +77,7 @@ pub struct Committed {
 /// The tasks end when every clone is dropped and what was handed over is published, or given up after the stop.
 #[derive(Clone)]
 pub struct Publisher {
-    live: mpsc::Sender<Queued<(Channel, Bytes)>>,
+    live: mpsc::Sender<Queued<LiveItem>>,
     stream: mpsc::Sender<Queued<NewRecord>>,
     live_room: Room,
     stream_room: Room,
@@ -70,13 +105,27 @@ impl Publisher {
 
     /// Hands updates to live and to the stream.
     pub fn publish(&self, updates: Vec<Committed>) {
-        for update in &updates {
-            for message in outgoing::live_messages(update.chat_id, &update.payload, &update.announced_to) {
-                let bytes = message.1.len();
-                offer("live", &self.live, &self.live_room, bytes, message);
+        let mut updates = updates;
+        for update in &mut updates {
+            let mut taken = update.taken.take();
+            let Committed { chat_id, payload, announced_to, left, .. } = update;
+            for message in outgoing::live_messages(*chat_id, payload, announced_to, left) {
+                let is_for_chat = matches!(message.0, Channel::Chat(_));
+                let taken = if is_for_chat { taken.take() } else { None };
+                self.offer_live(LiveItem { message, taken });
             }
         }
         self.publish_to_stream(updates);
+    }
+
+    fn offer_live(&self, item: LiveItem) {
+        let bytes = item.message.1.len();
+        offer("live", &self.live, &self.live_room, bytes, item);
+    }
+
+    /// One that does not keep the tasks alive.
+    pub fn downgrade(&self) -> WeakPublisher {
+        WeakPublisher { live: self.live.downgrade(), live_room: self.live_room.clone() }
     }
 
     /// Hands updates to the stream only.
@@ -91,6 +140,30 @@ impl Publisher {
     /// How many updates the stream's queue can take now.
     pub fn stream_places(&self) -> usize {
         self.stream.capacity()
+    }
+}
+
+/// A [`Publisher`] for those who do not commit.
+#[derive(Clone)]
+pub struct WeakPublisher {
+    live: mpsc::WeakSender<Queued<LiveItem>>,
+    live_room: Room,
+}
+
+impl WeakPublisher {
+    /// Tells whoever serves a chat's channel that users are no members any more, beside any update.
+    pub fn publish_left(&self, chat_id: ChatId, left: &[UserId]) -> Publication {
+        if left.is_empty() {
+            return Publication::default();
+        }
+        let Some(live) = self.live.upgrade() else {
+            return Publication::default();
+        };
+        let (taken, publication) = Publication::pending();
+        let message = (Channel::Chat(chat_id), outgoing::members_left(chat_id, left, Bytes::new()));
+        let bytes = message.1.len();
+        offer("live", &live, &self.live_room, bytes, LiveItem { message, taken: Some(taken) });
+        publication
     }
 }
 
@@ -117,10 +190,11 @@ async fn take_batch<T>(queue: &mut mpsc::Receiver<Queued<T>>) -> Option<(Vec<T>,
 /// What live does not take within about a second is given up: clients repair themselves by sync.
 async fn publish_live(
     live: Arc<dyn Live>,
-    mut queue: mpsc::Receiver<Queued<(Channel, Bytes)>>,
+    mut queue: mpsc::Receiver<Queued<LiveItem>>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    while let Some((messages, _held)) = take_batch(&mut queue).await {
+    while let Some((items, _held)) = take_batch(&mut queue).await {
+        let (messages, taken): (Vec<_>, Vec<_>) = items.into_iter().map(|item| (item.message, item.taken)).unzip();
         let mut pauses = LIVE_PAUSES.into_iter();
         loop {
             let Err(error) = live.publish(messages.clone()).await else {
@@ -134,6 +208,10 @@ async fn publish_live(
                 break;
             };
             stop.run_until_cancelled(tokio::time::sleep(pause)).await;
+        }
+        for taken in taken.into_iter().flatten() {
+            // Who waited too long has gone.
+            taken.send(()).ok();
         }
     }
     Ok(())

@@ -1,20 +1,23 @@
-use godwit_kernel::ChatId;
-
 use super::App;
-use crate::domain::MembershipVersion;
 use crate::error::Error;
-use crate::store;
+use crate::store::{self, LogPresence, Raise};
 
 impl App {
-    /// Raises the version of a chat's member list to `version`, never lowers it. A message that is appended after this
-    /// returns was permitted by a policy of that version or a later one. A chat without a log is left alone: its first
-    /// update brings a version.
+    /// Raises the version of a chat's member list, never lowers it, and takes members in and out. A message that is appended
+    /// after this returns was permitted by a policy of that version or a later one, and who has left gets no live event of
+    /// the chat. A chat without a log is left alone: its first update brings a version.
     ///
     /// # Errors
-    /// When the database does.
-    #[tracing::instrument(name = "message.raise_membership_version", skip_all, fields(chat.id = %chat_id), err(level = "debug"))]
-    pub async fn raise_membership_version(&self, chat_id: ChatId, version: MembershipVersion) -> Result<(), Error> {
+    /// [`Error::LogNotReady`] when somebody joins a chat without a log; when the database does.
+    #[tracing::instrument(name = "message.raise_membership_version", skip_all, fields(chat.id = %raise.chat_id), err(level = "debug"))]
+    pub async fn raise_membership_version(&self, raise: Raise) -> Result<(), Error> {
         let mut conn = self.pool.get().await?;
-        Ok(store::raise_membership_version(&mut conn, chat_id, version).await?)
+        let log = store::raise_membership_version(&mut conn, &raise).await?;
+        drop(conn);
+        if log == LogPresence::Absent && !raise.joined.is_empty() {
+            return Err(Error::LogNotReady);
+        }
+        self.publisher.publish_left(raise.chat_id, &raise.left).taken().await;
+        Ok(())
     }
 }

@@ -1,20 +1,16 @@
-use godwit_kernel::{ChatId, UserId};
-use godwit_rpc::{InvalidField, parse_id};
+use godwit_contract::v1 as pb;
+use godwit_kernel::{MessageId, UserId};
 
 use super::App;
+use super::act::POLICY_READS_MAX;
 use super::appenders::Pending;
-use crate::domain::{
-    Change, ClientMessageId, ContentHash, Entry, Message, MessageText, NewMessage, Outcome, Placed, Posting,
-    PostingPolicy,
-};
+use super::compose::{Draft, SendCopy};
+use crate::domain::{Message, NewMessage, Outcome, Placed, Posting, PostingPolicy};
 use crate::error::Error;
 use crate::events::outgoing;
 
-/// How often a policy that turned out to be stale is read again.
-const POLICY_READS_MAX: u32 = 4;
-
 /// What a client sends.
-#[derive(Clone, Debug)]
+#[derive(Clone, Default)]
 pub struct SendMessage {
     /// Where to.
     pub chat_id: String,
@@ -22,14 +18,14 @@ pub struct SendMessage {
     pub client_message_id: String,
     /// What it says.
     pub text: String,
-}
-
-/// A message that may be written as it is.
-struct Draft {
-    chat_id: ChatId,
-    client_message_id: ClientMessageId,
-    text: MessageText,
-    content_hash: ContentHash,
+    /// The parts of the text with a meaning.
+    pub entities: Vec<pb::MessageEntity>,
+    /// Finished uploads of the sender.
+    pub media_ids: Vec<String>,
+    /// A message of the same chat; empty for none.
+    pub reply_to_message_id: String,
+    /// Recipients are not alerted.
+    pub is_silent: bool,
 }
 
 /// How far a message of several has come.
@@ -42,20 +38,39 @@ enum Begun {
     Waiting(Draft),
 }
 
+/// Where a message stands.
+enum Settled {
+    /// It was appended now.
+    Appended(Placed),
+    /// It had been before.
+    Repeated(Placed),
+    /// Its policy was stale.
+    Stale,
+}
+
 impl App {
     /// Appends a message to a chat. It is committed when this returns.
     ///
     /// # Errors
     /// [`Error::Invalid`]; [`Error::ChatNotFound`] for who is not a member; [`Error::PostingNotAllowed`];
-    /// [`Error::Blocked`]; [`Error::ClientMessageIdReused`]; those of the appender.
+    /// [`Error::Blocked`]; [`Error::SlowMode`]; [`Error::ReplyNotFound`]; [`Error::AttachmentNotFound`];
+    /// [`Error::ClientMessageIdReused`]; those of the appender.
     #[tracing::instrument(name = "message.send_message", skip_all, fields(chat.id, message.seq), err(level = "debug"))]
     pub async fn send_message(&self, caller: UserId, send: SendMessage) -> Result<Message, Error> {
-        let draft = Draft::read(send)?;
+        let draft = self.compose(caller, send).await?;
         let span = tracing::Span::current();
         span.record("chat.id", tracing::field::display(draft.chat_id));
         let message = self.send_draft(caller, draft).await?;
         span.record("message.seq", message.seq.get());
         Ok(message)
+    }
+
+    /// Appends a copy of a message that was made before, as [`Self::send_message`] does.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn send_copy(&self, caller: UserId, copy: SendCopy) -> Result<Message, Error> {
+        self.send_draft(caller, Draft::of_copy(copy)).await
     }
 
     /// Appends messages of one person in their order, each for itself: all that may go at once are in the queue before
@@ -75,7 +90,7 @@ impl App {
     }
 
     async fn begin(&self, caller: UserId, send: SendMessage) -> Begun {
-        let draft = match Draft::read(send) {
+        let draft = match self.compose(caller, send).await {
             Ok(draft) => draft,
             Err(error) => return Begun::Refused(error),
         };
@@ -97,8 +112,9 @@ impl App {
             Begun::Refused(error) => Err(error),
             Begun::Waiting(draft) => self.send_draft(caller, draft).await,
             Begun::Queued(new, draft, pending) => match settle(pending.outcome().await?)? {
-                Some(placed) => Ok(outgoing::message_of(draft.chat_id, &new, &placed)),
-                None => {
+                Settled::Appended(placed) => Ok(outgoing::message_of(draft.chat_id, &new, &placed)),
+                Settled::Repeated(placed) => self.first_result(&draft, &new, &placed).await,
+                Settled::Stale => {
                     self.policies.reload(draft.chat_id, caller).await?;
                     self.send_draft(caller, draft).await
                 }
@@ -115,47 +131,49 @@ impl App {
                 check_posting(policy)?;
             }
             let new = draft.new_message(caller, policy);
-            match settle(self.appenders.append(draft.entry(&new)).await?)? {
-                Some(placed) => return Ok(outgoing::message_of(draft.chat_id, &new, &placed)),
-                None => policy = self.policies.reload(draft.chat_id, caller).await?,
+            match settle(self.appenders.append(draft.entry(&new)).await?) {
+                Ok(Settled::Appended(placed)) => return Ok(outgoing::message_of(draft.chat_id, &new, &placed)),
+                Ok(Settled::Repeated(placed)) => return self.first_result(&draft, &new, &placed).await,
+                Ok(Settled::Stale) => policy = self.policies.reload(draft.chat_id, caller).await?,
+                // The pause can have been shortened since.
+                Err(Error::SlowMode { retry_after }) => {
+                    let before = policy;
+                    policy = self.policies.reload(draft.chat_id, caller).await?;
+                    if policy.pause_secs() >= before.pause_secs() {
+                        return Err(Error::SlowMode { retry_after });
+                    }
+                }
+                Err(error) => return Err(error),
             }
         }
         Err(Error::MembersChanging)
     }
-}
 
-impl Draft {
-    fn read(send: SendMessage) -> Result<Self, Error> {
-        let chat_id = parse_id("chat_id", &send.chat_id)?;
-        let client_message_id = ClientMessageId::parse(send.client_message_id)
-            .map_err(|violation| InvalidField::new("client_message_id", violation.0))?;
-        let text = MessageText::parse(send.text).map_err(|violation| InvalidField::new("text", violation.0))?;
-        let content_hash = ContentHash::of(&text);
-        Ok(Self { chat_id, client_message_id, text, content_hash })
-    }
-
-    fn new_message(&self, sender_id: UserId, policy: PostingPolicy) -> NewMessage {
-        NewMessage {
-            sender_id,
-            client_message_id: self.client_message_id.clone(),
-            text: self.text.clone(),
-            content_hash: self.content_hash,
-            policy_version: policy.version,
+    /// What was sent first under the same id. A plain text is known; what was looked up for others is read again.
+    async fn first_result(&self, draft: &Draft, new: &NewMessage, placed: &Placed) -> Result<Message, Error> {
+        let sent = outgoing::message_of(draft.chat_id, new, placed);
+        if draft.is_plain() {
+            return Ok(sent);
         }
-    }
-
-    fn entry(&self, new: &NewMessage) -> Entry {
-        Entry { chat_id: self.chat_id, headers: outgoing::current_headers(), change: Change::Message(new.clone()) }
+        let mut conn = self.pool.get().await?;
+        let id = MessageId { chat_id: draft.chat_id, seq: placed.seq };
+        let found = crate::store::messages_by_id(&mut conn, &[id]).await?;
+        Ok(found.into_iter().next().unwrap_or_else(|| sent.erased()))
     }
 }
 
-/// Where the message stands; `None` when its policy was stale.
-fn settle(outcome: Outcome) -> Result<Option<Placed>, Error> {
+/// Where the message stands.
+fn settle(outcome: Outcome) -> Result<Settled, Error> {
     match outcome {
-        Outcome::Appended(placed) | Outcome::Repeated(placed) => Ok(Some(placed)),
+        Outcome::Appended(placed) => Ok(Settled::Appended(placed)),
+        Outcome::Repeated(placed) => Ok(Settled::Repeated(placed)),
+        Outcome::StalePolicy => Ok(Settled::Stale),
         Outcome::Reused => Err(Error::ClientMessageIdReused),
-        Outcome::NoLog => Err(Error::LogNotReady),
-        Outcome::StalePolicy => Ok(None),
+        Outcome::Refused(refusal) => Err(refusal.into()),
+        // The others are of other entries.
+        Outcome::NoLog | Outcome::NoOwnLog | Outcome::Unchanged | Outcome::Edited(_) | Outcome::Advanced(_) => {
+            Err(Error::LogNotReady)
+        }
     }
 }
 

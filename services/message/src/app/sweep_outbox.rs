@@ -72,7 +72,14 @@ fn count(sweep: &'static str, rows: usize) -> u32 {
 
 fn committed(row: OutboxRow) -> Committed {
     // The stored bytes were encoded by this service; those of another version still decode.
-    let announced_to =
-        pb::Update::decode(row.payload.clone()).map(|update| outgoing::announced_to(&update)).unwrap_or_default();
-    Committed { chat_id: row.chat_id, payload: row.payload, headers: row.headers, announced_to }
+    let update = pb::Update::decode(row.payload.clone()).unwrap_or_default();
+    Committed {
+        chat_id: row.chat_id,
+        payload: row.payload,
+        headers: row.headers,
+        announced_to: outgoing::announced_to(&update),
+        // Whoever had it appended asks again and has it told then; this late they may be members again.
+        left: Vec::new(),
+        taken: None,
+    }
 }

@@ -132,17 +132,38 @@ impl<'a> Walk<'a> {
         }
         let mut conn = self.app.pool.get().await?;
         // One more than has room: the position's own chat may have been given to its end.
-        let changed = store::changed_chats(&mut conn, chat_ids, self.since, self.places + 1).await?;
+        let changed = store::changed_chats(&mut conn, chat_ids, self.caller, self.since, self.places + 1).await?;
+        drop(conn);
         let may_have_more = changed.len() > usize::try_from(self.places).unwrap_or(usize::MAX);
+        let changed = self.known(changed).await?;
         let changed: Vec<ChangedChat> = changed.into_iter().filter_map(|chat| self.unread(chat)).collect();
         let taken = fitting(&changed, self.places);
         let starts: Vec<(ChatId, Seq)> = taken.iter().map(|chat| (chat.chat_id, chat.from_seq)).collect();
+        let mut conn = self.app.pool.get().await?;
         let updates = store::updates_from(&mut conn, &starts, self.places, self.bytes).await?;
         drop(conn);
         if self.give(taken, updates)? == Answer::IsFull || taken.len() < changed.len() || may_have_more {
             return Ok(Answer::IsFull);
         }
         Ok(Answer::HasRoom)
+    }
+
+    /// Those of the chats whose logs know where the caller stands in them. A log that is about to learn it has then another
+    /// update.
+    async fn known(&self, changed: Vec<ChangedChat>) -> Result<Vec<ChangedChat>, Error> {
+        let mut known = Vec::with_capacity(changed.len());
+        for chat in changed {
+            let is_known = chat.is_participant
+                || match self.app.policies.get(chat.chat_id, self.caller).await {
+                    Ok(policy) => policy.allows_absent_participants(),
+                    Err(Error::ChatNotFound) => false,
+                    Err(error) => return Err(error),
+                };
+            if is_known {
+                known.push(chat);
+            }
+        }
+        Ok(known)
     }
 
     /// A changed chat, from where this round has come to in it.

@@ -3,7 +3,7 @@ use godwit_kernel::{ChatId, Seq, UserId};
 use super::App;
 use crate::domain::{ANSWER_BYTES_MAX, StoredUpdate};
 use crate::error::Error;
-use crate::store::{self, ChatLog};
+use crate::store::{self, ChatLog, LogPage};
 
 /// How far a client has come in a chat.
 #[derive(Clone, Debug)]
@@ -49,11 +49,19 @@ impl App {
     pub async fn sync_chat(&self, caller: UserId, cursor: ChatCursor) -> Result<ChatPage, Error> {
         let policy = self.policies.get(cursor.chat_id, caller).await?;
         let mut conn = self.pool.get().await?;
-        let log = store::chat_log(&mut conn, cursor.chat_id, cursor.after, cursor.limit, ANSWER_BYTES_MAX).await?;
+        let part = LogPage {
+            chat_id: cursor.chat_id,
+            viewer: caller,
+            after: cursor.after,
+            limit: cursor.limit,
+            max_bytes: ANSWER_BYTES_MAX,
+        };
+        let log = store::chat_log(&mut conn, part).await?;
         drop(conn);
         let page = match log {
             Some(log) => {
-                self.policies.confirm(cursor.chat_id, caller, policy, log.membership_version).await?;
+                let policy = self.policies.confirm(cursor.chat_id, caller, policy, log.membership_version).await?;
+                policy.check_known(log.is_participant)?;
                 page_of(cursor, log)?
             }
             None => page_without_log(cursor),
@@ -66,7 +74,8 @@ impl App {
 }
 
 fn page_of(cursor: ChatCursor, log: ChatLog) -> Result<ChatPage, Error> {
-    let ChatLog { last_seq, first_seq, epoch, updates, .. } = log;
+    let ChatLog { last_seq, first_seq, visible_from_seq, epoch, updates, .. } = log;
+    let first_seq = first_seq.max(visible_from_seq);
     let is_of_this_log = cursor.epoch.is_empty() || cursor.epoch == epoch.as_str();
     let is_within = cursor.after <= last_seq && cursor.after.next() >= first_seq;
     if !(is_of_this_log && is_within) {

@@ -1,4 +1,6 @@
-use godwit_kernel::limits;
+use std::fmt;
+
+use godwit_kernel::{MediaId, MessageId, limits};
 use sha2::{Digest as _, Sha256};
 
 /// The text breaks a rule; the message says which, for people.
@@ -6,21 +8,33 @@ use sha2::{Digest as _, Sha256};
 #[error("{0}")]
 pub struct Violation(pub &'static str);
 
-/// What a message says: 1 to 4096 characters, not only white space, and no NUL, which PostgreSQL cannot store.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a message says: 1 to 4096 characters, not only white space, and no NUL, which PostgreSQL cannot store. Beside
+/// attachments it may be empty.
+#[derive(Clone, PartialEq, Eq)]
 pub struct MessageText(String);
 
 impl MessageText {
-    /// The text, if it may be sent.
+    /// The text, if it may be sent by itself.
     ///
     /// # Errors
     /// Which rule it breaks.
     pub fn parse(text: String) -> Result<Self, Violation> {
+        if text.trim().is_empty() {
+            return Err(Violation("must not be empty or only white space"));
+        }
+        Self::parse_caption(text)
+    }
+
+    /// The text, if it may be sent beside attachments.
+    ///
+    /// # Errors
+    /// Which rule it breaks.
+    pub fn parse_caption(text: String) -> Result<Self, Violation> {
         if text.chars().nth(limits::MESSAGE_TEXT_CHARS).is_some() {
             return Err(Violation("must have at most 4096 characters"));
         }
-        if text.trim().is_empty() {
-            return Err(Violation("must not be empty or only white space"));
+        if !text.is_empty() && text.trim().is_empty() {
+            return Err(Violation("must not be only white space"));
         }
         if text.contains('\0') {
             return Err(Violation("must not contain the character NUL"));
@@ -36,6 +50,13 @@ impl MessageText {
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// Tells how long it is, and not what it says.
+impl fmt::Debug for MessageText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MessageText({} bytes)", self.0.len())
     }
 }
 
@@ -73,12 +94,56 @@ impl ClientMessageId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ContentHash([u8; 32]);
 
+/// All that a sender chooses of a message besides its text, in the order in which it is hashed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Chosen<'a> {
+    /// One canonical line for each part of the text with a meaning.
+    pub entities: &'a [String],
+    /// The attachments.
+    pub media_ids: &'a [MediaId],
+    /// What it answers.
+    pub reply_to: Option<MessageId>,
+    /// What it is a copy of: where that stood first.
+    pub forwarded_from: Option<&'a str>,
+    /// Recipients are not alerted.
+    pub is_silent: bool,
+}
+
 impl ContentHash {
-    /// SHA-256 over all that the sender chose. What later joins the text is hashed behind it, each part after its
-    /// length, and only when it is there, so that the hash of a plain text never changes.
+    /// SHA-256 of a text that is all there is.
     pub fn of(text: &MessageText) -> Self {
-        let text = text.as_str().as_bytes();
-        Self(Sha256::new().chain_update((text.len() as u64).to_be_bytes()).chain_update(text).finalize().into())
+        Self::of_all(text, Chosen::default())
+    }
+
+    /// SHA-256 over all that the sender chose. What joins the text is hashed behind it, each part after its name and its
+    /// length, and only when it is there, so that the hash of a plain text never changes.
+    pub fn of_all(text: &MessageText, chosen: Chosen<'_>) -> Self {
+        let mut hash = Sha256::new();
+        let mut part = |bytes: &[u8]| {
+            hash.update((bytes.len() as u64).to_be_bytes());
+            hash.update(bytes);
+        };
+        part(text.as_str().as_bytes());
+        for entity in chosen.entities {
+            part(b"entity");
+            part(entity.as_bytes());
+        }
+        for media_id in chosen.media_ids {
+            part(b"media");
+            part(media_id.as_bytes());
+        }
+        if let Some(reply_to) = chosen.reply_to {
+            part(b"reply");
+            part(reply_to.to_string().as_bytes());
+        }
+        if let Some(origin) = chosen.forwarded_from {
+            part(b"forward");
+            part(origin.as_bytes());
+        }
+        if chosen.is_silent {
+            part(b"silent");
+        }
+        Self(hash.finalize().into())
     }
 
     /// A hash that was stored; `None` when it has another length.
@@ -128,5 +193,34 @@ mod tests {
         assert_ne!(hash("hello"), hash("hello "));
         assert_eq!(ContentHash::from_store(hash("a").as_bytes()), Some(hash("a")));
         assert_eq!(ContentHash::from_store(b"short"), None);
+    }
+
+    #[test]
+    fn all_that_was_chosen_is_hashed_and_a_plain_text_as_ever() {
+        let text = MessageText::parse("hello".to_owned()).unwrap();
+        let media_ids = [MediaId::from_uuid(uuid::Uuid::nil())];
+        let entities = ["bold".to_owned()];
+        let plain = Chosen::default();
+        let chosen = [
+            plain,
+            Chosen { entities: &entities, ..plain },
+            Chosen { media_ids: &media_ids, ..plain },
+            Chosen { reply_to: "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB".parse().ok(), ..plain },
+            Chosen { forwarded_from: Some("x"), ..plain },
+            Chosen { is_silent: true, ..plain },
+        ];
+        let hashes: std::collections::BTreeSet<[u8; 32]> =
+            chosen.iter().map(|chosen| *ContentHash::of_all(&text, *chosen).as_bytes()).collect();
+        assert_eq!(hashes.len(), chosen.len());
+        let bare = Sha256::new().chain_update(5_u64.to_be_bytes()).chain_update(b"hello").finalize();
+        assert_eq!(ContentHash::of(&text).as_bytes().as_slice(), bare.as_slice());
+    }
+
+    #[test]
+    fn a_caption_may_be_empty_and_no_text_shows_in_a_log() {
+        assert!(MessageText::parse_caption(String::new()).is_ok());
+        assert!(MessageText::parse_caption(" ".to_owned()).is_err());
+        let text = MessageText::parse("secret".to_owned()).unwrap();
+        assert!(!format!("{text:?}").contains("secret"));
     }
 }

@@ -16,4 +16,6 @@ pub struct Head {
     pub membership_version: MembershipVersion,
     /// When the newest update occurred.
     pub changed_at: OffsetDateTime,
+    /// When the newest message was sent, or the log began; `None` in a log that has no update.
+    pub active_at: Option<OffsetDateTime>,
 }

@@ -1,23 +1,35 @@
 //! What a message and an update log are, and the rules of appending. Pure.
 
 mod append;
-mod batch_plan;
 mod content;
 mod cursor;
+mod entity;
 mod epoch;
+mod extras;
 mod head;
+pub mod limits;
 mod message;
+mod participant;
+mod plan;
 mod posting_policy;
+mod reaction;
 mod stored_update;
 
-pub use append::{Change, Entry, Headers, NewEvent, NewMessage, Outcome, Placed};
-pub use batch_plan::{BatchPlan, EarlierResult, plan_batch};
-pub use content::{ClientMessageId, ContentHash, MessageText, Violation};
+pub use append::{
+    Act, Action, Change, Entry, Headers, Membership, NewEdit, NewEvent, NewMessage, NewPreview, Outcome, Placed,
+    ReceiptAudience, Refusal, own_log,
+};
+pub use content::{Chosen, ClientMessageId, ContentHash, MessageText, Violation};
 pub use cursor::{AccountCursor, InvalidCursor, Position, Round, StaleCursor};
+pub use entity::{Entity, EntityKind, NamedMention, check_entities, find_mentions};
 pub use epoch::Epoch;
+pub use extras::{Attachment, Extras, ForwardOrigin, LinkPreview, Reply};
 pub use head::Head;
-pub use message::{Direction, Message};
-pub use posting_policy::{MembershipVersion, Posting, PostingPolicy};
+pub use message::{Direction, Edit, Message, Version};
+pub use participant::{Cursors, Participant};
+pub use plan::{BatchPlan, Body, Changes, EarlierResult, Known, Pin, Planned, ReactionChange, VersionRow, plan_batch};
+pub use posting_policy::{ChatKind, MembershipVersion, Posting, PostingPolicy, Right, Rights};
+pub use reaction::{Emoji, ReactionCount, TooManyKinds, recount};
 pub use stored_update::StoredUpdate;
 
 use time::Duration;

@@ -1,4 +1,4 @@
-/// The number of a chat's member list; grows with every change of who may do what in the chat.
+/// The number of a chat's member list; grows with every change that takes a right away.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MembershipVersion(i64);
 
@@ -30,6 +30,57 @@ pub enum Posting {
     Blocked,
 }
 
+/// What kind of chat it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChatKind {
+    /// Two people.
+    Direct,
+    /// One person's own.
+    Saved,
+    /// Members who all may write.
+    Group,
+    /// Subscribers who read.
+    Channel,
+}
+
+/// What this service asks a right for; reading is every member's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Right {
+    /// React to messages.
+    React,
+    /// Pin messages.
+    Pin,
+    /// Delete messages of others for everyone.
+    DeleteAny,
+    /// See who has read and received what.
+    SeeReceipts,
+    /// Not held back by slow mode.
+    SkipSlowMode,
+}
+
+/// A set of rights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rights(u8);
+
+impl Rights {
+    /// The set with one right more.
+    #[must_use]
+    pub const fn with(self, right: Right) -> Self {
+        Self(self.0 | 1 << right as u8)
+    }
+
+    /// Whether it has a right.
+    pub const fn has(self, right: Right) -> bool {
+        self.0 & 1 << right as u8 != 0
+    }
+}
+
+impl FromIterator<Right> for Rights {
+    fn from_iter<T: IntoIterator<Item = Right>>(rights: T) -> Self {
+        rights.into_iter().fold(Self::default(), Self::with)
+    }
+}
+
 /// What a member may do in a chat, as of a version of its member list. Who is not a member has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PostingPolicy {
@@ -37,6 +88,16 @@ pub struct PostingPolicy {
     pub posting: Posting,
     /// The version that says so.
     pub version: MembershipVersion,
+    /// What kind of chat it is.
+    pub kind: ChatKind,
+    /// What else they may do.
+    pub rights: Rights,
+    /// The pause between two messages of theirs; 0 for none.
+    pub slow_mode_secs: u32,
+    /// So many members, about.
+    pub member_count: u32,
+    /// Anybody can find the chat.
+    pub is_public: bool,
 }
 
 impl PostingPolicy {
@@ -44,5 +105,28 @@ impl PostingPolicy {
     /// of a change that is committed and about to be appended.
     pub fn is_fresh(&self, log: MembershipVersion) -> bool {
         self.version >= log
+    }
+
+    /// The pause that holds for this member.
+    pub const fn pause_secs(&self) -> u32 {
+        if self.rights.has(Right::SkipSlowMode) { 0 } else { self.slow_mode_secs }
+    }
+
+    /// Whether members may stand in the chat without a row of their own: those of direct chats from before there were
+    /// any.
+    pub const fn allows_absent_participants(&self) -> bool {
+        matches!(self.kind, ChatKind::Direct | ChatKind::Saved)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_has_what_was_put_in() {
+        let rights: Rights = [Right::Pin, Right::SkipSlowMode].into_iter().collect();
+        assert!(rights.has(Right::Pin) && rights.has(Right::SkipSlowMode));
+        assert!(!rights.has(Right::React) && !rights.has(Right::DeleteAny) && !rights.has(Right::SeeReceipts));
     }
 }

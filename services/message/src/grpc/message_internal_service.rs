@@ -1,20 +1,23 @@
 use godwit_contract::message::v1::message_internal_service_server::MessageInternalService;
 use godwit_contract::message::v1::{
-    AppendUpdateRequest, AppendUpdateResponse, ChatHead, GetHeadsRequest, GetHeadsResponse, OutgoingMessage,
-    RaiseMembershipVersionRequest, RaiseMembershipVersionResponse, SendMessagesRequest, SendMessagesResponse,
-    SendRefusal, SendResult, send_result,
+    AppendUpdateRequest, AppendUpdateResponse, ChatHead, ChatRank as PbRank, ClearHistoryRequest, ClearHistoryResponse,
+    GetHeadsRequest, GetHeadsResponse, GetMessagesRequest, GetMessagesResponse, OutgoingMessage,
+    RaiseMembershipVersionRequest, RaiseMembershipVersionResponse, RankChatsRequest, RankChatsResponse,
+    SendMessagesRequest, SendMessagesResponse, SendRefusal, SendResult, send_result,
 };
 use godwit_contract::v1::update::Change;
 use godwit_kernel::limits::{BATCH_IDS_MAX, SEND_MESSAGES_MAX};
-use godwit_kernel::{ChatId, UserId};
-use godwit_rpc::{Caller, InvalidField, parse_id, to_status};
+use godwit_kernel::{MessageId, UserId};
+use godwit_rpc::{Caller, InvalidField, instant, parse_id, timestamp, to_status};
 use tonic::{Code, Request, Response, Status, async_trait};
 
 use super::Server;
-use crate::app::{AppendUpdate, SendMessage};
+use super::receipt_service::encode as encode_receipt;
+use crate::app::{AppendUpdate, ChatRank, LogHead, Raise, SeenHead, SendMessage, WantedReceipts};
+use crate::domain::limits::{RANKED_CHATS_MAX, RANKS_MAX};
 use crate::domain::{CHANGE_BYTES_MAX, MembershipVersion, Message};
 use crate::error::Error;
-use crate::events::outgoing::{announced_to, encode_message, partial_update};
+use crate::wire::{announced_to, encode_message, membership, partial_update};
 
 #[async_trait]
 impl MessageInternalService for Server {
@@ -31,10 +34,8 @@ impl MessageInternalService for Server {
         &self,
         request: Request<RaiseMembershipVersionRequest>,
     ) -> Result<Response<RaiseMembershipVersionResponse>, Status> {
-        let RaiseMembershipVersionRequest { chat_id, membership_version, .. } = request.get_ref();
-        let chat_id = parse_id("chat_id", chat_id).map_err(to_status)?;
-        let version = decode_version(*membership_version).map_err(to_status)?;
-        self.0.raise_membership_version(chat_id, version).await.map_err(to_status)?;
+        let raise = decode_raise(request.get_ref()).map_err(to_status)?;
+        self.0.raise_membership_version(raise).await.map_err(to_status)?;
         Ok(Response::new(RaiseMembershipVersionResponse {}))
     }
 
@@ -50,38 +51,95 @@ impl MessageInternalService for Server {
     }
 
     async fn get_heads(&self, request: Request<GetHeadsRequest>) -> Result<Response<GetHeadsResponse>, Status> {
-        let chats = decode_chats(request.get_ref()).map_err(to_status)?;
-        let heads = self.0.get_heads(&chats).await.map_err(to_status)?;
-        let heads = heads.into_iter().map(|head| ChatHead {
-            chat_id: head.chat_id.to_string(),
-            last_seq: head.last_seq.get(),
-            epoch: head.epoch.to_string(),
-            last_message: head.last_message.as_ref().map(encode_message),
-            ..ChatHead::default()
-        });
-        Ok(Response::new(GetHeadsResponse { heads: heads.collect() }))
+        let GetHeadsRequest { chat_ids, viewer_id, with_receipts } = request.get_ref();
+        let chats = decode_ids("chat_ids", chat_ids, BATCH_IDS_MAX).map_err(to_status)?;
+        if viewer_id.is_empty() {
+            let heads = self.0.get_heads(&chats).await.map_err(to_status)?;
+            return Ok(Response::new(GetHeadsResponse { heads: heads.into_iter().map(encode_head).collect() }));
+        }
+        let viewer = parse_id("viewer_id", viewer_id).map_err(to_status)?;
+        let wanted = if *with_receipts { WantedReceipts::OfAll } else { WantedReceipts::OfPairs };
+        let heads = self.0.get_seen_heads(&chats, viewer, wanted).await.map_err(to_status)?;
+        Ok(Response::new(GetHeadsResponse { heads: heads.into_iter().map(encode_seen_head).collect() }))
     }
 
-    async fn rank_chats(
-        &self,
-        _: Request<godwit_contract::message::v1::RankChatsRequest>,
-    ) -> Result<Response<godwit_contract::message::v1::RankChatsResponse>, Status> {
-        Err(Status::unimplemented("MessageInternalService.RankChats"))
+    async fn rank_chats(&self, request: Request<RankChatsRequest>) -> Result<Response<RankChatsResponse>, Status> {
+        let RankChatsRequest { chat_ids, after, limit } = request.get_ref();
+        let chats = decode_ids("chat_ids", chat_ids, RANKED_CHATS_MAX).map_err(to_status)?;
+        let after = after.as_ref().map(decode_rank).transpose().map_err(to_status)?;
+        let limit = (*limit).min(RANKS_MAX);
+        let ranks = self.0.rank_chats(&chats, after, limit).await.map_err(to_status)?;
+        let ranks = ranks
+            .into_iter()
+            .map(|rank| PbRank { chat_id: rank.chat_id.to_string(), active_at: Some(timestamp(rank.active_at)) });
+        Ok(Response::new(RankChatsResponse { ranks: ranks.collect() }))
     }
 
     async fn clear_history(
         &self,
-        _: Request<godwit_contract::message::v1::ClearHistoryRequest>,
-    ) -> Result<Response<godwit_contract::message::v1::ClearHistoryResponse>, Status> {
-        Err(Status::unimplemented("MessageInternalService.ClearHistory"))
+        request: Request<ClearHistoryRequest>,
+    ) -> Result<Response<ClearHistoryResponse>, Status> {
+        let ClearHistoryRequest { chat_id, user_id } = request.get_ref();
+        let chat_id = parse_id("chat_id", chat_id).map_err(to_status)?;
+        let user_id = parse_id("user_id", user_id).map_err(to_status)?;
+        self.0.clear_history(user_id, chat_id).await.map_err(to_status)?;
+        Ok(Response::new(ClearHistoryResponse {}))
     }
 
     async fn get_messages(
         &self,
-        _: Request<godwit_contract::message::v1::GetMessagesRequest>,
-    ) -> Result<Response<godwit_contract::message::v1::GetMessagesResponse>, Status> {
-        Err(Status::unimplemented("MessageInternalService.GetMessages"))
+        request: Request<GetMessagesRequest>,
+    ) -> Result<Response<GetMessagesResponse>, Status> {
+        let ids: Vec<MessageId> =
+            decode_ids("message_ids", &request.get_ref().message_ids, BATCH_IDS_MAX).map_err(to_status)?;
+        let messages = self.0.get_messages(&ids).await.map_err(to_status)?;
+        Ok(Response::new(GetMessagesResponse { messages: messages.iter().map(encode_message).collect() }))
     }
+}
+
+fn encode_head(head: LogHead) -> ChatHead {
+    ChatHead {
+        chat_id: head.chat_id.to_string(),
+        last_seq: head.last_seq.get(),
+        epoch: head.epoch.to_string(),
+        ..ChatHead::default()
+    }
+}
+
+fn encode_seen_head(seen: SeenHead) -> ChatHead {
+    let chat_id = seen.head.chat_id;
+    ChatHead {
+        last_message: seen.last_message.as_ref().map(encode_message),
+        unread_count: seen.unread_count,
+        unread_mention_count: seen.unread_mention_count,
+        read_seq: seen.read_seq.get(),
+        pinned_message_ids: seen.pinned.into_iter().map(|seq| MessageId { chat_id, seq }.to_string()).collect(),
+        receipts: seen.receipts.into_iter().map(|(user_id, cursors)| encode_receipt(user_id, cursors)).collect(),
+        visible_from_seq: seen.visible_from_seq.get(),
+        ..encode_head(seen.head)
+    }
+}
+
+fn decode_rank(rank: &PbRank) -> Result<ChatRank, InvalidField> {
+    let chat_id = parse_id("after.chat_id", &rank.chat_id)?;
+    let active_at = rank.active_at.as_ref().and_then(instant);
+    Ok(ChatRank { chat_id, active_at: active_at.ok_or_else(|| InvalidField::new("after.active_at", "is no instant"))? })
+}
+
+fn decode_raise(request: &RaiseMembershipVersionRequest) -> Result<Raise, InvalidField> {
+    Ok(Raise {
+        chat_id: parse_id("chat_id", &request.chat_id)?,
+        version: decode_version(request.membership_version)?,
+        joined: decode_ids("joined_user_ids", &request.joined_user_ids, BATCH_IDS_MAX)?,
+        left: decode_ids("left_user_ids", &request.left_user_ids, BATCH_IDS_MAX)?,
+    })
+}
+
+fn decode_ids<T: std::str::FromStr>(field: &'static str, ids: &[String], max: usize) -> Result<Vec<T>, InvalidField> {
+    if ids.len() > max {
+        return Err(InvalidField::new(field, format!("must have at most {max} items")));
+    }
+    ids.iter().map(|id| parse_id(field, id)).collect()
 }
 
 fn decode_update(request: AppendUpdateRequest) -> Result<AppendUpdate, InvalidField> {
@@ -93,18 +151,36 @@ fn decode_update(request: AppendUpdateRequest) -> Result<AppendUpdate, InvalidFi
     }
     match &update.change {
         None => return Err(InvalidField::new("update.change", "is missing or not known to this version")),
-        Some(Change::MessageCreated(_)) => {
-            return Err(InvalidField::new("update.change", "a message is sent by MessageService.SendMessage"));
+        Some(change) if is_of_this_service(change) => {
+            return Err(InvalidField::new("update.change", "is made by the message service itself"));
         }
         Some(_) => {}
     }
     let membership_version = decode_version(request.membership_version)?;
-    let announced_to = announced_to(&update);
+    let (announced_to, membership) = (announced_to(&update), membership(&update));
     let partial_update = partial_update(update);
     if partial_update.len() > CHANGE_BYTES_MAX {
         return Err(InvalidField::new("update.change", "must have at most 65536 bytes"));
     }
-    Ok(AppendUpdate { event_id, chat_id, membership_version, partial_update, announced_to })
+    Ok(AppendUpdate { event_id, chat_id, membership_version, partial_update, announced_to, membership })
+}
+
+/// What this service commits itself, with rows that another one does not know of.
+const fn is_of_this_service(change: &Change) -> bool {
+    matches!(
+        change,
+        Change::MessageCreated(_)
+            | Change::MessageEdited(_)
+            | Change::MessageDeleted(_)
+            | Change::ReactionsChanged(_)
+            | Change::ReceiptAdvanced(_)
+            | Change::PinsChanged(_)
+            | Change::LinkPreviewAdded(_)
+            | Change::MessageHidden(_)
+            | Change::HistoryCleared(_)
+            | Change::OwnReadAdvanced(_)
+            | Change::OwnReactionChanged(_)
+    )
 }
 
 fn decode_version(number: u64) -> Result<MembershipVersion, InvalidField> {
@@ -116,10 +192,10 @@ fn decode_sends(request: SendMessagesRequest) -> Result<Vec<SendMessage>, Invali
     if messages.len() > SEND_MESSAGES_MAX {
         return Err(InvalidField::new("messages", "must have at most 64 items"));
     }
-    let sends = messages.into_iter().map(|OutgoingMessage { client_message_id, text, .. }| SendMessage {
-        chat_id: chat_id.clone(),
-        client_message_id,
-        text,
+    let sends = messages.into_iter().map(|message| {
+        let OutgoingMessage { client_message_id, text, entities, media_ids, reply_to_message_id, is_silent } = message;
+        let chat_id = chat_id.clone();
+        SendMessage { chat_id, client_message_id, text, entities, media_ids, reply_to_message_id, is_silent }
     });
     Ok(sends.collect())
 }
@@ -140,11 +216,4 @@ fn encode_result(result: Result<Message, Error>) -> Result<SendResult, Status> {
         }
     };
     Ok(SendResult { result: Some(result) })
-}
-
-fn decode_chats(request: &GetHeadsRequest) -> Result<Vec<ChatId>, InvalidField> {
-    if request.chat_ids.len() > BATCH_IDS_MAX {
-        return Err(InvalidField::new("chat_ids", "must have at most 200 items"));
-    }
-    request.chat_ids.iter().map(|id| parse_id("chat_ids", id)).collect()
 }

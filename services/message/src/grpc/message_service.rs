@@ -1,18 +1,20 @@
 use godwit_contract::message::v1::message_service_server::MessageService;
 use godwit_contract::message::v1::{
-    GetMessageRequest, GetMessageResponse, ListMessagesRequest, ListMessagesResponse, SendMessageRequest,
-    SendMessageResponse, SyncChatRequest, SyncChatResponse, SyncRequest, SyncResponse,
+    DeleteMessageRequest, DeleteMessageResponse, EditMessageRequest, EditMessageResponse, GetMessageHistoryRequest,
+    GetMessageHistoryResponse, GetMessageRequest, GetMessageResponse, ListMessagesRequest, ListMessagesResponse,
+    MessageVersion, SendMessageRequest, SendMessageResponse, SyncChatRequest, SyncChatResponse, SyncRequest,
+    SyncResponse,
 };
 use godwit_kernel::limits::{PAGE_DEFAULT, PAGE_MAX, SYNC_CHAT_DEFAULT, SYNC_DEFAULT, SYNC_MAX, page_size};
 use godwit_kernel::{MessageId, Seq};
-use godwit_rpc::{Caller, InvalidField, parse_id, to_status};
+use godwit_rpc::{Caller, InvalidField, parse_id, timestamp, to_status};
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{Server, encode_page};
-use crate::app::{ChatCursor, ListMessages, SendMessage};
+use super::{Server, decode_seq, encode_page};
+use crate::app::{ChatCursor, EditMessage, ListMessages, Place, SendMessage};
 use crate::domain::Direction;
 use crate::error::Error;
-use crate::events::outgoing::encode_message;
+use crate::wire::{encode_entities, encode_message};
 
 #[async_trait]
 impl MessageService for Server {
@@ -21,8 +23,18 @@ impl MessageService for Server {
         request: Request<SendMessageRequest>,
     ) -> Result<Response<SendMessageResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let SendMessageRequest { chat_id, client_message_id, text, .. } = request.into_inner();
-        let send = SendMessage { chat_id, client_message_id, text };
+        let SendMessageRequest {
+            chat_id,
+            client_message_id,
+            text,
+            entities,
+            media_ids,
+            reply_to_message_id,
+            is_silent,
+            send_at: _,
+        } = request.into_inner();
+        let send =
+            SendMessage { chat_id, client_message_id, text, entities, media_ids, reply_to_message_id, is_silent };
         let message = self.0.send_message(caller.user_id, send).await.map_err(to_status)?;
         Ok(Response::new(SendMessageResponse { message: Some(encode_message(&message)), scheduled: None }))
     }
@@ -35,7 +47,7 @@ impl MessageService for Server {
         let list = decode_list(request.get_ref()).map_err(to_status)?;
         let found = self.0.list_messages(caller.user_id, list).await.map_err(to_status)?;
         let messages = found.messages.iter().map(encode_message).collect();
-        Ok(Response::new(ListMessagesResponse { messages, has_more: found.has_more, has_newer: false }))
+        Ok(Response::new(ListMessagesResponse { messages, has_more: found.has_more, has_newer: found.has_newer }))
     }
 
     async fn get_message(&self, request: Request<GetMessageRequest>) -> Result<Response<GetMessageResponse>, Status> {
@@ -75,23 +87,44 @@ impl MessageService for Server {
 
     async fn edit_message(
         &self,
-        _: Request<godwit_contract::message::v1::EditMessageRequest>,
-    ) -> Result<Response<godwit_contract::message::v1::EditMessageResponse>, Status> {
-        Err(Status::unimplemented("MessageService.EditMessage"))
+        request: Request<EditMessageRequest>,
+    ) -> Result<Response<EditMessageResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let EditMessageRequest { message_id, text, entities } = request.into_inner();
+        let edit = EditMessage { message_id, text, entities };
+        let message = self.0.edit_message(caller.user_id, edit).await.map_err(to_status)?;
+        Ok(Response::new(EditMessageResponse { message: Some(encode_message(&message)) }))
     }
 
     async fn delete_message(
         &self,
-        _: Request<godwit_contract::message::v1::DeleteMessageRequest>,
-    ) -> Result<Response<godwit_contract::message::v1::DeleteMessageResponse>, Status> {
-        Err(Status::unimplemented("MessageService.DeleteMessage"))
+        request: Request<DeleteMessageRequest>,
+    ) -> Result<Response<DeleteMessageResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let DeleteMessageRequest { message_id, is_for_me_only } = request.get_ref();
+        let id = parse_id("message_id", message_id).map_err(to_status)?;
+        let deleted = if *is_for_me_only {
+            self.0.hide_message(caller.user_id, id).await
+        } else {
+            self.0.delete_message(caller.user_id, id).await
+        };
+        deleted.map_err(to_status)?;
+        Ok(Response::new(DeleteMessageResponse {}))
     }
 
     async fn get_message_history(
         &self,
-        _: Request<godwit_contract::message::v1::GetMessageHistoryRequest>,
-    ) -> Result<Response<godwit_contract::message::v1::GetMessageHistoryResponse>, Status> {
-        Err(Status::unimplemented("MessageService.GetMessageHistory"))
+        request: Request<GetMessageHistoryRequest>,
+    ) -> Result<Response<GetMessageHistoryResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let id = parse_id("message_id", &request.get_ref().message_id).map_err(to_status)?;
+        let versions = self.0.get_message_history(caller.user_id, id).await.map_err(to_status)?;
+        let versions = versions.into_iter().map(|version| MessageVersion {
+            text: version.text.as_str().to_owned(),
+            entities: encode_entities(&version.entities),
+            written_at: Some(timestamp(version.written_at)),
+        });
+        Ok(Response::new(GetMessageHistoryResponse { versions: versions.collect() }))
     }
 
     async fn report_message(
@@ -103,14 +136,15 @@ impl MessageService for Server {
 }
 
 fn decode_list(request: &ListMessagesRequest) -> Result<ListMessages, InvalidField> {
-    let direction = match (request.before_seq, request.after_seq) {
-        (Some(_), Some(_)) => return Err(InvalidField::new("after_seq", "must not be given together with before_seq")),
-        (None, Some(after)) => Direction::After(decode_seq("after_seq", after)?),
-        (Some(before), None) => Direction::Before(decode_seq("before_seq", before)?),
-        (None, None) => Direction::Before(Seq::from_i64(i64::MAX)),
+    let place = match (request.before_seq, request.after_seq, request.around_seq) {
+        (None, None, None) => Place::Beside(Direction::Before(Seq::from_i64(i64::MAX))),
+        (Some(before), None, None) => Place::Beside(Direction::Before(decode_seq("before_seq", before)?)),
+        (None, Some(after), None) => Place::Beside(Direction::After(decode_seq("after_seq", after)?)),
+        (None, None, Some(around)) => Place::Around(decode_seq("around_seq", around)?),
+        _ => return Err(InvalidField::new("after_seq", "must not be given together with before_seq or around_seq")),
     };
     let chat_id = parse_id("chat_id", &request.chat_id)?;
-    Ok(ListMessages { chat_id, direction, limit: page_size(request.limit, PAGE_DEFAULT, PAGE_MAX) })
+    Ok(ListMessages { chat_id, place, limit: page_size(request.limit, PAGE_DEFAULT, PAGE_MAX) })
 }
 
 fn decode_cursor(request: SyncChatRequest) -> Result<ChatCursor, InvalidField> {
@@ -120,8 +154,4 @@ fn decode_cursor(request: SyncChatRequest) -> Result<ChatCursor, InvalidField> {
         epoch: request.epoch,
         limit: page_size(request.limit, SYNC_CHAT_DEFAULT, SYNC_MAX),
     })
-}
-
-fn decode_seq(field: &'static str, number: u64) -> Result<Seq, InvalidField> {
-    Seq::new(number).ok_or_else(|| InvalidField::new(field, "must be below 2^63"))
 }

@@ -11,13 +11,15 @@ use std::sync::Arc;
 
 use godwit_contract::message::v1 as api;
 use godwit_contract::v1 as pb;
+use godwit_kernel::Seq;
+use godwit_rpc::InvalidField;
 use prost::Message as _;
 
 use crate::app::{App, ChatPage};
 use crate::domain::StoredUpdate;
 use crate::error::Error;
 
-/// Both gRPC services over one app.
+/// All gRPC services over one app.
 #[derive(Clone)]
 pub struct Server(pub Arc<App>);
 
@@ -35,4 +37,8 @@ fn encode_page(page: ChatPage) -> Result<api::ChatUpdates, Error> {
 fn decode_update(update: StoredUpdate) -> Result<pb::Update, Error> {
     let damaged = Error::Damaged { chat_id: update.chat_id, problem: "an update cannot be decoded" };
     pb::Update::decode(update.payload).map_err(|_| damaged)
+}
+
+fn decode_seq(field: &'static str, number: u64) -> Result<Seq, InvalidField> {
+    Seq::new(number).ok_or_else(|| InvalidField::new(field, "must be below 2^63"))
 }

@@ -1,19 +1,24 @@
 use diesel::QueryableByName;
 use diesel::sql_query;
-use diesel::sql_types::{BigInt, Nullable, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl as _;
-use godwit_kernel::{ChatId, MessageId};
+use godwit_kernel::{ChatId, MessageId, UserId};
 use godwit_pg::{Connection, Error};
+use time::OffsetDateTime;
+use uuid::Uuid;
 
-use super::heads::OptionalMessageRow;
+use super::message_row::OptionalMessageRow;
 use super::prepared::Prepared;
-use crate::domain::{ANSWER_BYTES_MAX, Direction, MembershipVersion, Message};
+use crate::domain::{ANSWER_BYTES_MAX, Direction, MembershipVersion, Message, MessageText, Version};
+use crate::wire::decode_version_entities;
 
-/// Messages of a chat, and the version of its member list at the same moment.
+/// Messages of a chat that a member may see, and the version of its member list at the same moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FoundMessages {
     /// Of the chat's log; the lowest when there is no log yet.
     pub membership_version: MembershipVersion,
+    /// The log knows where the member stands in it.
+    pub is_participant: bool,
     /// In the order asked for.
     pub messages: Vec<Message>,
     /// There are others behind them.
@@ -24,6 +29,8 @@ pub struct FoundMessages {
 struct Row {
     #[diesel(sql_type = BigInt)]
     membership_version: i64,
+    #[diesel(sql_type = Bool)]
+    is_participant: bool,
     #[diesel(embed)]
     message: OptionalMessageRow,
     #[diesel(sql_type = Nullable<BigInt>)]
@@ -37,6 +44,7 @@ struct Row {
 pub async fn list_messages(
     conn: &mut Connection,
     chat_id: ChatId,
+    viewer: UserId,
     direction: Direction,
     limit: u32,
 ) -> Result<FoundMessages, Error> {
@@ -48,40 +56,51 @@ pub async fn list_messages(
         .bind::<SqlUuid, _>(chat_id.as_uuid())
         .bind::<BigInt, _>(seq.as_i64())
         .bind::<BigInt, _>(i64::from(limit) + 1)
-        .bind::<BigInt, _>(i64::try_from(ANSWER_BYTES_MAX).unwrap_or(i64::MAX));
+        .bind::<BigInt, _>(i64::try_from(ANSWER_BYTES_MAX).unwrap_or(i64::MAX))
+        .bind::<SqlUuid, _>(viewer.as_uuid());
     let rows: Vec<Row> = Prepared(query).load(conn).await?;
-    let membership_version = version_of(&rows);
     let found_count = rows.as_slice().first().and_then(|row| row.found_count).unwrap_or(0);
-    let messages: Vec<Message> = rows
-        .into_iter()
-        .filter_map(|row| row.message.into_message(chat_id))
-        .take(usize::try_from(limit).unwrap_or(usize::MAX))
-        .collect();
-    let has_more = i64::try_from(messages.len()).is_ok_and(|count| count < found_count);
-    Ok(FoundMessages { membership_version, messages, has_more })
+    let mut found = FoundMessages::of(chat_id, rows);
+    found.messages.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    found.has_more = i64::try_from(found.messages.len()).is_ok_and(|count| count < found_count);
+    Ok(found)
 }
 
-/// One message, if it is there.
+/// One message, if it is there for the viewer.
 ///
 /// # Errors
 /// When the database does.
-pub async fn find_message(conn: &mut Connection, id: MessageId) -> Result<FoundMessages, Error> {
+pub async fn find_message(conn: &mut Connection, id: MessageId, viewer: UserId) -> Result<FoundMessages, Error> {
     let query = sql_query(
-        "SELECT h.membership_version, m.seq, m.sender_id, m.client_message_id, m.text, m.sent_at,
-             NULL::bigint AS found_count
-         FROM chat_heads h LEFT JOIN messages m ON m.chat_id = h.chat_id AND m.seq = $2
+        "SELECT h.membership_version, p.user_id IS NOT NULL AS is_participant,
+             m.seq, m.sender_id, m.client_message_id, m.text, m.sent_at, m.extras, m.reactions, m.edited_at,
+             m.edit_count, m.deleted_at, my.emoji AS my_reaction, NULL::bigint AS found_count
+         FROM chat_heads h
+         LEFT JOIN participants p ON p.chat_id = h.chat_id AND p.user_id = $3
+         LEFT JOIN messages m ON m.chat_id = h.chat_id AND m.seq = $2 AND m.deleted_at IS NULL
+             AND m.seq >= coalesce(p.visible_from_seq, 0) AND m.seq > coalesce(p.cleared_seq, 0)
+             AND NOT EXISTS (SELECT FROM hidden_messages x WHERE x.chat_id = $1 AND x.user_id = $3 AND x.seq = $2)
+         LEFT JOIN reactions my ON my.chat_id = h.chat_id AND my.seq = m.seq AND my.user_id = $3
          WHERE h.chat_id = $1",
     )
     .bind::<SqlUuid, _>(id.chat_id.as_uuid())
-    .bind::<BigInt, _>(id.seq.as_i64());
+    .bind::<BigInt, _>(id.seq.as_i64())
+    .bind::<SqlUuid, _>(viewer.as_uuid());
     let rows: Vec<Row> = Prepared(query).load(conn).await?;
-    let membership_version = version_of(&rows);
-    let messages = rows.into_iter().filter_map(|row| row.message.into_message(id.chat_id)).collect();
-    Ok(FoundMessages { membership_version, messages, has_more: false })
+    Ok(FoundMessages::of(id.chat_id, rows))
 }
 
-fn version_of(rows: &[Row]) -> MembershipVersion {
-    rows.first().map_or(MembershipVersion::default(), |row| MembershipVersion::from_i64(row.membership_version))
+impl FoundMessages {
+    fn of(chat_id: ChatId, rows: Vec<Row>) -> Self {
+        let first = rows.as_slice().first();
+        Self {
+            membership_version: first
+                .map_or(MembershipVersion::default(), |row| MembershipVersion::from_i64(row.membership_version)),
+            is_participant: first.is_some_and(|row| row.is_participant),
+            messages: rows.into_iter().filter_map(|row| row.message.into_message(chat_id)).collect(),
+            has_more: false,
+        }
+    }
 }
 
 /// The same statement in two directions. The bytes before a message decide whether it is still given, so that there is
@@ -89,20 +108,32 @@ fn version_of(rows: &[Row]) -> MembershipVersion {
 macro_rules! list {
     ($compare:literal, $order:literal) => {
         concat!(
-            "SELECT h.membership_version, m.seq, m.sender_id, m.client_message_id, m.text, m.sent_at, m.found_count
-             FROM chat_heads h LEFT JOIN LATERAL (
+            "SELECT h.membership_version, p.user_id IS NOT NULL AS is_participant,
+                 m.seq, m.sender_id, m.client_message_id, m.text, m.sent_at, m.extras, m.reactions, m.edited_at,
+                 m.edit_count, m.deleted_at, my.emoji AS my_reaction, m.found_count
+             FROM chat_heads h
+             LEFT JOIN participants p ON p.chat_id = h.chat_id AND p.user_id = $5
+             LEFT JOIN LATERAL (
                  SELECT page.*, count(*) OVER () AS found_count,
-                     sum(octet_length(page.text)) OVER (ORDER BY page.seq ",
+                     sum(page.bytes) OVER (ORDER BY page.seq ",
             $order,
-            ") - octet_length(page.text) AS bytes_before
+            ") - page.bytes AS bytes_before
                  FROM (
-                     SELECT * FROM messages WHERE chat_id = $1 AND seq ",
+                     SELECT one.*, octet_length(one.text) + coalesce(octet_length(one.extras), 0) AS bytes
+                     FROM messages one WHERE one.chat_id = $1 AND one.seq ",
             $compare,
-            " $2 ORDER BY seq ",
+            " $2
+                         AND one.seq >= coalesce(p.visible_from_seq, 0) AND one.seq > coalesce(p.cleared_seq, 0)
+                         AND one.deleted_at IS NULL AND NOT EXISTS (
+                             SELECT FROM hidden_messages x
+                             WHERE x.chat_id = $1 AND x.user_id = $5 AND x.seq = one.seq
+                         )
+                     ORDER BY one.seq ",
             $order,
             " LIMIT $3
                  ) AS page
              ) AS m ON m.bytes_before < $4
+             LEFT JOIN reactions my ON my.chat_id = h.chat_id AND my.seq = m.seq AND my.user_id = $5
              WHERE h.chat_id = $1 ORDER BY m.seq ",
             $order
         )
@@ -111,3 +142,57 @@ macro_rules! list {
 
 const LIST_BEFORE: &str = list!("<", "DESC");
 const LIST_AFTER: &str = list!(">", "ASC");
+
+#[derive(QueryableByName)]
+struct PlainRow {
+    #[diesel(sql_type = SqlUuid)]
+    chat_id: Uuid,
+    #[diesel(embed)]
+    message: OptionalMessageRow,
+}
+
+/// Messages that are there, whoever may see them.
+///
+/// # Errors
+/// When the database does.
+pub async fn messages_by_id(conn: &mut Connection, ids: &[MessageId]) -> Result<Vec<Message>, Error> {
+    let query = sql_query(
+        "SELECT m.chat_id, m.seq, m.sender_id, m.client_message_id, m.text, m.sent_at, m.extras, m.reactions,
+             m.edited_at, m.edit_count, m.deleted_at, NULL::text AS my_reaction
+         FROM unnest($1, $2) AS k (chat_id, seq) JOIN messages m ON m.chat_id = k.chat_id AND m.seq = k.seq
+         WHERE m.deleted_at IS NULL",
+    )
+    .bind::<Array<SqlUuid>, _>(ids.iter().map(|id| id.chat_id.as_uuid()).collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(ids.iter().map(|id| id.seq.as_i64()).collect::<Vec<_>>());
+    let rows: Vec<PlainRow> = Prepared(query).load(conn).await?;
+    Ok(rows.into_iter().filter_map(|row| row.message.into_message(ChatId::from_uuid(row.chat_id))).collect())
+}
+
+#[derive(QueryableByName)]
+struct VersionRow {
+    #[diesel(sql_type = Text)]
+    text: String,
+    #[diesel(sql_type = Nullable<Binary>)]
+    entities: Option<Vec<u8>>,
+    #[diesel(sql_type = Timestamptz)]
+    written_at: OffsetDateTime,
+}
+
+/// What an edited message said before, the oldest first.
+///
+/// # Errors
+/// When the database does.
+pub async fn versions(conn: &mut Connection, id: MessageId) -> Result<Vec<Version>, Error> {
+    let query = sql_query(
+        "SELECT text, entities, written_at FROM message_versions WHERE chat_id = $1 AND seq = $2 ORDER BY version",
+    )
+    .bind::<SqlUuid, _>(id.chat_id.as_uuid())
+    .bind::<BigInt, _>(id.seq.as_i64());
+    let rows: Vec<VersionRow> = Prepared(query).load(conn).await?;
+    let versions = rows.into_iter().map(|row| Version {
+        text: MessageText::from_store(row.text),
+        entities: row.entities.map(|bytes| decode_version_entities(&bytes)).unwrap_or_default(),
+        written_at: row.written_at,
+    });
+    Ok(versions.collect())
+}

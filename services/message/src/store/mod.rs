@@ -2,16 +2,27 @@
 
 mod append;
 mod heads;
+mod members;
+mod message_row;
 mod messages;
 mod outbox;
 mod prepared;
+mod purges;
+mod reactions;
+mod retention;
+mod scrubs;
 mod sync;
 
-pub use append::{Append, AppendError, Encode, Written, append};
-pub use heads::{HeadWithMessage, heads_with_messages, raise_membership_version};
-pub use messages::{FoundMessages, find_message, list_messages};
+pub use append::{Append, AppendError, Written, WrittenUpdate, append};
+pub use heads::{ChatRank, LogHead, SeenHead, WantedReceipts, heads, rank_chats, seen_heads};
+pub use members::{LogPresence, MessageReceipts, Raise, members_among, message_receipts, raise_membership_version};
+pub use messages::{FoundMessages, find_message, list_messages, messages_by_id, versions};
 pub use outbox::{Backlog, Lease, OutboxRow, Sweep, backlog, claim_outbox, move_to_sync_log, renew_lease};
-pub use sync::{ChangedChat, ChatLog, LogClock, changed_chats, chat_log, log_clock, updates_from};
+pub use purges::{next_purge, purge_some};
+pub use reactions::{GivenReaction, list_reactions, pinned};
+pub use retention::{LogPart, expire_logs};
+pub use scrubs::scrub_some;
+pub use sync::{ChangedChat, ChatLog, LogClock, LogPage, changed_chats, chat_log, log_clock, updates_from};
 
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use godwit_pg as pg;

@@ -1,8 +1,8 @@
 use diesel::QueryableByName;
 use diesel::sql_query;
-use diesel::sql_types::{Array, BigInt, Binary, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl as _;
-use godwit_kernel::{ChatId, Seq};
+use godwit_kernel::{ChatId, Seq, UserId};
 use godwit_pg::{Connection, Error};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -48,6 +48,10 @@ pub struct ChatLog {
     pub epoch: Epoch,
     /// The version of the chat's member list.
     pub membership_version: MembershipVersion,
+    /// The log knows where the viewer stands in it.
+    pub is_participant: bool,
+    /// Nothing before it is for the viewer.
+    pub visible_from_seq: Seq,
     /// The updates asked for, in order.
     pub updates: Vec<StoredUpdate>,
 }
@@ -62,28 +66,43 @@ struct ChatLogRow {
     epoch: String,
     #[diesel(sql_type = BigInt)]
     membership_version: i64,
+    #[diesel(sql_type = Bool)]
+    is_participant: bool,
+    #[diesel(sql_type = BigInt)]
+    visible_from_seq: i64,
     #[diesel(sql_type = Nullable<BigInt>)]
     seq: Option<i64>,
     #[diesel(sql_type = Nullable<Binary>)]
     payload: Option<Vec<u8>>,
 }
 
-/// A chat's log with at most `limit` updates after a seq and no more than `max_bytes` of them, but always one; `None`
-/// when there is no log yet. Sync log and outbox are read in one statement: an update that moves from one to the
-/// other at this moment is seen in one of them.
+/// Which part of a chat's log is wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct LogPage {
+    /// Whose log.
+    pub chat_id: ChatId,
+    /// Who will see it.
+    pub viewer: UserId,
+    /// Only updates above it.
+    pub after: Seq,
+    /// The most updates.
+    pub limit: u32,
+    /// The most bytes of them, but always one.
+    pub max_bytes: usize,
+}
+
+/// A part of a chat's log; `None` when there is no log yet. Sync log and outbox are read in one statement: an update
+/// that moves from one to the other at this moment is seen in one of them.
 ///
 /// # Errors
 /// When the database does.
-pub async fn chat_log(
-    conn: &mut Connection,
-    chat_id: ChatId,
-    after: Seq,
-    limit: u32,
-    max_bytes: usize,
-) -> Result<Option<ChatLog>, Error> {
+pub async fn chat_log(conn: &mut Connection, page: LogPage) -> Result<Option<ChatLog>, Error> {
+    let LogPage { chat_id, viewer, after, limit, max_bytes } = page;
     let query = sql_query(
-        "SELECT h.last_seq, h.first_seq, h.epoch, h.membership_version, u.seq, u.payload
-         FROM chat_heads h LEFT JOIN LATERAL (
+        "SELECT h.last_seq, h.first_seq, h.epoch, h.membership_version, p.user_id IS NOT NULL AS is_participant,
+             coalesce(p.visible_from_seq, 0) AS visible_from_seq, u.seq, u.payload
+         FROM chat_heads h LEFT JOIN participants p ON p.chat_id = h.chat_id AND p.user_id = $5
+         LEFT JOIN LATERAL (
              SELECT both_parts.seq, both_parts.payload,
                  sum(octet_length(both_parts.payload)) OVER (ORDER BY both_parts.seq)
                      - octet_length(both_parts.payload) AS bytes_before
@@ -99,7 +118,8 @@ pub async fn chat_log(
     .bind::<SqlUuid, _>(chat_id.as_uuid())
     .bind::<BigInt, _>(after.as_i64())
     .bind::<BigInt, _>(i64::from(limit))
-    .bind::<BigInt, _>(i64::try_from(max_bytes).unwrap_or(i64::MAX));
+    .bind::<BigInt, _>(i64::try_from(max_bytes).unwrap_or(i64::MAX))
+    .bind::<SqlUuid, _>(viewer.as_uuid());
     let rows: Vec<ChatLogRow> = Prepared(query).load(conn).await?;
     let Some(first) = rows.as_slice().first() else {
         return Ok(None);
@@ -109,6 +129,8 @@ pub async fn chat_log(
         first_seq: Seq::from_i64(first.first_seq),
         epoch: Epoch::from_store(first.epoch.clone()),
         membership_version: MembershipVersion::from_i64(first.membership_version),
+        is_participant: first.is_participant,
+        visible_from_seq: Seq::from_i64(first.visible_from_seq),
         updates: Vec::with_capacity(rows.len()),
     };
     for row in rows {
@@ -128,8 +150,10 @@ pub struct ChangedChat {
     pub last_seq: Seq,
     /// The log's name.
     pub epoch: Epoch,
-    /// The first update that occurred after the instant.
+    /// The first update that occurred after the instant and is for the viewer.
     pub from_seq: Seq,
+    /// The log knows where the viewer stands in it.
+    pub is_participant: bool,
 }
 
 #[derive(QueryableByName)]
@@ -142,6 +166,8 @@ struct ChangedRow {
     epoch: String,
     #[diesel(sql_type = BigInt)]
     from_seq: i64,
+    #[diesel(sql_type = Bool)]
+    is_participant: bool,
 }
 
 /// Those of `chats` whose logs changed after `since`, in id order, at most `limit`.
@@ -151,26 +177,31 @@ struct ChangedRow {
 pub async fn changed_chats(
     conn: &mut Connection,
     chats: &[ChatId],
+    viewer: UserId,
     since: OffsetDateTime,
     limit: u32,
 ) -> Result<Vec<ChangedChat>, Error> {
     let query = sql_query(
-        "SELECT chat_id, last_seq, epoch, first_seq_after(chat_id, first_seq, last_seq, $2) AS from_seq
+        "SELECT changed.chat_id, changed.last_seq, changed.epoch, p.user_id IS NOT NULL AS is_participant,
+             greatest(first_seq_after(changed.chat_id, changed.first_seq, changed.last_seq, $2), p.visible_from_seq) AS from_seq
          FROM (
              SELECT chat_id, first_seq, last_seq, epoch FROM chat_heads
              WHERE chat_id = ANY ($1) AND changed_at > $2 AND last_seq >= first_seq
              ORDER BY chat_id LIMIT $3
-         ) AS changed ORDER BY chat_id",
+         ) AS changed LEFT JOIN participants p ON p.chat_id = changed.chat_id AND p.user_id = $4
+         ORDER BY changed.chat_id",
     )
     .bind::<Array<SqlUuid>, _>(chats.iter().map(ChatId::as_uuid).collect::<Vec<_>>())
     .bind::<Timestamptz, _>(since)
-    .bind::<BigInt, _>(i64::from(limit));
+    .bind::<BigInt, _>(i64::from(limit))
+    .bind::<SqlUuid, _>(viewer.as_uuid());
     let rows: Vec<ChangedRow> = Prepared(query).load(conn).await?;
     let changed = rows.into_iter().map(|row| ChangedChat {
         chat_id: ChatId::from_uuid(row.chat_id),
         last_seq: Seq::from_i64(row.last_seq),
         epoch: Epoch::from_store(row.epoch),
         from_seq: Seq::from_i64(row.from_seq),
+        is_participant: row.is_participant,
     });
     Ok(changed.collect())
 }

@@ -1,0 +1,268 @@
+//! From what a client sends to what is appended: everything is checked, looked up and hashed here.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use godwit_contract::v1 as pb;
+use godwit_kernel::{ChatId, MediaId, MessageId, UserId};
+use godwit_rpc::{InvalidField, parse_id};
+
+use super::App;
+use super::send_message::SendMessage;
+use crate::domain::{
+    Attachment, Change, Chosen, ClientMessageId, ContentHash, Entity, EntityKind, Entry, Extras, MessageText,
+    NewMessage, PostingPolicy, Reply, Violation, check_entities, find_mentions, limits,
+};
+use crate::error::Error;
+use crate::events::outgoing;
+use crate::store;
+use crate::wire::{canonical_entities, decode_entities};
+
+/// The most names that are looked up for one text.
+const NAMES_MAX: usize = 100;
+
+/// A message that may be written as it is.
+pub(super) struct Draft {
+    pub chat_id: ChatId,
+    client_message_id: ClientMessageId,
+    text: MessageText,
+    extras: Option<Arc<Extras>>,
+    mentions: Vec<UserId>,
+    content_hash: ContentHash,
+}
+
+/// A message of which everything is known: a copy of another one.
+#[derive(Clone, Debug)]
+pub struct SendCopy {
+    /// Where to.
+    pub chat_id: ChatId,
+    /// The sender's name for it.
+    pub client_message_id: ClientMessageId,
+    /// What it says; may be empty beside attachments.
+    pub text: MessageText,
+    /// What it has besides.
+    pub extras: Extras,
+}
+
+/// What a client asks to send, of which nothing is looked up yet.
+struct Request {
+    chat_id: ChatId,
+    client_message_id: ClientMessageId,
+    text: MessageText,
+    entities: Vec<Entity>,
+    media_ids: Vec<MediaId>,
+    reply_to: Option<MessageId>,
+    is_silent: bool,
+}
+
+/// A text with its parts, and whom it mentions.
+pub(super) struct Annotated {
+    pub entities: Vec<Entity>,
+    pub mentions: Vec<UserId>,
+}
+
+impl App {
+    /// Checks and completes what a client sends. A plain text needs nothing but this process.
+    pub(super) async fn compose(&self, caller: UserId, send: SendMessage) -> Result<Draft, Error> {
+        let request = Request::read(send)?;
+        let content_hash = request.hash();
+        let Request { chat_id, client_message_id, text, entities, media_ids, reply_to, is_silent } = request;
+        let has_mentions = text.as_str().contains('@') || entities.iter().any(is_mention);
+        if has_mentions || !media_ids.is_empty() || reply_to.is_some() {
+            // What is looked up below is for members.
+            self.policies.get(chat_id, caller).await?;
+        }
+        let Annotated { entities, mentions } = if has_mentions {
+            self.annotate(caller, chat_id, &text, entities).await?
+        } else {
+            Annotated { entities, mentions: Vec::new() }
+        };
+        let attachments = self.describe(caller, &media_ids).await?;
+        let reply_to = match reply_to {
+            Some(id) => Some(self.reply(caller, chat_id, id).await?),
+            None => None,
+        };
+        let extras = Extras { entities, attachments, reply_to, is_silent, ..Extras::default() };
+        let extras = (!extras.is_empty()).then(|| Arc::new(extras));
+        Ok(Draft { chat_id, client_message_id, text, extras, mentions, content_hash })
+    }
+
+    /// The parts of a text with a meaning: what the client named, but mentions only of members, and the members whom the
+    /// text names.
+    pub(super) async fn annotate(
+        &self,
+        caller: UserId,
+        chat_id: ChatId,
+        text: &MessageText,
+        entities: Vec<Entity>,
+    ) -> Result<Annotated, Error> {
+        let named = find_mentions(text.as_str());
+        let users = self.resolve(named.iter().map(|found| found.username.as_str())).await;
+        let given = entities.iter().filter_map(mentioned);
+        let candidates: Vec<UserId> =
+            given.chain(users.values().copied()).collect::<HashSet<_>>().into_iter().collect();
+        if candidates.is_empty() {
+            return Ok(Annotated { entities, mentions: Vec::new() });
+        }
+        let mut conn = self.pool.get().await?;
+        let members = store::members_among(&mut conn, chat_id, &candidates).await?;
+        drop(conn);
+        let mut kept: Vec<Entity> = entities
+            .into_iter()
+            .filter(|entity| mentioned(entity).is_none_or(|user| members.contains(&user)))
+            .collect();
+        let taken: HashSet<u32> = kept.iter().filter(|entity| is_mention(entity)).map(|entity| entity.offset).collect();
+        for found in named.into_iter().filter(|found| !taken.contains(&found.offset)) {
+            let Some(user_id) = users.get(&found.username).copied().filter(|user| members.contains(user)) else {
+                continue;
+            };
+            let kind = EntityKind::Mention { user_id };
+            kept.push(Entity { offset: found.offset, length: found.length, kind });
+        }
+        kept.truncate(limits::ENTITIES_MAX);
+        kept.sort_by_key(|entity| (entity.offset, entity.length));
+        let mentions: HashSet<UserId> = kept.iter().filter_map(mentioned).filter(|user| *user != caller).collect();
+        Ok(Annotated { entities: kept, mentions: mentions.into_iter().collect() })
+    }
+
+    /// Whom names belong to. While nobody can tell, they are plain text: a message does not wait for that.
+    async fn resolve(&self, names: impl Iterator<Item = &str>) -> HashMap<String, UserId> {
+        let names: HashSet<String> = names.map(str::to_owned).collect();
+        if names.is_empty() {
+            return HashMap::new();
+        }
+        let names = names.into_iter().take(NAMES_MAX).collect();
+        self.users.resolve_usernames(names).await.unwrap_or_else(|status| {
+            metrics::counter!("godwit_message_mentions_unresolved_total").increment(1);
+            tracing::warn!(error = &status as &dyn std::error::Error, "the names of a text are not looked up");
+            HashMap::new()
+        })
+    }
+
+    async fn describe(&self, caller: UserId, media_ids: &[MediaId]) -> Result<Vec<Attachment>, Error> {
+        if media_ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let found = self.media.describe_attachments(caller, media_ids).await.map_err(Error::Media)?;
+        found.filter(|found| found.len() == media_ids.len()).ok_or(Error::AttachmentNotFound)
+    }
+
+    async fn reply(&self, caller: UserId, chat_id: ChatId, id: MessageId) -> Result<Reply, Error> {
+        if id.chat_id != chat_id {
+            return Err(Error::ReplyNotFound);
+        }
+        match self.get_message(caller, id).await {
+            Ok(message) => Ok(Reply::to(id, message.sender_id, message.text.as_str())),
+            Err(Error::MessageNotFound) => Err(Error::ReplyNotFound),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Request {
+    fn read(send: SendMessage) -> Result<Self, Error> {
+        let SendMessage { chat_id, client_message_id, text, entities, media_ids, reply_to_message_id, is_silent } =
+            send;
+        let chat_id = parse_id("chat_id", &chat_id)?;
+        let client_message_id =
+            ClientMessageId::parse(client_message_id).map_err(|violation| invalid("client_message_id", violation))?;
+        let media_ids = read_media_ids(&media_ids)?;
+        let parse = if media_ids.is_empty() { MessageText::parse } else { MessageText::parse_caption };
+        let text = parse(text).map_err(|violation| invalid("text", violation))?;
+        let entities = read_entities(&text, &entities)?;
+        let reply_to = match reply_to_message_id.as_str() {
+            "" => None,
+            id => Some(parse_id("reply_to_message_id", id)?),
+        };
+        Ok(Self { chat_id, client_message_id, text, entities, media_ids, reply_to, is_silent })
+    }
+
+    fn hash(&self) -> ContentHash {
+        let entities = canonical_entities(&self.entities);
+        let chosen = Chosen {
+            entities: &entities,
+            media_ids: &self.media_ids,
+            reply_to: self.reply_to,
+            forwarded_from: None,
+            is_silent: self.is_silent,
+        };
+        ContentHash::of_all(&self.text, chosen)
+    }
+}
+
+/// The parts of a text as a client names them, if they fit it.
+pub(super) fn read_entities(text: &MessageText, entities: &[pb::MessageEntity]) -> Result<Vec<Entity>, Error> {
+    if entities.is_empty() {
+        return Ok(Vec::new());
+    }
+    let entities = decode_entities(entities)?;
+    Ok(check_entities(text.as_str(), entities).map_err(|violation| invalid("entities", violation))?)
+}
+
+fn read_media_ids(ids: &[String]) -> Result<Vec<MediaId>, Error> {
+    if ids.len() > limits::ATTACHMENTS_MAX {
+        return Err(InvalidField::new("media_ids", "must have at most 10 items").into());
+    }
+    let parsed = ids.iter().map(|id| parse_id("media_ids", id)).collect::<Result<Vec<MediaId>, _>>()?;
+    if parsed.iter().collect::<HashSet<_>>().len() != parsed.len() {
+        return Err(InvalidField::new("media_ids", "must not name a file twice").into());
+    }
+    Ok(parsed)
+}
+
+pub(super) fn invalid(field: &'static str, violation: Violation) -> InvalidField {
+    InvalidField::new(field, violation.0)
+}
+
+const fn mentioned(entity: &Entity) -> Option<UserId> {
+    match &entity.kind {
+        EntityKind::Mention { user_id } => Some(*user_id),
+        _ => None,
+    }
+}
+
+const fn is_mention(entity: &Entity) -> bool {
+    mentioned(entity).is_some()
+}
+
+impl Draft {
+    /// A copy of a message. Its hash is over what cannot change between two tries: the origin's sender may be named in one
+    /// and not in the other.
+    pub fn of_copy(copy: SendCopy) -> Self {
+        let SendCopy { chat_id, client_message_id, text, extras } = copy;
+        let media_ids: Vec<MediaId> = extras.attachments.iter().map(|attachment| attachment.media_id).collect();
+        let origin = extras.forwarded_from.as_ref().map(|origin| origin.sent_at.unix_timestamp_nanos().to_string());
+        let chosen = Chosen {
+            entities: &[],
+            media_ids: &media_ids,
+            reply_to: None,
+            forwarded_from: origin.as_deref(),
+            is_silent: extras.is_silent,
+        };
+        let content_hash = ContentHash::of_all(&text, chosen);
+        let extras = (!extras.is_empty()).then(|| Arc::new(extras));
+        Self { chat_id, client_message_id, text, extras, mentions: Vec::new(), content_hash }
+    }
+
+    /// Whether there is nothing but a text.
+    pub const fn is_plain(&self) -> bool {
+        self.extras.is_none()
+    }
+
+    pub fn new_message(&self, sender_id: UserId, policy: PostingPolicy) -> NewMessage {
+        NewMessage {
+            sender_id,
+            client_message_id: self.client_message_id.clone(),
+            text: self.text.clone(),
+            extras: self.extras.clone(),
+            mentions: self.mentions.clone(),
+            content_hash: self.content_hash,
+            policy_version: policy.version,
+            slow_mode_secs: policy.pause_secs(),
+        }
+    }
+
+    pub fn entry(&self, new: &NewMessage) -> Entry {
+        Entry { chat_id: self.chat_id, headers: outgoing::current_headers(), change: Change::Message(new.clone()) }
+    }
+}

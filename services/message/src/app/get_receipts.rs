@@ -1,0 +1,25 @@
+use godwit_kernel::{MessageId, UserId};
+
+use super::App;
+use super::act::{hide_chat, require};
+use crate::domain::Right;
+use crate::error::Error;
+use crate::store::{self, MessageReceipts};
+
+impl App {
+    /// Who of the others has read and received a message, for its sender and who may see receipts.
+    ///
+    /// # Errors
+    /// [`Error::MessageNotFound`]; [`Error::ReceiptsHidden`].
+    #[tracing::instrument(name = "message.get_receipts", skip_all, fields(message.id = %id), err(level = "debug"))]
+    pub async fn get_receipts(&self, caller: UserId, id: MessageId) -> Result<MessageReceipts, Error> {
+        let message = self.get_message(caller, id).await?;
+        let mut policy = self.policies.get(id.chat_id, caller).await.map_err(hide_chat)?;
+        if !policy.rights.has(Right::SeeReceipts) {
+            policy = self.policies.reload(id.chat_id, caller).await.map_err(hide_chat)?;
+            require(&policy, Right::SeeReceipts, Error::ReceiptsHidden)?;
+        }
+        let mut conn = self.pool.get().await?;
+        Ok(store::message_receipts(&mut conn, id, message.sender_id).await?)
+    }
+}

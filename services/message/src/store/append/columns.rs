@@ -1,0 +1,184 @@
+//! The statement that every batch has: new messages, updates, events and heads, column by column as `unnest` takes them.
+
+use diesel::sql_query;
+use diesel::sql_types::{Array, BigInt, Binary, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel_async::RunQueryDsl as _;
+use godwit_kernel::MessageId;
+use godwit_pg::Connection;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::{AppendError, WrittenUpdate};
+use crate::domain::{Body, Change, Changes, Entry, Head, Planned};
+use crate::store::prepared::Prepared;
+use crate::wire::encode_extras;
+
+/// A batch that is planned.
+pub(super) struct Batch<'a> {
+    pub entries: &'a [Entry],
+    pub updates: &'a [Planned],
+    /// One for each update.
+    pub written: &'a [WrittenUpdate],
+    pub changes: &'a Changes,
+}
+
+#[derive(Default)]
+struct Rows<'a> {
+    messages: MessageColumns<'a>,
+    outbox: OutboxColumns<'a>,
+    events: EventColumns,
+}
+
+#[derive(Default)]
+struct MessageColumns<'a> {
+    chat_ids: Vec<Uuid>,
+    seqs: Vec<i64>,
+    senders: Vec<Uuid>,
+    client_message_ids: Vec<&'a str>,
+    content_hashes: Vec<&'a [u8]>,
+    texts: Vec<&'a str>,
+    sent_ats: Vec<OffsetDateTime>,
+    extras: Vec<Option<Vec<u8>>>,
+    replies: Vec<Option<i64>>,
+}
+
+#[derive(Default)]
+struct OutboxColumns<'a> {
+    chat_ids: Vec<Uuid>,
+    seqs: Vec<i64>,
+    payloads: Vec<&'a [u8]>,
+    occurred_ats: Vec<OffsetDateTime>,
+    headers: Vec<serde_json::Value>,
+}
+
+#[derive(Default)]
+struct EventColumns {
+    chat_ids: Vec<Uuid>,
+    event_ids: Vec<Uuid>,
+    seqs: Vec<i64>,
+}
+
+#[derive(Default)]
+struct HeadColumns {
+    chat_ids: Vec<Uuid>,
+    last_seqs: Vec<i64>,
+    versions: Vec<i64>,
+    changed_ats: Vec<OffsetDateTime>,
+    active_ats: Vec<Option<OffsetDateTime>>,
+}
+
+/// Writes the rows of a batch, and moves its heads.
+pub(super) async fn write(conn: &mut Connection, batch: Batch<'_>, heads: &[Head]) -> Result<(), AppendError> {
+    let Rows { messages, outbox, events } = Rows::of(&batch);
+    let heads = HeadColumns::of(heads);
+    let query = sql_query(WRITE)
+        .bind::<Array<SqlUuid>, _>(messages.chat_ids)
+        .bind::<Array<BigInt>, _>(messages.seqs)
+        .bind::<Array<SqlUuid>, _>(messages.senders)
+        .bind::<Array<Text>, _>(messages.client_message_ids)
+        .bind::<Array<Binary>, _>(messages.content_hashes)
+        .bind::<Array<Text>, _>(messages.texts)
+        .bind::<Array<Timestamptz>, _>(messages.sent_ats)
+        .bind::<Array<Nullable<Binary>>, _>(messages.extras)
+        .bind::<Array<Nullable<BigInt>>, _>(messages.replies)
+        .bind::<Array<SqlUuid>, _>(outbox.chat_ids)
+        .bind::<Array<BigInt>, _>(outbox.seqs)
+        .bind::<Array<Binary>, _>(outbox.payloads)
+        .bind::<Array<Timestamptz>, _>(outbox.occurred_ats)
+        .bind::<Array<Jsonb>, _>(outbox.headers)
+        .bind::<Array<SqlUuid>, _>(events.chat_ids)
+        .bind::<Array<SqlUuid>, _>(events.event_ids)
+        .bind::<Array<BigInt>, _>(events.seqs)
+        .bind::<Array<SqlUuid>, _>(heads.chat_ids)
+        .bind::<Array<BigInt>, _>(heads.last_seqs)
+        .bind::<Array<BigInt>, _>(heads.versions)
+        .bind::<Array<Timestamptz>, _>(heads.changed_ats)
+        .bind::<Array<Nullable<Timestamptz>>, _>(heads.active_ats);
+    Prepared(query).execute(conn).await?;
+    Ok(())
+}
+
+impl<'a> Rows<'a> {
+    fn of(batch: &Batch<'a>) -> Self {
+        let mut rows = Self::default();
+        for (update, written) in batch.updates.iter().zip(batch.written) {
+            let Some(entry) = batch.entries.get(update.place) else { continue };
+            let (chat_id, seq) = (update.chat_id.as_uuid(), update.placed.seq.as_i64());
+            rows.outbox.chat_ids.push(chat_id);
+            rows.outbox.seqs.push(seq);
+            rows.outbox.payloads.push(&written.payload);
+            rows.outbox.occurred_ats.push(update.placed.occurred_at);
+            rows.outbox
+                .headers
+                .push(entry.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect());
+            if update.body != Body::AsAsked {
+                continue;
+            }
+            match &entry.change {
+                Change::Message(_) => rows.messages.push(entry, update, batch.changes),
+                Change::Event(event) => {
+                    rows.events.chat_ids.push(chat_id);
+                    rows.events.event_ids.push(event.event_id.as_uuid());
+                    rows.events.seqs.push(seq);
+                }
+                Change::Action(_) | Change::Preview(_) => {}
+            }
+        }
+        rows
+    }
+}
+
+impl<'a> MessageColumns<'a> {
+    fn push(&mut self, entry: &'a Entry, update: &Planned, changes: &Changes) {
+        let Change::Message(message) = &entry.change else { return };
+        self.chat_ids.push(entry.chat_id.as_uuid());
+        self.seqs.push(update.placed.seq.as_i64());
+        self.senders.push(message.sender_id.as_uuid());
+        self.client_message_ids.push(message.client_message_id.as_str());
+        self.content_hashes.push(message.content_hash.as_bytes());
+        self.texts.push(message.text.as_str());
+        self.sent_ats.push(update.placed.occurred_at);
+        let reply = message.reply_to_seq();
+        // What it answers may be deleted by a later entry of this batch.
+        let is_orphan = reply.is_some_and(|seq| changes.erased.contains(&MessageId { chat_id: entry.chat_id, seq }));
+        self.replies.push(reply.filter(|_| !is_orphan).map(godwit_kernel::Seq::as_i64));
+        self.extras.push(message.extras.as_ref().map(|extras| {
+            if !is_orphan {
+                return encode_extras(extras);
+            }
+            let mut extras = extras.as_ref().clone();
+            extras.forget_snippet();
+            encode_extras(&extras)
+        }));
+    }
+}
+
+impl HeadColumns {
+    fn of(heads: &[Head]) -> Self {
+        let mut columns = Self::default();
+        for head in heads {
+            columns.chat_ids.push(head.chat_id.as_uuid());
+            columns.last_seqs.push(head.last_seq.as_i64());
+            columns.versions.push(head.membership_version.as_i64());
+            columns.changed_ats.push(head.changed_at);
+            columns.active_ats.push(head.active_at);
+        }
+        columns
+    }
+}
+
+/// A row is left to the sweeper when it is still there 2 s after it was written.
+const WRITE: &str = "
+    WITH new_messages AS (
+        INSERT INTO messages (chat_id, seq, sender_id, client_message_id, content_hash, text, sent_at, extras, reply_to_seq)
+        SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    ), new_outbox AS (
+        INSERT INTO outbox (chat_id, seq, payload, occurred_at, headers, next_attempt_at)
+        SELECT r.*, clock_timestamp() + interval '2 seconds' FROM unnest($10, $11, $12, $13, $14) AS r
+    ), new_events AS (
+        INSERT INTO applied_events (chat_id, event_id, seq) SELECT * FROM unnest($15, $16, $17)
+    )
+    UPDATE chat_heads h
+    SET last_seq = n.last_seq, membership_version = n.membership_version, changed_at = n.changed_at, active_at = n.active_at
+    FROM unnest($18, $19, $20, $21, $22) AS n (chat_id, last_seq, membership_version, changed_at, active_at)
+    WHERE h.chat_id = n.chat_id";

@@ -1,0 +1,197 @@
+//! Deletion is real: what was said leaves every row that holds it.
+
+use std::collections::HashSet;
+
+use bytes::Bytes;
+use diesel::QueryableByName;
+use diesel::sql_query;
+use diesel::sql_types::{Array, BigInt, Binary, Uuid as SqlUuid};
+use diesel_async::RunQueryDsl as _;
+use godwit_kernel::{ChatId, MessageId, Seq};
+use godwit_pg::Connection;
+use uuid::Uuid;
+
+use super::AppendError;
+use super::write::keys;
+use crate::domain::Changes;
+use crate::domain::limits::REPLIES_PER_DELETION;
+use crate::store::prepared::Prepared;
+use crate::wire::{Scrub, decode_extras, encode_extras, scrub_update};
+
+/// Takes the content of the batch's deleted messages out of all that holds it, but for their own rows. Of the replies to
+/// them only the first 500 are reached; the rest is left to the worker.
+pub(super) async fn erase(conn: &mut Connection, changes: &Changes) -> Result<(), AppendError> {
+    let replies = replies(conn, &changes.erased).await?;
+    if i64::try_from(replies.len()).is_ok_and(|count| count >= REPLIES_PER_DELETION) {
+        request_scrubs(conn, &changes.erased).await?;
+    }
+    forget_snippets(conn, replies.iter().filter(|reply| !changes.messages.contains_key(&reply.id))).await?;
+    scrub_updates(conn, &changes.erased, &replies).await?;
+    delete_rows(conn, &changes.erased).await
+}
+
+/// Empties the snippets of at most 500 more replies to a deleted message; how many there were. In the transaction of the
+/// caller, who holds the lock on the chat's head.
+pub(in crate::store) async fn erase_replies(conn: &mut Connection, id: MessageId) -> Result<usize, AppendError> {
+    let erased = HashSet::from([id]);
+    let replies = replies(conn, &erased).await?;
+    forget_snippets(conn, replies.iter()).await?;
+    scrub_updates(conn, &erased, &replies).await?;
+    Ok(replies.len())
+}
+
+/// A message that answers a deleted one.
+struct ReplyRow {
+    id: MessageId,
+    extras: Vec<u8>,
+}
+
+#[derive(QueryableByName)]
+struct StoredReply {
+    #[diesel(sql_type = SqlUuid)]
+    chat_id: Uuid,
+    #[diesel(sql_type = BigInt)]
+    seq: i64,
+    #[diesel(sql_type = Binary)]
+    extras: Vec<u8>,
+}
+
+async fn replies(conn: &mut Connection, erased: &HashSet<MessageId>) -> Result<Vec<ReplyRow>, AppendError> {
+    let (chats, seqs) = keys(erased);
+    let query = sql_query(
+        "SELECT r.chat_id, r.seq, coalesce(r.extras, ''::bytea) AS extras
+         FROM unnest($1, $2) AS k (chat_id, seq)
+         CROSS JOIN LATERAL (
+             SELECT chat_id, seq, extras FROM messages
+             WHERE chat_id = k.chat_id AND reply_to_seq = k.seq LIMIT $3
+         ) AS r LIMIT $3",
+    )
+    .bind::<Array<SqlUuid>, _>(chats)
+    .bind::<Array<BigInt>, _>(seqs)
+    .bind::<BigInt, _>(REPLIES_PER_DELETION);
+    let rows: Vec<StoredReply> = Prepared(query).load(conn).await?;
+    let replies = rows.into_iter().map(|row| ReplyRow {
+        id: MessageId { chat_id: ChatId::from_uuid(row.chat_id), seq: Seq::from_i64(row.seq) },
+        extras: row.extras,
+    });
+    Ok(replies.collect())
+}
+
+/// A reply whose snippet is empty is no more found as a reply.
+async fn forget_snippets<'a>(
+    conn: &mut Connection,
+    replies: impl Iterator<Item = &'a ReplyRow> + Clone,
+) -> Result<(), AppendError> {
+    let (chats, seqs) = keys(replies.clone().map(|reply| &reply.id));
+    if chats.is_empty() {
+        return Ok(());
+    }
+    let extras = replies.map(|reply| {
+        let mut extras = decode_extras(&reply.extras);
+        extras.forget_snippet();
+        encode_extras(&extras)
+    });
+    let query = sql_query(
+        "UPDATE messages m SET extras = n.extras, reply_to_seq = NULL
+         FROM unnest($1, $2, $3) AS n (chat_id, seq, extras) WHERE m.chat_id = n.chat_id AND m.seq = n.seq",
+    )
+    .bind::<Array<SqlUuid>, _>(chats)
+    .bind::<Array<BigInt>, _>(seqs)
+    .bind::<Array<Binary>, _>(extras.collect::<Vec<_>>());
+    Prepared(query).execute(conn).await?;
+    Ok(())
+}
+
+#[derive(QueryableByName)]
+struct StoredPayload {
+    #[diesel(sql_type = SqlUuid)]
+    chat_id: Uuid,
+    #[diesel(sql_type = BigInt)]
+    seq: i64,
+    #[diesel(sql_type = Binary)]
+    payload: Vec<u8>,
+}
+
+/// Rewrites the stored updates: first in the outbox, then in the sync log. An update moves from one to the other in one
+/// statement; the first one here waits for such a move, so that the second one sees where it went.
+async fn scrub_updates(
+    conn: &mut Connection,
+    erased: &HashSet<MessageId>,
+    replies: &[ReplyRow],
+) -> Result<(), AppendError> {
+    let (chats, seqs) = keys(erased.iter().chain(replies.iter().map(|reply| &reply.id)));
+    let query = sql_query(
+        "WITH k AS (
+             SELECT * FROM unnest($1, $2) AS k (chat_id, seq)
+         ), holders AS (
+             SELECT chat_id, seq FROM k
+             UNION SELECT c.chat_id, c.update_seq FROM k JOIN content_updates c ON c.chat_id = k.chat_id AND c.seq = k.seq
+         )
+         SELECT h.chat_id, h.seq, u.payload FROM holders h CROSS JOIN LATERAL (
+             SELECT payload FROM outbox WHERE chat_id = h.chat_id AND seq = h.seq
+             UNION ALL SELECT payload FROM sync_log WHERE chat_id = h.chat_id AND seq = h.seq
+         ) AS u",
+    )
+    .bind::<Array<SqlUuid>, _>(chats)
+    .bind::<Array<BigInt>, _>(seqs);
+    let rows: Vec<StoredPayload> = Prepared(query).load(conn).await?;
+    let (mut chats, mut seqs, mut payloads) = (Vec::new(), Vec::new(), Vec::new());
+    for row in rows {
+        if let Some(payload) = scrub_update(&Bytes::from(row.payload), Scrub { erased }) {
+            chats.push(row.chat_id);
+            seqs.push(row.seq);
+            payloads.push(payload.to_vec());
+        }
+    }
+    for sql in [REWRITE_OUTBOX, REWRITE_SYNC_LOG] {
+        let query = sql_query(sql)
+            .bind::<Array<SqlUuid>, _>(&chats)
+            .bind::<Array<BigInt>, _>(&seqs)
+            .bind::<Array<Binary>, _>(&payloads);
+        Prepared(query).execute(conn).await?;
+    }
+    Ok(())
+}
+
+macro_rules! rewrite {
+    ($table:literal) => {
+        concat!(
+            "UPDATE ",
+            $table,
+            " u SET payload = n.payload FROM unnest($1, $2, $3) AS n (chat_id, seq, payload)
+             WHERE u.chat_id = n.chat_id AND u.seq = n.seq"
+        )
+    };
+}
+
+const REWRITE_OUTBOX: &str = rewrite!("outbox");
+const REWRITE_SYNC_LOG: &str = rewrite!("sync_log");
+
+async fn delete_rows(conn: &mut Connection, erased: &HashSet<MessageId>) -> Result<(), AppendError> {
+    let (chats, seqs) = keys(erased);
+    let query = sql_query(
+        "WITH k AS (
+             SELECT * FROM unnest($1, $2) AS k (chat_id, seq)
+         ), versions AS (
+             DELETE FROM message_versions t USING k WHERE t.chat_id = k.chat_id AND t.seq = k.seq
+         ), given AS (
+             DELETE FROM reactions t USING k WHERE t.chat_id = k.chat_id AND t.seq = k.seq
+         ), holders AS (
+             DELETE FROM content_updates t USING k WHERE t.chat_id = k.chat_id AND t.seq = k.seq
+         )
+         DELETE FROM pins t USING k WHERE t.chat_id = k.chat_id AND t.seq = k.seq",
+    )
+    .bind::<Array<SqlUuid>, _>(chats)
+    .bind::<Array<BigInt>, _>(seqs);
+    Prepared(query).execute(conn).await?;
+    Ok(())
+}
+
+async fn request_scrubs(conn: &mut Connection, erased: &HashSet<MessageId>) -> Result<(), AppendError> {
+    let (chats, seqs) = keys(erased);
+    let query = sql_query("INSERT INTO scrubs (chat_id, seq) SELECT * FROM unnest($1, $2) ON CONFLICT DO NOTHING")
+        .bind::<Array<SqlUuid>, _>(chats)
+        .bind::<Array<BigInt>, _>(seqs);
+    Prepared(query).execute(conn).await?;
+    Ok(())
+}

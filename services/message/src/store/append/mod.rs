@@ -1,0 +1,190 @@
+//! The appender's transaction.
+
+mod columns;
+mod known;
+mod write;
+
+pub(super) mod erase;
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use bytes::Bytes;
+use diesel::QueryableByName;
+use diesel::sql_query;
+use diesel::sql_types::{Array, BigInt, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
+use godwit_kernel::{ChatId, Entropy, Seq};
+use godwit_pg::{self as pg, Connection};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::prepared::Prepared;
+use crate::domain::{
+    BatchPlan, COMMIT_DEADLINE, Change, Entry, Epoch, Head, MembershipVersion, Outcome, Planned, plan_batch,
+};
+use crate::wire::{Scrub, encode_update, scrub_update};
+
+/// Why a batch was not written. Nothing of it is committed, except when the connection was lost during the commit:
+/// then nobody knows, and asking again is right.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// The database failed.
+    #[error("the database failed")]
+    Database(#[from] pg::Error),
+    /// The commit would have come so late after the log's clock was read that a sync could have missed it.
+    #[error("the batch took longer than {COMMIT_DEADLINE:?}")]
+    TooSlow,
+}
+
+impl From<diesel::result::Error> for AppendError {
+    fn from(error: diesel::result::Error) -> Self {
+        Self::Database(error.into())
+    }
+}
+
+/// What a batch came to; it is committed.
+#[derive(Debug)]
+pub struct Written {
+    /// One for each entry, in the order of the batch.
+    pub outcomes: Vec<Outcome>,
+    /// The updates in the order in which they were numbered.
+    pub updates: Vec<WrittenUpdate>,
+}
+
+/// An update that is committed.
+#[derive(Debug)]
+pub struct WrittenUpdate {
+    /// The entry that caused it, by its place in the batch.
+    pub place: usize,
+    /// In whose log.
+    pub chat_id: ChatId,
+    /// An encoded `godwit.v1.Update`.
+    pub payload: Bytes,
+}
+
+/// What a batch is written with.
+pub struct Append<'a> {
+    /// The batch.
+    pub entries: &'a [Entry],
+    /// Names the logs that begin.
+    pub entropy: &'a dyn Entropy,
+}
+
+/// Numbers and writes a batch in one transaction. Three statements for messages alone, however large the batch is: lock the
+/// heads, find what was committed before, write. Other kinds of entries need others, each at most once a batch; see the
+/// README.
+///
+/// # Errors
+/// See [`AppendError`].
+pub async fn append(conn: &mut Connection, batch: Append<'_>) -> Result<Written, AppendError> {
+    let Append { entries, entropy } = batch;
+    conn.transaction(async |conn| {
+        begin_logs(conn, entries, entropy).await?;
+        let heads = lock_heads(conn, entries).await?;
+        let begun_at = Instant::now();
+        let known = known::load(conn, entries, heads).await?;
+        let BatchPlan { outcomes, updates, heads, changes } = plan_batch(entries, known);
+        let written = encode(entries, &updates, Scrub { erased: &changes.erased });
+        if !updates.is_empty() {
+            columns::write(
+                conn,
+                columns::Batch { entries, updates: &updates, written: &written, changes: &changes },
+                &heads,
+            )
+            .await?;
+        }
+        if !changes.is_empty() {
+            write::changes(conn, &changes).await?;
+        }
+        if begun_at.elapsed() > COMMIT_DEADLINE {
+            return Err(AppendError::TooSlow);
+        }
+        Ok(Written { outcomes, updates: written })
+    })
+    .await
+}
+
+/// The stored bytes of updates. What a later entry of the batch deletes is not in them.
+fn encode(entries: &[Entry], updates: &[Planned], scrub: Scrub<'_>) -> Vec<WrittenUpdate> {
+    let mut written = Vec::with_capacity(updates.len());
+    for update in updates {
+        let Some(entry) = entries.get(update.place) else { continue };
+        let mut payload = encode_update(entry, update);
+        if !scrub.erased.is_empty() {
+            payload = scrub_update(&payload, scrub).unwrap_or(payload);
+        }
+        written.push(WrittenUpdate { place: update.place, chat_id: update.chat_id, payload });
+    }
+    written
+}
+
+/// In id order, as the locks: two batches never wait for each other.
+async fn begin_logs(conn: &mut Connection, entries: &[Entry], entropy: &dyn Entropy) -> Result<(), AppendError> {
+    let chat_ids: BTreeSet<Uuid> = entries
+        .iter()
+        .filter(|entry| matches!(entry.change, Change::Event(_)))
+        .map(|entry| entry.chat_id.as_uuid())
+        .collect();
+    if chat_ids.is_empty() {
+        return Ok(());
+    }
+    let epochs: Vec<Epoch> = chat_ids.iter().map(|_| Epoch::generate(entropy)).collect();
+    let epochs: Vec<&str> = epochs.iter().map(Epoch::as_str).collect();
+    let query = sql_query(
+        "INSERT INTO chat_heads (chat_id, last_seq, epoch, membership_version, changed_at)
+         SELECT chat_id, 0, epoch, 0, to_timestamp(0)
+         FROM unnest($1, $2) AS begun (chat_id, epoch) ORDER BY chat_id
+         ON CONFLICT (chat_id) DO NOTHING",
+    )
+    .bind::<Array<SqlUuid>, _>(chat_ids.into_iter().collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(epochs);
+    Prepared(query).execute(conn).await?;
+    Ok(())
+}
+
+#[derive(QueryableByName)]
+struct HeadRow {
+    #[diesel(sql_type = SqlUuid)]
+    chat_id: Uuid,
+    #[diesel(sql_type = BigInt)]
+    last_seq: i64,
+    #[diesel(sql_type = Text)]
+    epoch: String,
+    #[diesel(sql_type = BigInt)]
+    membership_version: i64,
+    #[diesel(sql_type = Timestamptz)]
+    changed_at: OffsetDateTime,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    active_at: Option<OffsetDateTime>,
+}
+
+impl From<HeadRow> for Head {
+    fn from(row: HeadRow) -> Self {
+        Self {
+            chat_id: ChatId::from_uuid(row.chat_id),
+            last_seq: Seq::from_i64(row.last_seq),
+            epoch: Epoch::from_store(row.epoch),
+            membership_version: MembershipVersion::from_i64(row.membership_version),
+            changed_at: row.changed_at,
+            active_at: row.active_at,
+        }
+    }
+}
+
+/// The heads of the chats, and of the actors' own logs.
+async fn lock_heads(conn: &mut Connection, entries: &[Entry]) -> Result<Vec<Head>, AppendError> {
+    let chat_ids: BTreeSet<Uuid> = entries
+        .iter()
+        .flat_map(|entry| [Some(entry.chat_id), entry.own_log()])
+        .flatten()
+        .map(|chat_id| chat_id.as_uuid())
+        .collect();
+    let query = sql_query(
+        "SELECT chat_id, last_seq, epoch, membership_version, changed_at, active_at
+         FROM chat_heads WHERE chat_id = ANY ($1) ORDER BY chat_id FOR UPDATE",
+    )
+    .bind::<Array<SqlUuid>, _>(chat_ids.into_iter().collect::<Vec<_>>());
+    let rows: Vec<HeadRow> = Prepared(query).load(conn).await?;
+    Ok(rows.into_iter().map(Head::from).collect())
+}

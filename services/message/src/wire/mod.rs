@@ -1,0 +1,19 @@
+//! Messages and updates as the contract has them: what is stored in `bytea` columns, published and answered. Nothing here
+//! asks or waits.
+
+mod entity;
+mod extras;
+mod membership;
+mod message;
+mod scrub;
+mod update;
+
+pub use entity::{canonical_entities, decode_entities, encode_entities};
+pub use extras::{
+    decode_attachment, decode_extras, decode_reactions, decode_version_entities, encode_attachment, encode_extras,
+    encode_reactions, encode_version_entities,
+};
+pub use membership::{announced_to, membership};
+pub use message::{encode_message, message_of};
+pub use scrub::{Scrub, scrub_update};
+pub use update::{encode_update, partial_update};
