@@ -76,7 +76,7 @@ pub async fn crowded_among(conn: &mut Connection, user_ids: &[UserId], chats_max
     let ids: Vec<Uuid> = user_ids.iter().map(UserId::as_uuid).collect();
     let rows: Vec<IdRow> = diesel::sql_query(
         "SELECT asked.id FROM unnest($1) AS asked (id)
-         WHERE (SELECT count(*) FROM (SELECT FROM members m WHERE m.user_id = asked.id LIMIT $2) AS some) >= $2",
+         WHERE (SELECT count(*) FROM (SELECT FROM members m WHERE m.user_id = asked.id LIMIT $2) AS page) >= $2",
     )
     .bind::<Array<SqlUuid>, _>(ids)
     .bind::<BigInt, _>(i64::from(chats_max))
