@@ -17,3 +17,6 @@ pub use client::{ClientOptions, client};
 pub use fetch::{FetchError, Fetcher, Limits, Page};
 pub use gate::{Gate, LookupError};
 pub use network::{Reach, is_localhost, is_public};
+
+/// Why there is no client: TLS cannot be set up.
+pub use reqwest::Error as SetupError;

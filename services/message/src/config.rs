@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use godwit_outbound::Reach;
+
 use crate::app::AppenderOptions;
 
 /// A batch with this many bytes takes no more messages.
@@ -70,6 +72,17 @@ pub struct Config {
     )]
     pub log_retention_days: u32,
 
+    /// Whether the server reads pages behind links, so that messages show what they are: `on`, `off`, or for development
+    /// `anywhere`, then pages of this machine and of private networks too.
+    #[arg(
+        long = "message-link-previews",
+        env = "GODWIT_MESSAGE_LINK_PREVIEWS",
+        value_name = "GODWIT_MESSAGE_LINK_PREVIEWS",
+        value_enum,
+        default_value = "on"
+    )]
+    pub link_previews: LinkPreviews,
+
     /// How often it is looked for what a deletion left and for logs that have grown too old, in milliseconds.
     #[arg(
         long = "message-clean-interval-ms",
@@ -79,6 +92,28 @@ pub struct Config {
         value_parser = clap::value_parser!(u32).range(10..=3_600_000)
     )]
     pub clean_interval_ms: u32,
+}
+
+/// Whether the server reads pages behind links.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkPreviews {
+    /// Those of the public internet.
+    On,
+    /// None.
+    Off,
+    /// For development: those of this machine and of private networks too.
+    Anywhere,
+}
+
+impl LinkPreviews {
+    /// Which pages are read; `None`: none.
+    pub const fn reach(self) -> Option<Reach> {
+        match self {
+            Self::On => Some(Reach::PublicOnly),
+            Self::Off => None,
+            Self::Anywhere => Some(Reach::Anywhere),
+        }
+    }
 }
 
 impl Config {

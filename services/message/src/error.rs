@@ -105,6 +105,21 @@ pub enum Error {
     /// The media service did not answer as it should.
     #[error("the media service failed")]
     Media(#[source] Status),
+    /// The auth service did not answer as it should.
+    #[error("the auth service failed")]
+    Access(#[source] Status),
+    /// The stream did not answer as it should.
+    #[error("the stream failed")]
+    Stream(#[source] godwit_events::Error),
+    /// There is no such scheduled message of the caller, or no longer.
+    #[error("there is no such scheduled message, or it is sent")]
+    ScheduledNotFound,
+    /// It is due, and what becomes of it is not known yet.
+    #[error("the message is being sent at this moment")]
+    ScheduledBeingSent,
+    /// The caller has scheduled as many messages in the chat as they may.
+    #[error("100 messages are scheduled in this chat already")]
+    TooManyScheduled,
     /// What is stored is not what was stored.
     #[error("the log of chat {chat_id} is damaged: {problem}")]
     Damaged {
@@ -138,9 +153,12 @@ impl ServiceError for Error {
     fn code(&self) -> Code {
         match self {
             Self::Invalid(invalid) => invalid.code(),
-            Self::ChatNotFound | Self::MessageNotFound | Self::ReplyNotFound | Self::AttachmentNotFound => {
-                Code::NotFound
-            }
+            Self::ChatNotFound
+            | Self::MessageNotFound
+            | Self::ReplyNotFound
+            | Self::AttachmentNotFound
+            | Self::ScheduledNotFound => Code::NotFound,
+            Self::ScheduledBeingSent => Code::Aborted,
             Self::PostingNotAllowed
             | Self::Blocked
             | Self::EditNotAllowed
@@ -153,7 +171,8 @@ impl ServiceError for Error {
             | Self::EditWindowOver
             | Self::TooManyEdits
             | Self::TooManyReactions
-            | Self::TooManyPins => Code::FailedPrecondition,
+            | Self::TooManyPins
+            | Self::TooManyScheduled => Code::FailedPrecondition,
             Self::SlowMode { .. } => Code::ResourceExhausted,
             Self::ClientMessageIdReused => Code::AlreadyExists,
             Self::InvalidCursor(_) => Code::InvalidArgument,
@@ -161,10 +180,14 @@ impl ServiceError for Error {
                 Code::Unavailable
             }
             Self::Database(error) if error.is_unavailable() => Code::Unavailable,
-            Self::Chats(status) | Self::Media(status) if is_passing(status) => Code::Unavailable,
-            Self::Database(_) | Self::AppendRefused(_) | Self::Chats(_) | Self::Media(_) | Self::Damaged { .. } => {
-                Code::Internal
-            }
+            Self::Chats(status) | Self::Media(status) | Self::Access(status) if is_passing(status) => Code::Unavailable,
+            Self::Stream(_) => Code::Unavailable,
+            Self::Database(_)
+            | Self::AppendRefused(_)
+            | Self::Chats(_)
+            | Self::Media(_)
+            | Self::Access(_)
+            | Self::Damaged { .. } => Code::Internal,
         }
     }
 
@@ -199,9 +222,17 @@ impl ServiceError for Error {
             Self::Database(error) if error.is_unavailable() => "DATABASE_UNAVAILABLE",
             Self::Chats(status) if is_passing(status) => "CHAT_SERVICE_UNAVAILABLE",
             Self::Media(status) if is_passing(status) => "MEDIA_SERVICE_UNAVAILABLE",
-            Self::Database(_) | Self::AppendRefused(_) | Self::Chats(_) | Self::Media(_) | Self::Damaged { .. } => {
-                "INTERNAL"
-            }
+            Self::Access(status) if is_passing(status) => "AUTH_SERVICE_UNAVAILABLE",
+            Self::Stream(_) => "STREAM_UNAVAILABLE",
+            Self::ScheduledNotFound => "SCHEDULED_NOT_FOUND",
+            Self::ScheduledBeingSent => "SCHEDULED_BEING_SENT",
+            Self::TooManyScheduled => "TOO_MANY_SCHEDULED",
+            Self::Database(_)
+            | Self::AppendRefused(_)
+            | Self::Chats(_)
+            | Self::Media(_)
+            | Self::Access(_)
+            | Self::Damaged { .. } => "INTERNAL",
         }
     }
 
@@ -214,7 +245,7 @@ impl ServiceError for Error {
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Overloaded | Self::LogNotReady | Self::MembersChanging => Some(SOON),
+            Self::Overloaded | Self::LogNotReady | Self::MembersChanging | Self::ScheduledBeingSent => Some(SOON),
             Self::SlowMode { retry_after } => Some(*retry_after),
             _ => None,
         }

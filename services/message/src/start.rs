@@ -7,17 +7,21 @@ use godwit_contract::message::v1::reaction_service_server::ReactionServiceServer
 use godwit_contract::message::v1::receipt_service_server::ReceiptServiceServer;
 use godwit_contract::message::v1::scheduled_service_server::ScheduledServiceServer;
 use godwit_events::EventLog;
-use godwit_kernel::Entropy;
+use godwit_kernel::{Clock, Entropy};
 use godwit_live::Live;
 use godwit_pg as pg;
-use godwit_rpc::{Directory, Target};
+use godwit_rpc::{AccessChecks, Directory, Target};
 use godwit_runtime::{Platform, Service, Tasks};
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use crate::app::{App, Appenders, Cleaner, Committing, PostingPolicies, Publisher, Sweeper};
+use crate::app::{
+    App, Appenders, Cleaner, Committing, PageReader, PostingPolicies, Publisher, ReportPublisher, Sweeper,
+};
 use crate::clients::{Chats, Media, Users};
 use crate::config::Config;
 use crate::events::incoming::{SyncLogHandler, sync_log_group};
+use crate::events::link_previews::{LinkPreviewsHandler, link_previews_group};
 use crate::grpc::Server;
 use crate::{store, workers};
 
@@ -35,7 +39,9 @@ impl Service for Message {
             directory: platform.directory.clone(),
             live: Arc::clone(&platform.live),
             events: Arc::clone(&platform.events),
+            clock: Arc::clone(&platform.clock),
             entropy: Arc::clone(&platform.entropy),
+            pages: config.link_previews.reach().map(PageReader::new).transpose()?,
             tasks: platform.tasks.clone(),
         };
         let server = Server(parts.launch(&config));
@@ -59,8 +65,12 @@ pub struct Parts {
     pub live: Arc<dyn Live>,
     /// The stream.
     pub events: Arc<dyn EventLog>,
-    /// For epochs and the replica's name.
+    /// For ids and reports.
+    pub clock: Arc<dyn Clock>,
+    /// For ids, epochs and the replica's name.
     pub entropy: Arc<dyn Entropy>,
+    /// Reads pages behind links; `None`: there are no previews.
+    pub pages: Option<PageReader>,
     /// Where its tasks are started.
     pub tasks: Tasks,
 }
@@ -68,11 +78,11 @@ pub struct Parts {
 impl Parts {
     /// Starts the replica's tasks and returns its use cases.
     pub fn launch(self, config: &Config) -> Arc<App> {
-        let Self { pool, directory, live, events, entropy, tasks } = self;
+        let Self { pool, directory, live, events, clock, entropy, pages, tasks } = self;
         let holder = Uuid::from_bytes(entropy.bytes());
         // Only what publishes holds the publisher, so that it ends after them.
         let publisher = Publisher::start(&tasks, live, Arc::clone(&events));
-        let committing = Committing { pool: pool.clone(), entropy, publisher: publisher.clone() };
+        let committing = Committing { pool: pool.clone(), entropy: Arc::clone(&entropy), publisher: publisher.clone() };
         let weak_publisher = publisher.downgrade();
         let appenders = Appenders::start(&tasks, &committing, config.appenders());
         let sweeper = Sweeper { pool: pool.clone(), publisher, holder };
@@ -85,7 +95,25 @@ impl Parts {
 
         let (chats, users, media) = (Chats::new(&directory), Users::new(&directory), Media::new(&directory));
         let policies = PostingPolicies::new(config.policy_cache_max, chats.clone());
-        let app = Arc::new(App { pool, chats, users, media, policies, appenders, publisher: weak_publisher });
+        let reports = ReportPublisher { pool: pool.clone(), events: Arc::clone(&events) };
+        tasks.spawn("message.reports", |stop| workers::publish_reports(reports, stop));
+        let app = Arc::new(App {
+            pool,
+            chats,
+            users,
+            media,
+            access: AccessChecks::new(&directory),
+            policies,
+            appenders,
+            publisher: weak_publisher,
+            clock,
+            entropy,
+        });
+        let sender = Arc::clone(&app);
+        tasks.spawn("message.scheduled", |stop| workers::send_scheduled(sender, stop));
+        if let Some(pages) = pages {
+            preview_links(&app, pages, &events, &tasks);
+        }
         let handler = Arc::new(SyncLogHandler(Arc::clone(&app)));
         tasks.spawn(
             "message.sync-log",
@@ -93,4 +121,19 @@ impl Parts {
         );
         app
     }
+}
+
+/// Links that wait for their pages.
+const LINKS_MAX: usize = 1_000;
+
+fn preview_links(app: &Arc<App>, pages: PageReader, events: &Arc<dyn EventLog>, tasks: &Tasks) {
+    let (queue, links) = mpsc::channel(LINKS_MAX);
+    let reader = Arc::clone(app);
+    tasks.spawn("message.preview-links", |stop| workers::preview_links(reader, pages, links, stop));
+    let handler = Arc::new(LinkPreviewsHandler { clock: Arc::clone(&app.clock), queue });
+    let events = Arc::clone(events);
+    tasks.spawn(
+        "message.find-links",
+        |stop| async move { Ok(events.consume(link_previews_group(), handler, stop).await?) },
+    );
 }

@@ -199,7 +199,7 @@ pub(super) fn read_entities(text: &MessageText, entities: &[pb::MessageEntity]) 
     Ok(check_entities(text.as_str(), entities).map_err(|violation| invalid("entities", violation))?)
 }
 
-fn read_media_ids(ids: &[String]) -> Result<Vec<MediaId>, Error> {
+pub(super) fn read_media_ids(ids: &[String]) -> Result<Vec<MediaId>, Error> {
     if ids.len() > limits::ATTACHMENTS_MAX {
         return Err(InvalidField::new("media_ids", "must have at most 10 items").into());
     }

@@ -7,7 +7,9 @@ mod appenders;
 mod clear_history;
 mod compose;
 mod delete_message;
+mod delete_scheduled;
 mod edit_message;
+mod forward_messages;
 mod get_heads;
 mod get_message;
 mod get_message_history;
@@ -16,39 +18,57 @@ mod keep_clean;
 mod list_messages;
 mod list_pins;
 mod list_reactions;
+mod list_scheduled;
 mod log_updates;
 mod mark_read;
 mod pin_message;
 mod posting_policies;
+mod preview_links;
+mod publish_reports;
 mod publisher;
 mod raise_membership_version;
 mod rank_chats;
+mod report_message;
 mod room;
+mod schedule_message;
+mod send_due;
 mod send_message;
 mod set_reaction;
 mod sweep_outbox;
 mod sync_account;
 mod sync_chat;
+mod tell_scheduled;
+mod update_scheduled;
 
 pub use append_update::AppendUpdate;
 pub use appenders::{AppenderOptions, Appenders, Committing};
 pub use compose::SendCopy;
 pub use edit_message::EditMessage;
+pub use forward_messages::Forwarded;
 pub use keep_clean::{Cleaner, Progress};
 pub use list_messages::{ListMessages, MessagePage, Place};
 pub use list_reactions::{ListReactions, ReactionPage};
 pub use mark_read::Standing;
 pub use pin_message::Pinning;
 pub use posting_policies::PostingPolicies;
+pub use preview_links::{LinkedMessage, PageReader};
+pub use publish_reports::ReportPublisher;
 pub use publisher::{Committed, Publisher, WeakPublisher};
+pub use report_message::ReportMessage;
+pub use schedule_message::ScheduleMessage;
 pub use send_message::SendMessage;
 pub use sweep_outbox::Sweeper;
 pub use sync_account::AccountPage;
 pub use sync_chat::{ChatCursor, ChatPage};
+pub use update_scheduled::UpdateScheduled;
 
 pub use crate::store::{ChatRank, GivenReaction, LogHead, MessageReceipts, Raise, SeenHead, WantedReceipts};
 
+use std::sync::Arc;
+
+use godwit_kernel::{Clock, Entropy};
 use godwit_pg::Pool;
+use godwit_rpc::AccessChecks;
 
 use crate::clients::{Chats, Media, Users};
 
@@ -62,10 +82,16 @@ pub struct App {
     pub users: Users,
     /// The media service.
     pub media: Media,
+    /// Who may be named to whom.
+    pub access: AccessChecks,
     /// What users may do in chats.
     pub policies: PostingPolicies,
     /// The writers of the logs.
     pub appenders: Appenders,
     /// What follows a commit. Weak: it ends with those who commit.
     pub publisher: WeakPublisher,
+    /// The present, for ids and reports; logs have a clock of their own.
+    pub clock: Arc<dyn Clock>,
+    /// For ids.
+    pub entropy: Arc<dyn Entropy>,
 }

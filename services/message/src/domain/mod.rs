@@ -6,13 +6,17 @@ mod cursor;
 mod entity;
 mod epoch;
 mod extras;
+mod forward;
 mod head;
 pub mod limits;
 mod message;
 mod participant;
 mod plan;
 mod posting_policy;
+mod preview;
 mod reaction;
+mod report;
+mod scheduled;
 mod stored_update;
 
 pub use append::{
@@ -24,12 +28,16 @@ pub use cursor::{AccountCursor, InvalidCursor, Position, Round, StaleCursor};
 pub use entity::{Entity, EntityKind, NamedMention, check_entities, find_mentions};
 pub use epoch::Epoch;
 pub use extras::{Attachment, Extras, ForwardOrigin, LinkPreview, Reply};
+pub use forward::{ClientForwardId, FORWARD_TARGETS_MAX, FORWARDED_MAX, Forward, Source};
 pub use head::Head;
 pub use message::{Direction, Edit, Message, Version};
 pub use participant::{Cursors, Participant};
 pub use plan::{BatchPlan, Body, Changes, EarlierResult, Known, Pin, Planned, ReactionChange, VersionRow, plan_batch};
 pub use posting_policy::{ChatKind, MembershipVersion, Posting, PostingPolicy, Right, Rights};
+pub use preview::{first_link, read_page};
 pub use reaction::{Emoji, ReactionCount, TooManyKinds, recount};
+pub use report::{ReportComment, ReportReason};
+pub use scheduled::{Attempt, SCHEDULED_MAX, Scheduled, ScheduledContent, ScheduledId, check_send_at};
 pub use stored_update::StoredUpdate;
 
 use time::Duration;

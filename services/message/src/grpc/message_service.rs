@@ -1,20 +1,24 @@
+use std::str::FromStr;
+
 use godwit_contract::message::v1::message_service_server::MessageService;
 use godwit_contract::message::v1::{
-    DeleteMessageRequest, DeleteMessageResponse, EditMessageRequest, EditMessageResponse, GetMessageHistoryRequest,
-    GetMessageHistoryResponse, GetMessageRequest, GetMessageResponse, ListMessagesRequest, ListMessagesResponse,
-    MessageVersion, SendMessageRequest, SendMessageResponse, SyncChatRequest, SyncChatResponse, SyncRequest,
+    DeleteMessageRequest, DeleteMessageResponse, EditMessageRequest, EditMessageResponse, ForwardMessagesRequest,
+    ForwardMessagesResponse, ForwardResult, GetMessageHistoryRequest, GetMessageHistoryResponse, GetMessageRequest,
+    GetMessageResponse, ListMessagesRequest, ListMessagesResponse, MessageVersion, ReportMessageRequest,
+    ReportMessageResponse, SendMessageRequest, SendMessageResponse, SyncChatRequest, SyncChatResponse, SyncRequest,
     SyncResponse,
 };
 use godwit_kernel::limits::{PAGE_DEFAULT, PAGE_MAX, SYNC_CHAT_DEFAULT, SYNC_DEFAULT, SYNC_MAX, page_size};
 use godwit_kernel::{MessageId, Seq};
-use godwit_rpc::{Caller, InvalidField, parse_id, timestamp, to_status};
+use godwit_rpc::{Caller, InvalidField, instant, parse_id, timestamp, to_status};
 use tonic::{Request, Response, Status, async_trait};
 
+use super::scheduled_service::no_instant;
 use super::{Server, decode_seq, encode_page};
-use crate::app::{ChatCursor, EditMessage, ListMessages, Place, SendMessage};
-use crate::domain::Direction;
+use crate::app::{ChatCursor, EditMessage, ListMessages, Place, ReportMessage, ScheduleMessage, SendMessage};
+use crate::domain::{ClientForwardId, Direction, FORWARD_TARGETS_MAX, FORWARDED_MAX, Forward, ReportComment};
 use crate::error::Error;
-use crate::wire::{encode_entities, encode_message};
+use crate::wire::{decode_report_reason, encode_entities, encode_message, encode_scheduled};
 
 #[async_trait]
 impl MessageService for Server {
@@ -31,10 +35,16 @@ impl MessageService for Server {
             media_ids,
             reply_to_message_id,
             is_silent,
-            send_at: _,
+            send_at,
         } = request.into_inner();
         let send =
             SendMessage { chat_id, client_message_id, text, entities, media_ids, reply_to_message_id, is_silent };
+        if let Some(send_at) = send_at {
+            let schedule = ScheduleMessage { send, send_at: instant(&send_at).ok_or_else(no_instant)? };
+            let scheduled = self.0.schedule_message(caller.user_id, schedule).await.map_err(to_status)?;
+            let scheduled = Some(encode_scheduled(&scheduled));
+            return Ok(Response::new(SendMessageResponse { message: None, scheduled }));
+        }
         let message = self.0.send_message(caller.user_id, send).await.map_err(to_status)?;
         Ok(Response::new(SendMessageResponse { message: Some(encode_message(&message)), scheduled: None }))
     }
@@ -80,9 +90,17 @@ impl MessageService for Server {
 
     async fn forward_messages(
         &self,
-        _: Request<godwit_contract::message::v1::ForwardMessagesRequest>,
-    ) -> Result<Response<godwit_contract::message::v1::ForwardMessagesResponse>, Status> {
-        Err(Status::unimplemented("MessageService.ForwardMessages"))
+        request: Request<ForwardMessagesRequest>,
+    ) -> Result<Response<ForwardMessagesResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let forward = decode_forward(request.into_inner()).map_err(to_status)?;
+        let results = self.0.forward_messages(caller.user_id, forward).await.map_err(to_status)?;
+        let results = results.into_iter().map(|forwarded| ForwardResult {
+            chat_id: forwarded.chat_id.to_string(),
+            messages: forwarded.messages.iter().map(encode_message).collect(),
+            failure: forwarded.failure.unwrap_or_default().to_owned(),
+        });
+        Ok(Response::new(ForwardMessagesResponse { results: results.collect() }))
     }
 
     async fn edit_message(
@@ -129,10 +147,49 @@ impl MessageService for Server {
 
     async fn report_message(
         &self,
-        _: Request<godwit_contract::message::v1::ReportMessageRequest>,
-    ) -> Result<Response<godwit_contract::message::v1::ReportMessageResponse>, Status> {
-        Err(Status::unimplemented("MessageService.ReportMessage"))
+        request: Request<ReportMessageRequest>,
+    ) -> Result<Response<ReportMessageResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let report = decode_report(request.into_inner()).map_err(to_status)?;
+        self.0.report_message(caller.user_id, report).await.map_err(to_status)?;
+        Ok(Response::new(ReportMessageResponse {}))
     }
+}
+
+fn decode_forward(request: ForwardMessagesRequest) -> Result<Forward, InvalidField> {
+    let ForwardMessagesRequest { message_ids, chat_ids, client_forward_id, is_silent } = request;
+    Ok(Forward {
+        message_ids: decode_ids("message_ids", &message_ids, FORWARDED_MAX)?,
+        chat_ids: decode_ids("chat_ids", &chat_ids, FORWARD_TARGETS_MAX)?,
+        client_forward_id: ClientForwardId::parse(client_forward_id)
+            .map_err(|violation| InvalidField::new("client_forward_id", violation.0))?,
+        is_silent,
+    })
+}
+
+/// At least one id, at most `max`, and none twice.
+fn decode_ids<T: FromStr + PartialEq>(field: &'static str, ids: &[String], max: usize) -> Result<Vec<T>, InvalidField> {
+    if ids.is_empty() || ids.len() > max {
+        return Err(InvalidField::new(field, format!("must have 1 to {max} items")));
+    }
+    let mut decoded: Vec<T> = Vec::with_capacity(ids.len());
+    for id in ids {
+        let id = parse_id(field, id)?;
+        if decoded.contains(&id) {
+            return Err(InvalidField::new(field, "must not name one twice"));
+        }
+        decoded.push(id);
+    }
+    Ok(decoded)
+}
+
+fn decode_report(request: ReportMessageRequest) -> Result<ReportMessage, InvalidField> {
+    let ReportMessageRequest { message_id, reason, comment } = request;
+    Ok(ReportMessage {
+        message_id: parse_id("message_id", &message_id)?,
+        reason: decode_report_reason(reason).ok_or_else(|| InvalidField::new("reason", "is missing or not known"))?,
+        comment: ReportComment::parse(comment).map_err(|violation| InvalidField::new("comment", violation.0))?,
+    })
 }
 
 fn decode_list(request: &ListMessagesRequest) -> Result<ListMessages, InvalidField> {

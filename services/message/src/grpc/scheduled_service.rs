@@ -3,37 +3,76 @@ use godwit_contract::message::v1::{
     DeleteScheduledRequest, DeleteScheduledResponse, ListScheduledRequest, ListScheduledResponse,
     ScheduleMessageRequest, ScheduleMessageResponse, UpdateScheduledRequest, UpdateScheduledResponse,
 };
+use godwit_rpc::{Caller, InvalidField, instant, parse_id, to_status};
 use tonic::{Request, Response, Status, async_trait};
 
 use super::Server;
+use crate::app::{ScheduleMessage, SendMessage, UpdateScheduled};
+use crate::wire::encode_scheduled;
 
 #[async_trait]
 impl ScheduledService for Server {
     async fn list_scheduled(
         &self,
-        _: Request<ListScheduledRequest>,
+        request: Request<ListScheduledRequest>,
     ) -> Result<Response<ListScheduledResponse>, Status> {
-        Err(Status::unimplemented("ScheduledService.ListScheduled"))
+        let caller = Caller::of(&request)?;
+        let chat_id = parse_id("chat_id", &request.get_ref().chat_id).map_err(to_status)?;
+        let scheduled = self.0.list_scheduled(caller.user_id, chat_id).await.map_err(to_status)?;
+        Ok(Response::new(ListScheduledResponse { scheduled: scheduled.iter().map(encode_scheduled).collect() }))
     }
 
     async fn schedule_message(
         &self,
-        _: Request<ScheduleMessageRequest>,
+        request: Request<ScheduleMessageRequest>,
     ) -> Result<Response<ScheduleMessageResponse>, Status> {
-        Err(Status::unimplemented("ScheduledService.ScheduleMessage"))
+        let caller = Caller::of(&request)?;
+        let ScheduleMessageRequest {
+            chat_id,
+            client_message_id,
+            text,
+            entities,
+            media_ids,
+            reply_to_message_id,
+            is_silent,
+            send_at,
+        } = request.into_inner();
+        let send_at = send_at.ok_or_else(|| to_status(InvalidField::new("send_at", "is missing")))?;
+        let send_at = instant(&send_at).ok_or_else(no_instant)?;
+        let send =
+            SendMessage { chat_id, client_message_id, text, entities, media_ids, reply_to_message_id, is_silent };
+        let schedule = ScheduleMessage { send, send_at };
+        let scheduled = self.0.schedule_message(caller.user_id, schedule).await.map_err(to_status)?;
+        Ok(Response::new(ScheduleMessageResponse { scheduled: Some(encode_scheduled(&scheduled)) }))
     }
 
     async fn update_scheduled(
         &self,
-        _: Request<UpdateScheduledRequest>,
+        request: Request<UpdateScheduledRequest>,
     ) -> Result<Response<UpdateScheduledResponse>, Status> {
-        Err(Status::unimplemented("ScheduledService.UpdateScheduled"))
+        let caller = Caller::of(&request)?;
+        let UpdateScheduledRequest { scheduled_id, text, entities, send_at, is_silent } = request.into_inner();
+        let update = UpdateScheduled {
+            id: parse_id("scheduled_id", &scheduled_id).map_err(to_status)?,
+            text: text.map(|text| (text, entities)),
+            send_at: send_at.as_ref().map(|at| instant(at).ok_or_else(no_instant)).transpose()?,
+            is_silent,
+        };
+        let scheduled = self.0.update_scheduled(caller.user_id, update).await.map_err(to_status)?;
+        Ok(Response::new(UpdateScheduledResponse { scheduled: Some(encode_scheduled(&scheduled)) }))
     }
 
     async fn delete_scheduled(
         &self,
-        _: Request<DeleteScheduledRequest>,
+        request: Request<DeleteScheduledRequest>,
     ) -> Result<Response<DeleteScheduledResponse>, Status> {
-        Err(Status::unimplemented("ScheduledService.DeleteScheduled"))
+        let caller = Caller::of(&request)?;
+        let id = parse_id("scheduled_id", &request.get_ref().scheduled_id).map_err(to_status)?;
+        self.0.delete_scheduled(caller.user_id, id).await.map_err(to_status)?;
+        Ok(Response::new(DeleteScheduledResponse {}))
     }
+}
+
+pub(super) fn no_instant() -> Status {
+    to_status(InvalidField::new("send_at", "is not an instant"))
 }

@@ -9,7 +9,9 @@ mod outbox;
 mod prepared;
 mod purges;
 mod reactions;
+mod reports;
 mod retention;
+mod scheduled;
 mod scrubs;
 mod sync;
 
@@ -20,7 +22,13 @@ pub use messages::{FoundMessages, find_message, list_messages, messages_by_id, v
 pub use outbox::{Backlog, Lease, OutboxRow, Sweep, backlog, claim_outbox, move_to_sync_log, renew_lease};
 pub use purges::{next_purge, purge_some};
 pub use reactions::{GivenReaction, list_reactions, pinned};
+pub use reports::{NewReport, UnpublishedReport, insert_report, reports_published, unpublished_reports};
 pub use retention::{LogPart, expire_logs};
+pub use scheduled::{
+    ChangeOutcome, DueMessage, NewScheduled, ScheduleOutcome, Settled, UntoldChange, change_scheduled, change_told,
+    claim_due_messages, delete_scheduled, forget_ended, is_scheduled_sent, list_scheduled, schedule, settle_scheduled,
+    untold_changes,
+};
 pub use scrubs::scrub_some;
 pub use sync::{ChangedChat, ChatLog, LogClock, LogPage, changed_chats, chat_log, log_clock, updates_from};
 

@@ -5,6 +5,8 @@ mod entity;
 mod extras;
 mod membership;
 mod message;
+mod report;
+mod scheduled;
 mod scrub;
 mod update;
 
@@ -15,5 +17,7 @@ pub use extras::{
 };
 pub use membership::{announced_to, membership};
 pub use message::{encode_message, message_of};
+pub use report::{decode_report_reason, encode_report};
+pub use scheduled::{decode_scheduled_content, encode_scheduled, encode_scheduled_content, scheduled_changed};
 pub use scrub::{Scrub, scrub_update};
 pub use update::{encode_update, partial_update};

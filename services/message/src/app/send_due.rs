@@ -1,0 +1,138 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use godwit_kernel::{ChatId, EventId, UserId};
+use godwit_rpc::ServiceError as _;
+use tonic::Code;
+
+use super::App;
+use super::schedule_message::count;
+use super::send_message::SendMessage;
+use crate::domain::{Attempt, Message, Scheduled, ScheduledId};
+use crate::error::Error;
+use crate::store::{self, DueMessage, Settled, UntoldChange};
+use crate::wire::encode_entities;
+
+/// Messages that are claimed at once.
+const CLAIMED_MAX: i64 = 256;
+/// Senders and chats that are served at once.
+const PARALLEL_MAX: usize = 16;
+/// What can still not be sent so long after it was due is given up, with the reason why.
+const GIVEN_UP_AFTER: Duration = Duration::from_secs(60 * 60);
+/// A try that fails in a way that nobody foresaw is made so often.
+const UNFORESEEN_MAX: i32 = 5;
+
+impl App {
+    /// Sends what is due; whether there may be more. Each message goes under a name of its own, so however many replicas
+    /// try and die, it is sent once.
+    ///
+    /// # Errors
+    /// When the database does.
+    pub async fn send_due(&self) -> Result<bool, Error> {
+        let mut conn = self.pool.get().await?;
+        let claimed = store::claim_due_messages(&mut conn, CLAIMED_MAX).await?;
+        drop(conn);
+        let is_full = i64::try_from(claimed.len()).is_ok_and(|count| count == CLAIMED_MAX);
+        // Those of one person to one chat go in their order.
+        let mut groups: BTreeMap<(ChatId, UserId), Vec<DueMessage>> = BTreeMap::new();
+        for due in claimed {
+            groups.entry((due.scheduled.chat_id, due.scheduled.sender_id)).or_default().push(due);
+        }
+        let sends = groups.into_iter().map(|((_, sender), group)| self.send_group(sender, group));
+        let results: Vec<Result<(), Error>> =
+            futures_util::stream::iter(sends).buffer_unordered(PARALLEL_MAX).collect().await;
+        results.into_iter().collect::<Result<(), Error>>()?;
+        Ok(is_full)
+    }
+
+    async fn send_group(&self, sender: UserId, group: Vec<DueMessage>) -> Result<(), Error> {
+        let sends = group.iter().map(|due| send_of(&due.scheduled)).collect();
+        let results = self.send_messages(sender, sends).await;
+        let mut settled: Vec<(ChatId, ScheduledId, Settled)> = Vec::with_capacity(group.len());
+        for (due, result) in group.iter().zip(results) {
+            let attempt = self.judge(due, result).await?;
+            let outcome = match attempt {
+                Attempt::Sent => {
+                    metrics::histogram!("godwit_message_scheduled_late_seconds").record(due.late);
+                    Settled::Ended(self.event_id())
+                }
+                Attempt::Refused(reason) => Settled::Failed(reason, self.event_id()),
+                Attempt::Postponed => Settled::Released,
+                Attempt::Unknown => continue,
+            };
+            settled.push((due.scheduled.chat_id, due.scheduled.id, outcome));
+        }
+        let mut conn = self.pool.get().await?;
+        store::settle_scheduled(&mut conn, &settled).await?;
+        drop(conn);
+        for (chat_id, id, settled) in settled {
+            let event_id = match settled {
+                Settled::Ended(event_id) => event_id,
+                Settled::Failed(_, event_id) => event_id,
+                Settled::Released => continue,
+            };
+            self.tell_scheduled_soon(UntoldChange { sender_id: sender, chat_id, id, event_id }).await;
+        }
+        Ok(())
+    }
+
+    async fn judge(&self, due: &DueMessage, result: Result<Message, Error>) -> Result<Attempt, Error> {
+        let attempt = match result {
+            Ok(_) => Attempt::Sent,
+            Err(error) => attempt_of(&error, due),
+        };
+        let attempt = match attempt {
+            // What is refused now, such as an answer to what is gone, a replica that died may have sent before.
+            Attempt::Refused(_) if due.attempt > 1 && self.is_sent(&due.scheduled).await? => Attempt::Sent,
+            attempt => attempt,
+        };
+        count(match &attempt {
+            Attempt::Sent => "sent",
+            Attempt::Refused(_) => "refused",
+            Attempt::Postponed => "postponed",
+            Attempt::Unknown => "unknown",
+        });
+        Ok(attempt)
+    }
+
+    async fn is_sent(&self, scheduled: &Scheduled) -> Result<bool, Error> {
+        let mut conn = self.pool.get().await?;
+        Ok(store::is_scheduled_sent(&mut conn, scheduled).await?)
+    }
+
+    fn event_id(&self) -> EventId {
+        EventId::generate(&*self.clock, &*self.entropy)
+    }
+}
+
+fn send_of(scheduled: &Scheduled) -> SendMessage {
+    let content = &scheduled.content;
+    SendMessage {
+        chat_id: scheduled.chat_id.to_string(),
+        client_message_id: scheduled.id.client_message_id().as_str().to_owned(),
+        text: content.text.as_str().to_owned(),
+        entities: encode_entities(&content.entities),
+        media_ids: content.media_ids.iter().map(ToString::to_string).collect(),
+        reply_to_message_id: content.reply_to.map(|id| id.to_string()).unwrap_or_default(),
+        is_silent: content.is_silent,
+    }
+}
+
+/// What a refusal means for the message.
+fn attempt_of(error: &Error, due: &DueMessage) -> Attempt {
+    let attempt = match error {
+        // Nothing was written.
+        Error::Overloaded | Error::LogNotReady | Error::MembersChanging => Attempt::Postponed,
+        Error::Chats(_) | Error::Media(_) if error.code() == Code::Unavailable => Attempt::Postponed,
+        // It may be written all the same: until that is known nobody may change it.
+        Error::Stopping | Error::AppendUnavailable => return Attempt::Unknown,
+        Error::Database(_) if error.code() == Code::Unavailable => return Attempt::Unknown,
+        _ if error.code() == Code::Internal && due.attempt < UNFORESEEN_MAX => {
+            tracing::warn!(error = error as &dyn std::error::Error, "a scheduled message could not be sent");
+            return Attempt::Unknown;
+        }
+        _ => return Attempt::Refused(error.reason()),
+    };
+    if due.late > GIVEN_UP_AFTER { Attempt::Refused(error.reason()) } else { attempt }
+}
