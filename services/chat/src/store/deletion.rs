@@ -79,7 +79,7 @@ pub async fn lock_deleted_chat(conn: &mut Connection, chat_id: ChatId) -> Result
 pub async fn remove_some_members(conn: &mut Connection, chat_id: ChatId, limit: u32) -> Result<Vec<UserId>, Error> {
     let rows: Vec<IdRow> = diesel::sql_query(
         "DELETE FROM members m USING (SELECT user_id FROM members WHERE chat_id = $1 ORDER BY user_id LIMIT $2) AS page
-         WHERE m.chat_id = $1 AND m.user_id = some.user_id RETURNING m.user_id AS id",
+         WHERE m.chat_id = $1 AND m.user_id = page.user_id RETURNING m.user_id AS id",
     )
     .bind::<SqlUuid, _>(chat_id.as_uuid())
     .bind::<BigInt, _>(i64::from(limit))
