@@ -103,6 +103,8 @@ async fn the_updates_of_a_chat_are_appended_in_order_however_many_deliver() {
             chat_id,
             payload: Some(update.encode_to_vec().into()),
             membership_version: MembershipVersion::from_i64(version),
+            joined: Vec::new(),
+            left: Vec::new(),
         };
         store::insert_pending_update(&mut conn, &pending, bed.clock.now()).await.unwrap();
     }

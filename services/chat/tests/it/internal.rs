@@ -12,11 +12,22 @@ async fn a_policy_is_of_members_only() {
     let (ada, bob, eve) = (bed.person(), bed.person(), bed.person());
     let chat = bed.client(0, ada).create(bob).await.unwrap();
     let nowhere = ChatId::generate(&SystemClock, &SystemEntropy).to_string();
+    let rights = [
+        pb::ChatRight::Read,
+        pb::ChatRight::Post,
+        pb::ChatRight::React,
+        pb::ChatRight::Pin,
+        pb::ChatRight::SeeReceipts,
+        pb::ChatRight::ListMembers,
+    ];
     let member = api::GetPostingPolicyResponse {
         is_member: true,
         may_post: true,
         membership_version: 1,
-        ..api::GetPostingPolicyResponse::default()
+        kind: pb::ChatKind::Direct.into(),
+        rights: rights.map(Into::into).to_vec(),
+        member_count: 2,
+        ..Default::default()
     };
     for (chat_id, user_id, expected) in [
         (&chat.id, ada, member.clone()),
@@ -88,4 +99,51 @@ async fn members_are_listed_with_the_kind_of_their_chat() {
     let nowhere = ChatId::generate(&SystemClock, &SystemEntropy).to_string();
     let none = list(nowhere, String::new(), 0).await.unwrap().into_inner();
     assert_eq!((none.kind(), none.user_ids.len()), (pb::ChatKind::Unspecified, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_tells_what_a_group_lets_each_do() {
+    let bed = Bed::new().await;
+    let (owner, member) = (bed.person(), bed.person());
+    let client = bed.client(0, owner);
+    let chat = client.group(&[member]).await;
+    let request = api::UpdateChatRequest { chat_id: chat.id.clone(), slow_mode_secs: Some(30), ..Default::default() };
+    client.update_chat(request).await.unwrap();
+    let policy = async |user_id: godwit_kernel::UserId| {
+        let request = api::GetPostingPolicyRequest { chat_id: chat.id.clone(), user_id: user_id.to_string() };
+        bed.replicas[1].server.get_posting_policy(Request::new(request)).await.unwrap().into_inner()
+    };
+    let (of_owner, of_member) = (policy(owner).await, policy(member).await);
+    assert_eq!((of_owner.slow_mode_secs, of_member.slow_mode_secs), (0, 30), "owners skip it");
+    assert_eq!((of_member.kind(), of_member.member_count, of_member.may_post), (pb::ChatKind::Group, 2, true));
+    assert_eq!(of_member.membership_version, 2, "slow mode takes something away");
+    assert!(of_owner.rights().any(|right| right == pb::ChatRight::DeleteChat));
+
+    let admins = Some(pb::WhoMayPost::Admins.into());
+    let request = api::UpdateChatRequest { chat_id: chat.id.clone(), who_may_post: admins, ..Default::default() };
+    client.update_chat(request).await.unwrap();
+    let of_member = policy(member).await;
+    assert_eq!((of_member.may_post, of_member.refusal()), (false, api::PostingRefusal::Unspecified));
+    assert!(policy(owner).await.may_post);
+
+    let channel = client.channel("a_public_one").await;
+    let request = api::GetPostingPolicyRequest { chat_id: channel.id, user_id: owner.to_string() };
+    let answer = bed.replicas[1].server.get_posting_policy(Request::new(request)).await.unwrap().into_inner();
+    assert_eq!((answer.is_public, answer.kind()), (true, pb::ChatKind::Channel));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn saved_messages_are_opened_once_for_whoever_asks() {
+    let bed = Bed::new().await;
+    let ada = bed.person();
+    let open = |replica: usize| {
+        let request = api::OpenSavedMessagesRequest { user_id: ada.to_string() };
+        bed.replicas[replica].server.open_saved_messages(Request::new(request))
+    };
+    for opened in futures_util::future::join_all((0..10).map(|number| open(number % 2))).await {
+        opened.unwrap();
+    }
+    assert_eq!(bed.neighbours.log_of(&ada.to_string()).len(), 1, "its log has begun, once");
+    let saved = bed.client(0, ada).get_saved_messages(api::GetSavedMessagesRequest {}).await.unwrap().chat.unwrap();
+    assert_eq!((saved.id, saved.kind), (ada.to_string(), pb::ChatKind::Saved.into()));
 }

@@ -63,3 +63,42 @@ async fn a_cursor_of_garbage_is_refused() {
         assert_eq!((refused.code(), reason(&refused).as_str()), (Code::InvalidArgument, "INVALID_CURSOR"));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_chat_with_the_newest_message_is_first() {
+    let bed = Bed::new().await;
+    let ada = bed.person();
+    let client = bed.client(0, ada);
+    let mut ids = Vec::new();
+    for _ in 0..5 {
+        ids.push(client.group(&[]).await.id);
+    }
+    bed.neighbours.say(ids[1].parse().unwrap(), "hello");
+    bed.neighbours.say(ids[3].parse().unwrap(), "hello");
+    let expected = [3, 1, 4, 2, 0].map(|place: usize| ids[place].clone());
+    let (mut listed, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = client.list(2, &cursor).await.unwrap();
+        listed.extend(page.chats.into_iter().map(|chat| chat.id));
+        cursor = page.next_cursor;
+        if cursor.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(listed, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chat_tells_what_the_message_service_knows_of_its_viewer() {
+    let bed = Bed::new().await;
+    let (ada, bob) = (bed.person(), bed.person());
+    let client = bed.client(0, ada);
+    let group = client.group(&[bob]).await;
+    let seen = client.get(&group.id).await.unwrap();
+    assert_eq!((seen.unread_count, seen.unread_mention_count, seen.read_seq), (11, 5, 1));
+    assert_eq!((seen.pinned_message_ids.as_slice(), seen.visible_from_seq), (["pin".to_owned()].as_slice(), 2));
+    assert_eq!(seen.receipts[0].user_id, ada.to_string(), "a small group tells who has read");
+    assert!(client.channel("").await.receipts.is_empty(), "a channel does not");
+    let listed = client.list(0, "").await.unwrap().chats;
+    assert!(listed.iter().all(|chat| chat.receipts.is_empty()), "in lists, only direct chats do");
+}

@@ -2,10 +2,17 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
+mod accounts;
 mod blocks;
+mod channels;
 mod delivery;
 mod direct_chats;
+mod groups;
 mod harness;
 mod internal;
+mod invites;
 mod lists;
+mod matrix;
+mod model;
 mod neighbours;
+mod settings;
