@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use crate::support::{Account, PASSWORD, embedded, fresh_uuid};
 
 const PEOPLE: usize = 4;
-const STEPS_EACH: usize = 60;
+const STEPS_EACH: usize = 30;
 const TIMEOUT: Duration = Duration::from_secs(180);
 const EMOJI: [&str; 3] = ["👍", "❤️", "🎉"];
 

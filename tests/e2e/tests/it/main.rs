@@ -10,6 +10,7 @@
 mod support;
 
 mod accounts;
+mod analytics;
 mod binaries;
 mod convergence;
 mod crash;
