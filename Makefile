@@ -40,7 +40,7 @@ fmt:  ## format the Rust code and the proto files
 check:  ## type-check everything
 	cargo check --workspace --all-targets --profile $(PROFILE)
 
-bench:  ## measure throughput and latency of an optimised build on the real servers; ARGS are godwit-load's
+bench:  ## measure an optimised build; ARGS name the parts, see scripts/bench
 	scripts/bench $(ARGS)
 
 clean:  ## stop the servers and delete what was built and stored here

@@ -19,8 +19,8 @@ use tokio::time::{Instant, sleep};
 use crate::mail::Mails;
 use crate::options::Options;
 
-/// How many people register or log in at once; more only queue at the server's bcrypt.
-const CONCURRENCY: usize = 4;
+/// How many people register or log in at once; most of the time of each is waiting for a mail.
+const CONCURRENCY: usize = 16;
 /// How long a busy server is asked again.
 const PATIENCE: Duration = Duration::from_secs(120);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
