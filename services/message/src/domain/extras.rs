@@ -93,7 +93,7 @@ impl Reply {
 }
 
 /// Where a forwarded message comes from.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForwardOrigin {
     /// `None` when their privacy says so.
     pub sender_id: Option<UserId>,

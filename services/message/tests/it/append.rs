@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use diesel::connection::InstrumentationEvent;
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, SimpleAsyncConnection as _};
@@ -13,8 +14,7 @@ use godwit_kernel::{ChatId, MessageId, Seq, SystemClock, SystemEntropy, UserId};
 use godwit_message::domain::Direction;
 use godwit_message::domain::{Change, ClientMessageId, ContentHash, Entry, Headers, MessageText, NewMessage, Outcome};
 use godwit_message::domain::{MembershipVersion, NewEvent};
-use godwit_message::events::outgoing;
-use godwit_message::store::{self, Append, Written};
+use godwit_message::store::{self, Append, LogPage, Raise, WantedReceipts, Written};
 use time::OffsetDateTime;
 use tonic::{Code, Request};
 
@@ -28,7 +28,10 @@ pub fn message(chat_id: ChatId, sender_id: UserId, name: &str, text: &str) -> En
         client_message_id: ClientMessageId::parse(name.to_owned()).unwrap(),
         content_hash: ContentHash::of(&text),
         text,
+        extras: None,
+        mentions: Vec::new(),
         policy_version: MembershipVersion::new(1).unwrap(),
+        slow_mode_secs: 0,
     });
     Entry { chat_id, headers: Headers::new(), change }
 }
@@ -41,13 +44,14 @@ pub fn beginning(chat_id: ChatId) -> Entry {
         membership_version: created.membership_version,
         partial_update: created.partial_update,
         announced_to: created.announced_to,
+        membership: created.membership,
     });
     Entry { chat_id, headers: Headers::new(), change }
 }
 
 /// Commits a batch as an appender does, and publishes nothing: what is left of a process that was killed then.
 pub async fn commit(conn: &mut AsyncPgConnection, entries: &[Entry]) -> Written {
-    let batch = Append { entries, entropy: &SystemEntropy, encode: &outgoing::encode_update };
+    let batch = Append { entries, entropy: &SystemEntropy };
     store::append(conn, batch).await.unwrap()
 }
 
@@ -115,14 +119,32 @@ async fn every_statement_reaches_rows_by_key_even_in_small_tables() {
         store::claim_outbox(&mut conn, store::Sweep::First, 10).await.unwrap();
         store::claim_outbox(&mut conn, store::Sweep::Again, 10).await.unwrap();
         store::move_to_sync_log(&mut conn, &[(id, Seq::ZERO.next())]).await.unwrap();
-        store::chat_log(&mut conn, id, Seq::ZERO, 10, 1_000).await.unwrap();
-        store::changed_chats(&mut conn, &[id], OffsetDateTime::UNIX_EPOCH, 10).await.unwrap();
+        let page = LogPage { chat_id: id, viewer: sender, after: Seq::ZERO, limit: 10, max_bytes: 1_000 };
+        store::chat_log(&mut conn, page).await.unwrap();
+        store::changed_chats(&mut conn, &[id], sender, OffsetDateTime::UNIX_EPOCH, 10).await.unwrap();
         store::updates_from(&mut conn, &[(id, Seq::ZERO)], 10, 1_000).await.unwrap();
-        store::list_messages(&mut conn, id, Direction::After(Seq::ZERO), 10).await.unwrap();
-        store::find_message(&mut conn, MessageId { chat_id: id, seq: Seq::ZERO.next() }).await.unwrap();
-        store::heads_with_messages(&mut conn, &[id]).await.unwrap();
-        let version = MembershipVersion::new(1).unwrap();
-        store::raise_membership_version(&mut conn, id, version).await.unwrap();
+        store::list_messages(&mut conn, id, sender, Direction::After(Seq::ZERO), 10).await.unwrap();
+        let first = MessageId { chat_id: id, seq: Seq::ZERO.next() };
+        store::find_message(&mut conn, first, sender).await.unwrap();
+        store::messages_by_id(&mut conn, &[first]).await.unwrap();
+        store::versions(&mut conn, first).await.unwrap();
+        store::list_reactions(&mut conn, first, None, None, 10).await.unwrap();
+        store::pinned(&mut conn, id).await.unwrap();
+        store::heads(&mut conn, &[id]).await.unwrap();
+        store::seen_heads(&mut conn, &[id], sender, WantedReceipts::OfAll).await.unwrap();
+        store::rank_chats(&mut conn, &[id], None, 10).await.unwrap();
+        store::members_among(&mut conn, id, &[sender]).await.unwrap();
+        store::message_receipts(&mut conn, first, sender).await.unwrap();
+        store::next_purge(&mut conn).await.unwrap();
+        store::scrub_some(&mut conn).await.unwrap();
+        store::expire_logs(&mut conn, None, Duration::from_secs(1)).await.unwrap();
+        let raise = Raise {
+            chat_id: id,
+            version: MembershipVersion::new(1).unwrap(),
+            joined: vec![sender],
+            left: vec![user()],
+        };
+        store::raise_membership_version(&mut conn, &raise).await.unwrap();
         conn.batch_execute("SELECT pg_stat_force_next_flush()").await.unwrap();
     }
     drop(conn);

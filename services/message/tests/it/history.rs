@@ -1,9 +1,13 @@
 use godwit_contract::message::v1::message_internal_service_server::MessageInternalService as _;
 use godwit_contract::message::v1::{GetHeadsRequest, ListMessagesRequest};
-use godwit_kernel::{ChatId, MessageId, Seq, SystemClock, SystemEntropy};
+use godwit_kernel::{ChatId, MessageId, Seq, SystemClock, SystemEntropy, UserId};
 use tonic::{Code, Request};
 
 use crate::harness::{Bed, reason, user};
+
+fn heads_for(viewer: UserId, chat_ids: Vec<String>) -> GetHeadsRequest {
+    GetHeadsRequest { chat_ids, viewer_id: viewer.to_string(), with_receipts: false }
+}
 
 fn list(chat_id: ChatId) -> ListMessagesRequest {
     ListMessagesRequest { chat_id: chat_id.to_string(), ..ListMessagesRequest::default() }
@@ -91,8 +95,7 @@ async fn heads_tell_where_logs_stand_and_what_was_said_last() {
 
     let unknown = ChatId::generate(&SystemClock, &SystemEntropy);
     let chat_ids = [silent, spoken, unknown].iter().map(ChatId::to_string).collect();
-    let mut heads =
-        replica.server.get_heads(Request::new(GetHeadsRequest { chat_ids })).await.unwrap().into_inner().heads;
+    let mut heads = replica.server.get_heads(Request::new(heads_for(bob, chat_ids))).await.unwrap().into_inner().heads;
     heads.sort_by_key(|head| head.last_seq);
     assert_eq!(heads.len(), 2);
     assert_eq!((heads[0].last_seq, heads[0].last_message.clone()), (1, None));
@@ -101,6 +104,6 @@ async fn heads_tell_where_logs_stand_and_what_was_said_last() {
     assert!(!page.reset && page.updates.is_empty(), "a client continues from the head it was told");
 
     let too_many = vec![unknown.to_string(); 201];
-    let refused = replica.server.get_heads(Request::new(GetHeadsRequest { chat_ids: too_many })).await.unwrap_err();
+    let refused = replica.server.get_heads(Request::new(heads_for(bob, too_many))).await.unwrap_err();
     assert_eq!(refused.code(), Code::InvalidArgument);
 }

@@ -3,12 +3,17 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
 mod append;
+mod content;
+mod deletion;
 mod failures;
 mod harness;
 mod history;
 mod live;
+mod members;
 mod model;
 mod permission;
+mod reading;
+mod retention;
 mod send;
 mod send_together;
 mod sync_account;

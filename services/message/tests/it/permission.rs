@@ -102,7 +102,11 @@ async fn a_member_who_may_only_read_cannot_post_until_they_may() {
 }
 
 async fn raise_only(replica: &Replica, chat_id: ChatId, version: u64) -> Result<(), Status> {
-    let request = RaiseMembershipVersionRequest { chat_id: chat_id.to_string(), membership_version: version };
+    let request = RaiseMembershipVersionRequest {
+        chat_id: chat_id.to_string(),
+        membership_version: version,
+        ..RaiseMembershipVersionRequest::default()
+    };
     replica.server.raise_membership_version(Request::new(request)).await.map(drop)
 }
 

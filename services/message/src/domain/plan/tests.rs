@@ -413,7 +413,7 @@ proptest! {
                 _ => None,
             });
             if !row.is_deleted {
-                prop_assert_eq!(&row.reactions, counts.unwrap_or(&Vec::new()));
+                prop_assert_eq!(row.reactions.as_slice(), counts.map_or(&[][..], Vec::as_slice));
             }
         }
     }

@@ -1,25 +1,53 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, Weak};
 
+use godwit_contract::auth::v1::auth_internal_service_server::AuthInternalServiceServer;
 use godwit_contract::chat::v1::chat_internal_service_server::{ChatInternalService, ChatInternalServiceServer};
 use godwit_contract::chat::v1::{
     GetPostingPolicyRequest, GetPostingPolicyResponse, ListChatIdsRequest, ListChatIdsResponse, ListDirectPeersRequest,
-    ListDirectPeersResponse, ListMembersRequest, ListMembersResponse, PostingRefusal, SetDirectBlockRequest,
-    SetDirectBlockResponse,
+    ListDirectPeersResponse, ListMembersRequest, ListMembersResponse, OpenSavedMessagesRequest,
+    OpenSavedMessagesResponse, PostingRefusal, SetDirectBlockRequest, SetDirectBlockResponse,
 };
+use godwit_contract::media::v1::media_internal_service_server::MediaInternalServiceServer;
+use godwit_contract::v1::{ChatKind, ChatRight};
 use godwit_kernel::{ChatId, UserId};
+use godwit_message::app::App;
 use godwit_rpc::{Directory, LocalRoutes, ServerLayer, Target};
-use std::sync::Mutex;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status, async_trait};
+
+use super::neighbours::{FakeMedia, FakeUsers, ServedMedia, ServedUsers};
 
 #[derive(Clone, Default)]
 struct Chat {
     members: BTreeSet<UserId>,
     readers: BTreeSet<UserId>,
+    admins: BTreeSet<UserId>,
+    kind: ChatKind,
     is_blocked: bool,
+    slow_mode_secs: u32,
+    /// As the policy tells it; the members that there are when it is 0.
+    member_count: u32,
     version: u64,
+}
+
+impl Chat {
+    fn rights(&self, user: UserId) -> Vec<ChatRight> {
+        let is_admin = self.admins.contains(&user);
+        let mut rights = vec![ChatRight::Read];
+        if !self.is_blocked && !self.readers.contains(&user) {
+            rights.push(ChatRight::React);
+        }
+        if is_admin {
+            rights.extend([ChatRight::DeleteAny, ChatRight::SkipSlowMode]);
+        }
+        let is_channel = self.kind == ChatKind::Channel;
+        if is_admin || (!is_channel && !self.readers.contains(&user)) {
+            rights.extend([ChatRight::Post, ChatRight::Pin, ChatRight::SeeReceipts]);
+        }
+        rights
+    }
 }
 
 /// A chat service in memory that counts what it is asked.
@@ -28,12 +56,54 @@ pub struct FakeChats {
     chats: Mutex<BTreeMap<ChatId, Chat>>,
     policy_reads: AtomicU64,
     id_reads: AtomicU64,
+    openings: AtomicU64,
+    /// Where it has the logs of Saved Messages begun.
+    app: Mutex<Weak<App>>,
+    pub users: Arc<FakeUsers>,
+    pub media: Arc<FakeMedia>,
 }
 
 impl FakeChats {
     pub fn put(&self, chat_id: ChatId, members: &[UserId], version: u64) {
+        self.put_kind(chat_id, ChatKind::Direct, members, version);
+    }
+
+    /// A chat of a kind; the first member is an admin where there are some.
+    pub fn put_kind(&self, chat_id: ChatId, kind: ChatKind, members: &[UserId], version: u64) {
+        let has_admins = matches!(kind, ChatKind::Group | ChatKind::Channel);
+        let admins = members.iter().take(usize::from(has_admins)).copied().collect();
         let members = members.iter().copied().collect();
-        self.chats.lock().unwrap().insert(chat_id, Chat { members, version, ..Chat::default() });
+        self.chats.lock().unwrap().insert(chat_id, Chat { members, admins, kind, version, ..Chat::default() });
+    }
+
+    /// Where the logs of Saved Messages are begun from now on.
+    pub fn serve(&self, app: &Arc<App>) {
+        *self.app.lock().unwrap() = Arc::downgrade(app);
+    }
+
+    /// How often somebody's Saved Messages were asked for.
+    pub fn openings(&self) -> u64 {
+        self.openings.load(Ordering::Relaxed)
+    }
+
+    /// A new member, which is no reason for another version.
+    pub fn add(&self, chat_id: ChatId, user: UserId) {
+        self.chats.lock().unwrap().get_mut(&chat_id).unwrap().members.insert(user);
+    }
+
+    /// An admin more, which is no reason for another version.
+    pub fn promote(&self, chat_id: ChatId, user: UserId) {
+        self.chats.lock().unwrap().get_mut(&chat_id).unwrap().admins.insert(user);
+    }
+
+    /// Another pause between two messages.
+    pub fn slow_down(&self, chat_id: ChatId, slow_mode_secs: u32) {
+        self.chats.lock().unwrap().get_mut(&chat_id).unwrap().slow_mode_secs = slow_mode_secs;
+    }
+
+    /// Says that a chat has so many members.
+    pub fn count_members(&self, chat_id: ChatId, member_count: u32) {
+        self.chats.lock().unwrap().get_mut(&chat_id).unwrap().member_count = member_count;
     }
 
     /// Takes a member out, and returns the version of the list without them.
@@ -74,12 +144,15 @@ impl FakeChats {
         self.id_reads.load(Ordering::Relaxed)
     }
 
-    /// A directory in which this is the chat service.
+    /// A directory in which these are the other services.
     pub fn directory(self: &Arc<Self>) -> Directory {
         let routes = LocalRoutes::new();
-        let server = ChatInternalServiceServer::new(Served(Arc::clone(self)));
-        routes.bind(Routes::new(server), &ServerLayer::default());
-        Directory::new(routes, [Target::Chat])
+        let chats = ChatInternalServiceServer::new(Served(Arc::clone(self)));
+        let users = AuthInternalServiceServer::new(ServedUsers(Arc::clone(&self.users)));
+        let media = MediaInternalServiceServer::new(ServedMedia(Arc::clone(&self.media)));
+        let services = Routes::new(chats).add_service(users).add_service(media);
+        routes.bind(services, &ServerLayer::default());
+        Directory::new(routes, [Target::Chat, Target::Auth, Target::Media])
     }
 }
 
@@ -97,9 +170,14 @@ impl ChatInternalService for Served {
         let chat = chats.get(&request.get_ref().chat_id.parse().unwrap());
         let answer = chat.filter(|chat| chat.members.contains(&user)).map(|chat| GetPostingPolicyResponse {
             is_member: true,
-            may_post: !chat.readers.contains(&user) && !chat.is_blocked,
+            may_post: chat.rights(user).contains(&ChatRight::Post) && !chat.is_blocked,
             membership_version: chat.version,
             refusal: if chat.is_blocked { PostingRefusal::Blocked.into() } else { 0 },
+            kind: chat.kind.into(),
+            rights: chat.rights(user).into_iter().map(i32::from).collect(),
+            slow_mode_secs: chat.slow_mode_secs,
+            member_count: chat.member_count.max(u32::try_from(chat.members.len()).unwrap()),
+            is_public: false,
         });
         Ok(Response::new(answer.unwrap_or_default()))
     }
@@ -133,6 +211,22 @@ impl ChatInternalService for Served {
         _: Request<ListDirectPeersRequest>,
     ) -> Result<Response<ListDirectPeersResponse>, Status> {
         Err(Status::unimplemented("the message service does not ask this"))
+    }
+
+    async fn open_saved_messages(
+        &self,
+        request: Request<OpenSavedMessagesRequest>,
+    ) -> Result<Response<OpenSavedMessagesResponse>, Status> {
+        self.0.openings.fetch_add(1, Ordering::Relaxed);
+        let user: UserId = request.get_ref().user_id.parse().unwrap();
+        let chat_id = godwit_message::domain::own_log(user);
+        self.0.put_kind(chat_id, ChatKind::Saved, &[user], 1);
+        let app = self.0.app.lock().unwrap().upgrade();
+        let app = app.ok_or_else(|| Status::unavailable("no log is kept"))?;
+        let mut begin = super::created_as(ChatKind::Saved, chat_id, &[user]);
+        begin.event_id = godwit_kernel::EventId::from_uuid(user.as_uuid());
+        app.append_update(begin).await.map_err(|error| Status::unavailable(error.to_string()))?;
+        Ok(Response::new(OpenSavedMessagesResponse {}))
     }
 
     async fn set_direct_block(

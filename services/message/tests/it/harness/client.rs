@@ -3,6 +3,9 @@ use std::time::Duration;
 use godwit_contract::message::v1 as api;
 use godwit_contract::message::v1::message_internal_service_server::MessageInternalService as _;
 use godwit_contract::message::v1::message_service_server::MessageService as _;
+use godwit_contract::message::v1::pin_service_server::PinService as _;
+use godwit_contract::message::v1::reaction_service_server::ReactionService as _;
+use godwit_contract::message::v1::receipt_service_server::ReceiptService as _;
 use godwit_contract::v1 as pb;
 use godwit_kernel::{ChatId, DeviceId, SessionId, SystemClock, SystemEntropy, UserId};
 use godwit_message::grpc::Server;
@@ -28,7 +31,12 @@ impl Client {
         Self { server, caller: Caller { user_id, session_id, device_id } }
     }
 
-    fn request<T>(&self, message: T) -> Request<T> {
+    /// The replica, for calls that only one file of tests makes.
+    pub const fn server(&self) -> &Server {
+        &self.server
+    }
+
+    pub fn request<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
         self.caller.attach(&mut request);
         request
@@ -39,8 +47,106 @@ impl Client {
             chat_id: chat_id.to_string(),
             client_message_id: client_message_id.to_owned(),
             text: text.to_owned(),
+            ..api::SendMessageRequest::default()
         });
         Ok(self.server.send_message(request).await?.into_inner().message.unwrap())
+    }
+
+    /// Sends a message with whatever the request holds.
+    pub async fn send_full(&self, request: api::SendMessageRequest) -> Result<pb::Message, Status> {
+        Ok(self.server.send_message(self.request(request)).await?.into_inner().message.unwrap())
+    }
+
+    pub async fn edit(&self, message_id: &str, text: &str) -> Result<pb::Message, Status> {
+        let (message_id, text) = (message_id.to_owned(), text.to_owned());
+        let request = self.request(api::EditMessageRequest { message_id, text, entities: Vec::new() });
+        Ok(self.server.edit_message(request).await?.into_inner().message.unwrap())
+    }
+
+    pub async fn delete(&self, message_id: &str) -> Result<(), Status> {
+        let request = api::DeleteMessageRequest { message_id: message_id.to_owned(), is_for_me_only: false };
+        self.server.delete_message(self.request(request)).await.map(drop)
+    }
+
+    pub async fn hide(&self, message_id: &str) -> Result<(), Status> {
+        let request = api::DeleteMessageRequest { message_id: message_id.to_owned(), is_for_me_only: true };
+        self.server.delete_message(self.request(request)).await.map(drop)
+    }
+
+    pub async fn history(&self, message_id: &str) -> Result<Vec<api::MessageVersion>, Status> {
+        let request = self.request(api::GetMessageHistoryRequest { message_id: message_id.to_owned() });
+        Ok(self.server.get_message_history(request).await?.into_inner().versions)
+    }
+
+    /// Reacts, or with an empty emoji takes the reaction away.
+    pub async fn react(&self, message_id: &str, emoji: &str) -> Result<(), Status> {
+        let message_id = message_id.to_owned();
+        if emoji.is_empty() {
+            return self
+                .server
+                .remove_reaction(self.request(api::RemoveReactionRequest { message_id }))
+                .await
+                .map(drop);
+        }
+        let request = api::SetReactionRequest { message_id, emoji: emoji.to_owned() };
+        self.server.set_reaction(self.request(request)).await.map(drop)
+    }
+
+    pub async fn reactions(&self, request: api::ListReactionsRequest) -> Result<api::ListReactionsResponse, Status> {
+        Ok(self.server.list_reactions(self.request(request)).await?.into_inner())
+    }
+
+    pub async fn read(&self, chat_id: ChatId, seq: u64) -> Result<pb::Receipt, Status> {
+        let request = self.request(api::MarkReadRequest { chat_id: chat_id.to_string(), seq });
+        Ok(self.server.mark_read(request).await?.into_inner().receipt.unwrap())
+    }
+
+    pub async fn deliver(&self, chat_id: ChatId, seq: u64) -> Result<pb::Receipt, Status> {
+        let request = self.request(api::MarkDeliveredRequest { chat_id: chat_id.to_string(), seq });
+        Ok(self.server.mark_delivered(request).await?.into_inner().receipt.unwrap())
+    }
+
+    pub async fn receipts(&self, message_id: &str) -> Result<api::GetReceiptsResponse, Status> {
+        let request = self.request(api::GetReceiptsRequest { message_id: message_id.to_owned() });
+        Ok(self.server.get_receipts(request).await?.into_inner())
+    }
+
+    pub async fn pin(&self, chat_id: ChatId, message_id: &str) -> Result<(), Status> {
+        let (chat_id, message_id) = (chat_id.to_string(), message_id.to_owned());
+        self.server.pin_message(self.request(api::PinMessageRequest { chat_id, message_id })).await.map(drop)
+    }
+
+    pub async fn unpin(&self, chat_id: ChatId, message_id: &str) -> Result<(), Status> {
+        let (chat_id, message_id) = (chat_id.to_string(), message_id.to_owned());
+        self.server.unpin_message(self.request(api::UnpinMessageRequest { chat_id, message_id })).await.map(drop)
+    }
+
+    pub async fn pins(&self, chat_id: ChatId) -> Result<Vec<pb::Message>, Status> {
+        let request = self.request(api::ListPinsRequest { chat_id: chat_id.to_string() });
+        Ok(self.server.list_pins(request).await?.into_inner().messages)
+    }
+
+    /// Deletes the history of a chat for the user.
+    pub async fn clear(&self, chat_id: ChatId) -> Result<(), Status> {
+        let (chat_id, user_id) = (chat_id.to_string(), self.caller.user_id.to_string());
+        self.server.clear_history(Request::new(api::ClearHistoryRequest { chat_id, user_id })).await.map(drop)
+    }
+
+    /// A chat's head as the user sees it.
+    pub async fn head(&self, chat_id: ChatId) -> api::ChatHead {
+        let request = api::GetHeadsRequest {
+            chat_ids: vec![chat_id.to_string()],
+            viewer_id: self.caller.user_id.to_string(),
+            with_receipts: true,
+        };
+        let heads = self.server.get_heads(Request::new(request)).await.unwrap().into_inner().heads;
+        heads.into_iter().next().unwrap()
+    }
+
+    /// What is there for the user of a chat's newest 200 messages, the newest first.
+    pub async fn messages(&self, chat_id: ChatId) -> Vec<pb::Message> {
+        let request = api::ListMessagesRequest { chat_id: chat_id.to_string(), limit: 200, ..Default::default() };
+        self.list(request).await.unwrap().messages
     }
 
     /// Sends messages, each an id and a text, together.
@@ -49,9 +155,11 @@ impl Client {
         chat_id: ChatId,
         messages: &[(&str, &str)],
     ) -> Result<Vec<Result<pb::Message, Failure>>, Status> {
-        let messages = messages
-            .iter()
-            .map(|(id, text)| api::OutgoingMessage { client_message_id: (*id).to_owned(), text: (*text).to_owned() });
+        let messages = messages.iter().map(|(id, text)| api::OutgoingMessage {
+            client_message_id: (*id).to_owned(),
+            text: (*text).to_owned(),
+            ..api::OutgoingMessage::default()
+        });
         let request = api::SendMessagesRequest { chat_id: chat_id.to_string(), messages: messages.collect() };
         let answer = self.server.send_messages(self.request(request)).await?.into_inner();
         let results = answer.results.into_iter().map(|result| match result.result.unwrap() {

@@ -2,6 +2,7 @@
 
 mod chats;
 mod client;
+mod neighbours;
 mod stream;
 
 pub use chats::FakeChats;
@@ -19,11 +20,12 @@ use godwit_events::postgres::PostgresLog;
 use godwit_kernel::{ChatId, EventId, SystemClock, SystemEntropy, UserId};
 use godwit_live::memory::MemoryLive;
 use godwit_live::{Channel, Delivery, Live, Subscription};
-use godwit_message::app::{App, AppendUpdate};
+use godwit_message::app::{App, AppendUpdate, PageReader};
 use godwit_message::domain::MembershipVersion;
 use godwit_message::events::outgoing;
 use godwit_message::grpc::Server;
 use godwit_message::{Config, Parts, store};
+use godwit_outbound::Reach;
 use godwit_pg::Pool;
 use godwit_runtime::Tasks;
 use godwit_testkit::TestDb;
@@ -57,24 +59,32 @@ impl Bed {
     }
 
     pub fn replica_with(&self, config: &Config) -> Replica {
-        self.launch(self.db.pool(&store::SCHEMA), self.tasks.clone(), config)
+        self.launch(self.db.pool(&store::SCHEMA), self.tasks.clone(), config, None)
     }
 
     /// A replica with connections and tasks of the test's choice.
     pub fn replica_on(&self, pool: Pool, tasks: Tasks) -> Replica {
-        self.launch(pool, tasks, &config(2))
+        self.launch(pool, tasks, &config(2), None)
     }
 
-    fn launch(&self, pool: Pool, tasks: Tasks, config: &Config) -> Replica {
+    /// A replica that reads pages behind links.
+    pub fn replica_with_previews(&self, reach: Reach) -> Replica {
+        self.launch(self.db.pool(&store::SCHEMA), self.tasks.clone(), &config(2), Some(page_reader(reach)))
+    }
+
+    fn launch(&self, pool: Pool, tasks: Tasks, config: &Config, pages: Option<PageReader>) -> Replica {
         let parts = Parts {
             pool,
             directory: self.chats.directory(),
             live: Arc::clone(&self.live) as Arc<dyn Live>,
             events: Arc::clone(&self.stream) as Arc<dyn godwit_events::EventLog>,
+            clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
+            pages,
             tasks,
         };
         let app = parts.launch(config);
+        self.chats.serve(&app);
         Replica { server: Server(Arc::clone(&app)), app }
     }
 
@@ -84,6 +94,31 @@ impl Bed {
         self.chats.put(chat_id, members, 1);
         replica.app.append_update(created(chat_id, members)).await.unwrap();
         chat_id
+    }
+
+    /// A chat of a kind with its log begun; the first member is an admin where there are some.
+    pub async fn chat_as(&self, replica: &Replica, kind: pb::ChatKind, members: &[UserId]) -> ChatId {
+        let chat_id = ChatId::generate(&SystemClock, &SystemEntropy);
+        self.chats.put_kind(chat_id, kind, members, 1);
+        replica.app.append_update(created_as(kind, chat_id, members)).await.unwrap();
+        chat_id
+    }
+
+    /// Takes somebody into a group, as the chat service has it told.
+    pub async fn join(&self, replica: &Replica, chat_id: ChatId, user: UserId, is_history_hidden: bool) {
+        self.chats.add(chat_id, user);
+        let member = pb::Member { user_id: user.to_string(), ..pb::Member::default() };
+        let added = pb::MembersAdded { members: vec![member], member_count: 1, is_history_hidden };
+        let update = append(chat_id, pb::update::Change::MembersAdded(added), 0);
+        replica.app.append_update(update).await.unwrap();
+    }
+
+    /// Takes somebody out of a group, as the chat service has it told.
+    pub async fn leave(&self, replica: &Replica, chat_id: ChatId, user: UserId) {
+        let version = self.chats.remove(chat_id, user);
+        let removed = pb::MemberRemoved { user_id: user.to_string(), ..pb::MemberRemoved::default() };
+        let update = append(chat_id, pb::update::Change::MemberRemoved(removed), version);
+        replica.app.append_update(update).await.unwrap();
     }
 
     /// What is published to these channels from now on.
@@ -158,6 +193,15 @@ impl Listener {
         (channel, decode_live(payload))
     }
 
+    /// The payloads that have arrived already.
+    pub fn payloads(&mut self) -> Vec<bytes::Bytes> {
+        let mut payloads = Vec::new();
+        while let Ok(Delivery::Message { payload, .. }) = self.deliveries.try_recv() {
+            payloads.push(payload);
+        }
+        payloads
+    }
+
     /// What has arrived already.
     pub fn arrived(&mut self) -> Vec<pb::Update> {
         let mut updates = Vec::new();
@@ -172,8 +216,10 @@ impl Listener {
 fn decode_live(payload: bytes::Bytes) -> pb::Update {
     use godwit_contract::events::v1::{LivePayload, live_payload::Payload};
     use prost::Message as _;
-    let Some(Payload::ServerFrame(frame)) = LivePayload::decode(payload).unwrap().payload else {
-        panic!("not a server frame")
+    let frame = match LivePayload::decode(payload).unwrap().payload {
+        Some(Payload::ServerFrame(frame)) => frame,
+        Some(Payload::MembersLeft(left)) if !left.server_frame.is_empty() => left.server_frame,
+        other => panic!("not a server frame: {other:?}"),
     };
     match pb::ServerFrame::decode(frame).unwrap().frame {
         Some(pb::server_frame::Frame::Update(update)) => update,
@@ -193,6 +239,12 @@ pub fn config(appenders: u16) -> Config {
     Config { appenders, ..CommandLine::parse_from(["test"]).config }
 }
 
+/// What reads pages behind links, in a process that has what TLS needs.
+pub fn page_reader(reach: Reach) -> PageReader {
+    drop(godwit_testkit::http_client());
+    PageReader::new(reach).unwrap()
+}
+
 pub fn user() -> UserId {
     UserId::generate(&SystemClock, &SystemEntropy)
 }
@@ -203,17 +255,32 @@ pub fn event_id() -> EventId {
 
 /// The first update of a chat.
 pub fn created(chat_id: ChatId, members: &[UserId]) -> AppendUpdate {
+    created_as(pb::ChatKind::Direct, chat_id, members)
+}
+
+/// The first update of a chat of a kind.
+pub fn created_as(kind: pb::ChatKind, chat_id: ChatId, members: &[UserId]) -> AppendUpdate {
     let change = pb::update::Change::ChatCreated(pb::ChatCreated {
-        kind: pb::ChatKind::Direct.into(),
+        kind: kind.into(),
         member_ids: members.iter().map(UserId::to_string).collect(),
+        info: None,
     });
+    let update = append(chat_id, change, 1);
     let actor_id = members.first().map(UserId::to_string).unwrap_or_default();
-    let update = pb::Update { actor_id, change: Some(change), ..pb::Update::default() };
+    let mut whole = <pb::Update as prost::Message>::decode(update.partial_update.clone()).unwrap();
+    whole.actor_id = actor_id;
+    AppendUpdate { partial_update: outgoing::partial_update(whole), ..update }
+}
+
+/// A change that the chat service has committed.
+pub fn append(chat_id: ChatId, change: pb::update::Change, version: u64) -> AppendUpdate {
+    let update = pb::Update { change: Some(change), ..pb::Update::default() };
     AppendUpdate {
         event_id: event_id(),
         chat_id,
-        membership_version: MembershipVersion::new(1).unwrap(),
+        membership_version: MembershipVersion::new(version).unwrap(),
         announced_to: outgoing::announced_to(&update),
+        membership: outgoing::membership(&update),
         partial_update: outgoing::partial_update(update),
     }
 }

@@ -1,0 +1,130 @@
+//! Who comes sees what is theirs; who goes is out when the call returns.
+
+use godwit_contract::events::v1::{LivePayload, live_payload::Payload};
+use godwit_contract::message::v1 as api;
+use godwit_contract::message::v1::message_internal_service_server::MessageInternalService as _;
+use godwit_contract::v1 as pb;
+use godwit_live::Channel;
+use prost::Message as _;
+use tonic::{Code, Request};
+
+use crate::harness::{Bed, append, reason, seqs, texts, user};
+
+fn left_in(payload: bytes::Bytes) -> Option<(Vec<String>, bool)> {
+    match LivePayload::decode(payload).unwrap().payload {
+        Some(Payload::MembersLeft(left)) => Some((left.user_ids, left.server_frame.is_empty())),
+        _ => None,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_serves_a_chat_is_told_who_left_before_the_removal_returns() {
+    let bed = Bed::new().await;
+    let replica = bed.replica();
+    let (ada, bob) = (user(), user());
+    let chat_id = bed.chat_as(&replica, pb::ChatKind::Group, &[ada, bob]).await;
+    replica.client(bob).send(chat_id, "m", "hi").await.unwrap();
+    let mut listener = bed.listen(&[Channel::Chat(chat_id)]).await;
+
+    let version = bed.chats.remove(chat_id, bob);
+    let removed = pb::MemberRemoved { user_id: bob.to_string(), ..pb::MemberRemoved::default() };
+    let update = append(chat_id, pb::update::Change::MemberRemoved(removed), version);
+    replica.app.append_update(update.clone()).await.unwrap();
+    let told: Vec<_> = listener.payloads().into_iter().filter_map(left_in).collect();
+    assert_eq!(told, [(vec![bob.to_string()], false)], "with the update, when the call has returned");
+    assert_eq!(reason(&replica.client(bob).send(chat_id, "n", "hi").await.unwrap_err()), "CHAT_NOT_FOUND");
+
+    // The caller did not hear of it and asks again.
+    replica.app.append_update(update).await.unwrap();
+    let told: Vec<_> = listener.payloads().into_iter().filter_map(left_in).collect();
+    assert_eq!(told, [(vec![bob.to_string()], true)]);
+    let gone = format!("SELECT count(*) FROM participants WHERE user_id = '{bob}'");
+    assert_eq!(bed.number(&gone).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn subscribers_come_and_go_without_an_update() {
+    let bed = Bed::new().await;
+    let replica = bed.replica();
+    let (ada, bob, eve) = (user(), user(), user());
+    let chat_id = bed.chat_as(&replica, pb::ChatKind::Channel, &[ada]).await;
+    replica.client(ada).send(chat_id, "m", "old news").await.unwrap();
+    let raise = |joined: Vec<String>, left: Vec<String>| {
+        let request = api::RaiseMembershipVersionRequest {
+            chat_id: chat_id.to_string(),
+            membership_version: 0,
+            joined_user_ids: joined,
+            left_user_ids: left,
+        };
+        replica.server.raise_membership_version(Request::new(request))
+    };
+    for subscriber in [bob, eve] {
+        bed.chats.add(chat_id, subscriber);
+    }
+    let refused = replica.client(bob).sync_chat(chat_id, 0, 0, "").await.unwrap_err();
+    assert_eq!(reason(&refused), "CHAT_NOT_READY", "the log does not know them yet");
+    raise(vec![bob.to_string(), eve.to_string()], Vec::new()).await.unwrap();
+    let head = replica.client(bob).head(chat_id).await;
+    assert_eq!((head.last_seq, head.unread_count), (2, 0), "what was before is there and not unread");
+    assert_eq!(replica.client(bob).messages(chat_id).await.len(), 1);
+    replica.client(ada).send(chat_id, "n", "news").await.unwrap();
+    assert_eq!(replica.client(eve).head(chat_id).await.unread_count, 1);
+
+    let mut listener = bed.listen(&[Channel::Chat(chat_id)]).await;
+    raise(Vec::new(), vec![bob.to_string()]).await.unwrap();
+    let told: Vec<_> = listener.payloads().into_iter().filter_map(left_in).collect();
+    assert_eq!(told, [(vec![bob.to_string()], true)]);
+    assert_eq!(replica.client(eve).whole_log(chat_id, 0).await.len(), 3, "no update");
+
+    let request = api::RaiseMembershipVersionRequest {
+        chat_id: user().to_string(),
+        membership_version: 1,
+        joined_user_ids: vec![bob.to_string()],
+        left_user_ids: Vec::new(),
+    };
+    let refused = replica.server.raise_membership_version(Request::new(request)).await.unwrap_err();
+    assert_eq!((refused.code(), reason(&refused).as_str()), (Code::Unavailable, "CHAT_NOT_READY"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hidden_history_is_nowhere_for_who_came_later() {
+    let bed = Bed::new().await;
+    let replica = bed.replica();
+    let (ada, bob, eve) = (user(), user(), user());
+    let chat_id = bed.chat_as(&replica, pb::ChatKind::Group, &[ada, bob]).await;
+    let cursor = replica.client(eve).sync("", 0).await.unwrap().next_cursor;
+    let old = replica.client(ada).send(chat_id, "m", "before").await.unwrap();
+    replica.client(ada).pin(chat_id, &old.id).await.unwrap();
+    bed.join(&replica, chat_id, eve, true).await;
+    let new = replica.client(ada).send(chat_id, "n", "after").await.unwrap();
+    replica.client(ada).edit(&old.id, "before, edited").await.unwrap();
+
+    let late = replica.client(eve);
+    let head = late.head(chat_id).await;
+    assert_eq!((head.visible_from_seq, head.unread_count), (4, 1));
+    assert!(head.pinned_message_ids.is_empty());
+    assert_eq!(late.messages(chat_id).await.iter().map(|message| message.seq).collect::<Vec<_>>(), [5]);
+    for refused in [
+        late.get(&old.id).await.unwrap_err(),
+        late.history(&old.id).await.unwrap_err(),
+        late.react(&old.id, "👍").await.unwrap_err(),
+        late.hide(&old.id).await.unwrap_err(),
+    ] {
+        assert_eq!(reason(&refused), "MESSAGE_NOT_FOUND");
+    }
+    let reply = api::SendMessageRequest {
+        chat_id: chat_id.to_string(),
+        client_message_id: "r".to_owned(),
+        text: "what was that?".to_owned(),
+        reply_to_message_id: old.id.clone(),
+        ..api::SendMessageRequest::default()
+    };
+    assert_eq!(reason(&late.send_full(reply).await.unwrap_err()), "REPLY_NOT_FOUND");
+    assert!(late.sync_chat(chat_id, 0, 0, "").await.unwrap().reset, "a cursor before it is not continued");
+    let page = late.sync_chat(chat_id, 3, 0, "").await.unwrap();
+    assert_eq!((page.reset, seqs(&page.updates)[..2].to_vec()), (false, vec![4, 5]));
+    let (pages, _) = late.sync_all(&cursor, 100).await;
+    let given: Vec<pb::Update> = pages.into_iter().flat_map(|page| page.updates).collect();
+    assert_eq!((seqs(&given)[0], texts(&given)), (4, vec!["after".to_owned()]));
+    late.react(&new.id, "👍").await.unwrap();
+}

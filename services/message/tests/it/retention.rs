@@ -1,0 +1,42 @@
+use godwit_message::Config;
+use godwit_testkit::eventually;
+
+use crate::harness::{Bed, PATIENCE, config, seqs, user};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn updates_older_than_the_retention_are_gone_and_cursors_before_them_are_reset() {
+    let bed = Bed::new().await;
+    let first = bed.replica();
+    let (ada, bob) = (user(), user());
+    let chat_id = bed.chat(&first, &[ada, bob]).await;
+    let silent = bed.chat(&first, &[ada, bob]).await;
+    for name in 0..20 {
+        first.client(ada).send(chat_id, &name.to_string(), "old").await.unwrap();
+    }
+    bed.drained().await;
+    bed.age("3 days").await;
+    for name in 20..25 {
+        first.client(ada).send(chat_id, &name.to_string(), "new").await.unwrap();
+    }
+    bed.drained().await;
+    assert_eq!(bed.number("SELECT count(*) FROM sync_log").await, 27, "logs are kept for ever by default");
+
+    let keeping = bed.replica_with(&Config { log_retention_days: 2, clean_interval_ms: 20, ..config(2) });
+    eventually(PATIENCE, || async {
+        match bed.number("SELECT count(*) FROM sync_log").await {
+            5 => Ok(()),
+            rows => Err(format!("{rows} updates are kept")),
+        }
+    })
+    .await;
+    let reader = keeping.client(bob);
+    assert!(reader.sync_chat(chat_id, 0, 0, "").await.unwrap().reset);
+    assert!(reader.sync_chat(chat_id, 20, 0, "").await.unwrap().reset);
+    let page = reader.sync_chat(chat_id, 21, 0, "").await.unwrap();
+    assert_eq!((page.reset, seqs(&page.updates)), (false, (22..=26).collect::<Vec<u64>>()));
+    let page = reader.sync_chat(silent, 1, 0, "").await.unwrap();
+    assert_eq!((page.reset, page.head_seq, page.updates.len()), (false, 1, 0), "who has everything goes on");
+    assert_eq!(reader.messages(chat_id).await.len(), 25, "messages stay");
+    keeping.client(ada).send(silent, "m", "hi").await.unwrap();
+    assert_eq!(seqs(&reader.sync_chat(silent, 1, 0, "").await.unwrap().updates), [2]);
+}
