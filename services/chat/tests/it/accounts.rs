@@ -110,7 +110,7 @@ async fn who_may_come_back_stays_and_what_is_no_event_is_poison() {
     let owner = bed.client(0, ada);
     let group = owner.group(&[bob]).await;
     let hidden = event(bob, Event::AccountDeleted(AccountDeleted { user_id: bob.to_string() }));
-    handle(&bed, &[hidden.clone()]).await.unwrap();
+    handle(&bed, std::slice::from_ref(&hidden)).await.unwrap();
     assert_eq!(owner.members(&group.id).await.unwrap().len(), 2);
     let nameless = event(bob, Event::AccountPurged(AccountPurged { user_id: "x".to_owned() }));
     for poison in [record(bob, vec![255, 255]), nameless] {

@@ -11,6 +11,7 @@ mod groups;
 mod harness;
 mod internal;
 mod invites;
+mod limits;
 mod lists;
 mod matrix;
 mod model;
