@@ -1,9 +1,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use godwit_kernel::{ChatId, Entropy};
-use godwit_pg::Pool;
+use godwit_pg::{self as pg, Connection, Pool};
 use godwit_runtime::Tasks;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -16,6 +16,8 @@ use crate::store::{self, Append, AppendError, Written, WrittenUpdate};
 
 /// A batch that lost against another transaction is written again this often.
 const CONFLICT_RETRIES: u32 = 3;
+/// A connection that rested longer is asked whether it is still there.
+const REST: Duration = Duration::from_secs(30);
 
 /// The limits of the appenders.
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +71,8 @@ impl Appenders {
     pub fn start(tasks: &Tasks, committing: &Committing, options: AppenderOptions) -> Self {
         let queues = (0..options.appender_count.max(1)).map(|_| {
             let (sender, queue) = mpsc::channel(options.queue_max);
-            let appender = Appender { committing: committing.clone(), options, queue };
+            let connection = OwnConnection { pool: committing.pool.clone(), open: None };
+            let appender = Appender { committing: committing.clone(), options, queue, connection };
             tasks.spawn("message.appender", |stop| appender.run(stop));
             sender
         });
@@ -150,6 +153,29 @@ struct Appender {
     committing: Committing,
     options: AppenderOptions,
     queue: mpsc::Receiver<Waiting>,
+    connection: OwnConnection,
+}
+
+/// An appender's own connection: what is cut off in the middle of a batch is closed and never handed to another.
+struct OwnConnection {
+    pool: Pool,
+    open: Option<(Connection, Instant)>,
+}
+
+impl OwnConnection {
+    /// The connection that is open, if it answers after a rest, or else a new one.
+    async fn get(&mut self) -> Result<Connection, pg::Error> {
+        if let Some((mut connection, used_at)) = self.open.take() {
+            if used_at.elapsed() < REST || store::is_alive(&mut connection).await {
+                return Ok(connection);
+            }
+        }
+        self.pool.dedicated().await
+    }
+
+    fn put_back(&mut self, connection: Connection) {
+        self.open = Some((connection, Instant::now()));
+    }
 }
 
 impl Appender {
@@ -187,7 +213,7 @@ impl Appender {
 
     /// Writes a batch and answers its callers. When an entry of it makes the database refuse, the batch is halved
     /// until that entry stands alone.
-    async fn commit(&self, batch: Batch) {
+    async fn commit(&mut self, batch: Batch) {
         let mut parts = vec![batch];
         while let Some(part) = parts.pop() {
             match self.write(&part.entries).await {
@@ -209,17 +235,26 @@ impl Appender {
         }
     }
 
-    async fn write(&self, entries: &[Entry]) -> Result<Written, AppendError> {
+    async fn write(&mut self, entries: &[Entry]) -> Result<Written, AppendError> {
         let mut retries = 0;
         loop {
-            let mut conn = self.committing.pool.get().await?;
+            let mut conn = self.connection.get().await?;
             let batch = Append { entries, entropy: self.committing.entropy.as_ref() };
             let started_at = Instant::now();
-            match store::append(&mut conn, batch).await {
-                Err(AppendError::Database(error)) if error.is_conflict() && retries < CONFLICT_RETRIES => retries += 1,
+            let result = store::append(&mut conn, batch).await;
+            match result {
+                Err(AppendError::Database(error)) if error.is_unavailable() => return Err(error.into()),
                 result => {
-                    metrics::histogram!("godwit_message_commit_seconds").record(started_at.elapsed());
-                    return result;
+                    self.connection.put_back(conn);
+                    match result {
+                        Err(AppendError::Database(error)) if error.is_conflict() && retries < CONFLICT_RETRIES => {
+                            retries += 1;
+                        }
+                        result => {
+                            metrics::histogram!("godwit_message_commit_seconds").record(started_at.elapsed());
+                            return result;
+                        }
+                    }
                 }
             }
         }

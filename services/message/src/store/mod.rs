@@ -15,7 +15,7 @@ mod scheduled;
 mod scrubs;
 mod sync;
 
-pub use append::{Append, AppendError, Written, WrittenUpdate, append};
+pub use append::{Append, AppendError, Written, WrittenUpdate, append, is_alive};
 pub use heads::{ChatRank, LogHead, SeenHead, WantedReceipts, heads, rank_chats, seen_heads};
 pub use members::{LogPresence, MessageReceipts, Raise, members_among, message_receipts, raise_membership_version};
 pub use messages::{FoundMessages, find_message, list_messages, messages_by_id, versions};
@@ -27,7 +27,7 @@ pub use retention::{LogPart, expire_logs};
 pub use scheduled::{
     ChangeOutcome, DueMessage, NewScheduled, ScheduleOutcome, Settled, UntoldChange, change_scheduled, change_told,
     claim_due_messages, delete_scheduled, forget_ended, is_scheduled_sent, list_scheduled, schedule, settle_scheduled,
-    untold_changes,
+    tell_later, untold_changes,
 };
 pub use scrubs::scrub_some;
 pub use sync::{ChangedChat, ChatLog, LogClock, LogPage, changed_chats, chat_log, log_clock, updates_from};

@@ -3,6 +3,7 @@
 use diesel::sql_query;
 use diesel::sql_types::{Array, BigInt, Binary, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl as _;
+use futures_util::future::try_join;
 use godwit_kernel::MessageId;
 use godwit_pg::Connection;
 use time::OffsetDateTime;
@@ -67,8 +68,13 @@ struct HeadColumns {
     active_ats: Vec<Option<OffsetDateTime>>,
 }
 
-/// Writes the rows of a batch, and moves its heads.
-pub(super) async fn write(conn: &mut Connection, batch: Batch<'_>, heads: &[Head]) -> Result<(), AppendError> {
+/// Writes the rows of a batch, moves its heads and commits. The commit is sent behind the write without waiting for it, as
+/// [`super::begin`] sends its statements; when the write fails, it ends the transaction without effect.
+pub(super) async fn write_and_commit(
+    mut conn: &Connection,
+    batch: Batch<'_>,
+    heads: &[Head],
+) -> Result<(), AppendError> {
     let Rows { messages, outbox, events } = Rows::of(&batch);
     let heads = HeadColumns::of(heads);
     let query = sql_query(WRITE)
@@ -94,7 +100,10 @@ pub(super) async fn write(conn: &mut Connection, batch: Batch<'_>, heads: &[Head
         .bind::<Array<BigInt>, _>(heads.versions)
         .bind::<Array<Timestamptz>, _>(heads.changed_ats)
         .bind::<Array<Nullable<Timestamptz>>, _>(heads.active_ats);
-    Prepared(query).execute(conn).await?;
+    let mut committing = conn;
+    let write = Prepared(query).execute(&mut conn);
+    let commit = Prepared(sql_query("COMMIT")).execute(&mut committing);
+    try_join(write, commit).await?;
     Ok(())
 }
 

@@ -13,18 +13,13 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::AppendError;
-use crate::domain::{
-    Act, Action, Change, ContentHash, EarlierResult, Emoji, Entry, Head, Known, Message, Participant, Pin,
-};
+use crate::domain::{Act, Action, Change, ContentHash, EarlierResult, Emoji, Entry, Known, Message, Participant, Pin};
 use crate::store::message_row::OptionalMessageRow;
 use crate::store::prepared::Prepared;
 
-/// One statement for the clock and what was committed before; one more for each of messages, reactions, members and
-/// pins, when an entry needs any.
-pub(super) async fn load(conn: &mut Connection, entries: &[Entry], heads: Vec<Head>) -> Result<Known, AppendError> {
-    let (now, earlier) = find_earlier(conn, entries).await?;
+/// One statement for each of messages, reactions, members and pins, when an entry needs any.
+pub(super) async fn load(conn: &mut Connection, entries: &[Entry], mut known: Known) -> Result<Known, AppendError> {
     let needs = Needs::of(entries);
-    let mut known = Known { earlier, ..Known::of(heads, now) };
     if !needs.targets.is_empty() {
         known.targets = targets(conn, &needs.targets).await?;
     }
@@ -131,8 +126,8 @@ impl<'a> Keys<'a> {
 }
 
 /// The log's clock, and what is known of entries by their place in the batch.
-async fn find_earlier(
-    conn: &mut Connection,
+pub(super) async fn find_earlier(
+    mut conn: &Connection,
     entries: &[Entry],
 ) -> Result<(OffsetDateTime, HashMap<usize, EarlierResult>), AppendError> {
     let keys = Keys::of(entries);
@@ -156,7 +151,7 @@ async fn find_earlier(
     .bind::<Array<Integer>, _>(keys.event_places)
     .bind::<Array<SqlUuid>, _>(keys.event_chats)
     .bind::<Array<SqlUuid>, _>(keys.events);
-    let rows: Vec<EarlierRow> = Prepared(query).load(conn).await?;
+    let rows: Vec<EarlierRow> = Prepared(query).load(&mut conn).await?;
     let now = rows.as_slice().first().map(|row| row.now).ok_or(diesel::result::Error::NotFound)?;
     let earlier = rows.into_iter().filter_map(|row| {
         let place = usize::try_from(row.place?).ok()?;

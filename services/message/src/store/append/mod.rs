@@ -6,14 +6,15 @@ mod write;
 
 pub(super) mod erase;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Instant;
 
 use bytes::Bytes;
 use diesel::QueryableByName;
 use diesel::sql_query;
 use diesel::sql_types::{Array, BigInt, Nullable, Text, Timestamptz, Uuid as SqlUuid};
-use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
+use diesel_async::{RunQueryDsl as _, SimpleAsyncConnection as _};
+use futures_util::future::{try_join, try_join3};
 use godwit_kernel::{ChatId, Entropy, Seq};
 use godwit_pg::{self as pg, Connection};
 use time::OffsetDateTime;
@@ -21,7 +22,8 @@ use uuid::Uuid;
 
 use super::prepared::Prepared;
 use crate::domain::{
-    BatchPlan, COMMIT_DEADLINE, Change, Entry, Epoch, Head, MembershipVersion, Outcome, Planned, plan_batch,
+    BatchPlan, COMMIT_DEADLINE, Change, EarlierResult, Entry, Epoch, Head, Known, MembershipVersion, Outcome, Planned,
+    plan_batch,
 };
 use crate::wire::{Scrub, encode_update, scrub_update};
 
@@ -72,37 +74,64 @@ pub struct Append<'a> {
 }
 
 /// Numbers and writes a batch in one transaction. Three statements for messages alone, however large the batch is: lock the
-/// heads, find what was committed before, write. Other kinds of entries need others, each at most once a batch; see the
-/// README.
+/// heads, find what was committed before, write; in two round trips, for BEGIN and COMMIT travel with them. Other kinds of
+/// entries need other statements, each at most once a batch; see the README.
+///
+/// The transaction is not one that diesel knows of: a connection whose call was cancelled must be closed.
 ///
 /// # Errors
-/// See [`AppendError`].
+/// See [`AppendError`]. The connection can be used again unless the database was not reachable.
 pub async fn append(conn: &mut Connection, batch: Append<'_>) -> Result<Written, AppendError> {
+    let written = run(conn, batch).await;
+    if written.is_err() {
+        // After an error the server has given the transaction up; this ends it. One that is lost is ended by the server.
+        conn.batch_execute("ROLLBACK").await.ok();
+    }
+    written
+}
+
+async fn run(conn: &mut Connection, batch: Append<'_>) -> Result<Written, AppendError> {
     let Append { entries, entropy } = batch;
-    conn.transaction(async |conn| {
+    let (heads, (now, earlier)) = begin(conn, entries, entropy).await?;
+    let begun_at = Instant::now();
+    let known = known::load(conn, entries, Known { earlier, ..Known::of(heads, now) }).await?;
+    let BatchPlan { outcomes, updates, heads, changes } = plan_batch(entries, known);
+    let written = encode(entries, &updates, Scrub { erased: &changes.erased });
+    if !changes.is_empty() {
+        write::changes(conn, &changes).await?;
+    }
+    if begun_at.elapsed() > COMMIT_DEADLINE {
+        return Err(AppendError::TooSlow);
+    }
+    if updates.is_empty() {
+        conn.batch_execute("COMMIT").await?;
+    } else {
+        let batch = columns::Batch { entries, updates: &updates, written: &written, changes: &changes };
+        columns::write_and_commit(conn, batch, &heads).await?;
+    }
+    Ok(Written { outcomes, updates: written })
+}
+
+/// Whether the server at the other end of a connection answers.
+pub async fn is_alive(conn: &mut Connection) -> bool {
+    conn.batch_execute("SELECT 1").await.is_ok()
+}
+
+type Begun = (Vec<Head>, (OffsetDateTime, HashMap<usize, EarlierResult>));
+
+/// Begins the transaction, locks the heads, then finds what was committed before: it must be seen what was committed while
+/// the locks were waited for. The statements are sent together. The connection sends them in the order in which they are
+/// polled first, and `try_join` polls in the order written; one that is not prepared yet keeps those behind it waiting.
+async fn begin(conn: &Connection, entries: &[Entry], entropy: &dyn Entropy) -> Result<Begun, AppendError> {
+    let mut beginning = conn;
+    let begin = async { Ok(beginning.batch_execute("BEGIN").await?) };
+    if entries.iter().any(|entry| matches!(entry.change, Change::Event(_))) {
+        begin.await?;
         begin_logs(conn, entries, entropy).await?;
-        let heads = lock_heads(conn, entries).await?;
-        let begun_at = Instant::now();
-        let known = known::load(conn, entries, heads).await?;
-        let BatchPlan { outcomes, updates, heads, changes } = plan_batch(entries, known);
-        let written = encode(entries, &updates, Scrub { erased: &changes.erased });
-        if !updates.is_empty() {
-            columns::write(
-                conn,
-                columns::Batch { entries, updates: &updates, written: &written, changes: &changes },
-                &heads,
-            )
-            .await?;
-        }
-        if !changes.is_empty() {
-            write::changes(conn, &changes).await?;
-        }
-        if begun_at.elapsed() > COMMIT_DEADLINE {
-            return Err(AppendError::TooSlow);
-        }
-        Ok(Written { outcomes, updates: written })
-    })
-    .await
+        return try_join(lock_heads(conn, entries), known::find_earlier(conn, entries)).await;
+    }
+    let (_, heads, earlier) = try_join3(begin, lock_heads(conn, entries), known::find_earlier(conn, entries)).await?;
+    Ok((heads, earlier))
 }
 
 /// The stored bytes of updates. What a later entry of the batch deletes is not in them.
@@ -120,7 +149,7 @@ fn encode(entries: &[Entry], updates: &[Planned], scrub: Scrub<'_>) -> Vec<Writt
 }
 
 /// In id order, as the locks: two batches never wait for each other.
-async fn begin_logs(conn: &mut Connection, entries: &[Entry], entropy: &dyn Entropy) -> Result<(), AppendError> {
+async fn begin_logs(mut conn: &Connection, entries: &[Entry], entropy: &dyn Entropy) -> Result<(), AppendError> {
     let chat_ids: BTreeSet<Uuid> = entries
         .iter()
         .filter(|entry| matches!(entry.change, Change::Event(_)))
@@ -139,7 +168,7 @@ async fn begin_logs(conn: &mut Connection, entries: &[Entry], entropy: &dyn Entr
     )
     .bind::<Array<SqlUuid>, _>(chat_ids.into_iter().collect::<Vec<_>>())
     .bind::<Array<Text>, _>(epochs);
-    Prepared(query).execute(conn).await?;
+    Prepared(query).execute(&mut conn).await?;
     Ok(())
 }
 
@@ -173,7 +202,7 @@ impl From<HeadRow> for Head {
 }
 
 /// The heads of the chats, and of the actors' own logs.
-async fn lock_heads(conn: &mut Connection, entries: &[Entry]) -> Result<Vec<Head>, AppendError> {
+async fn lock_heads(mut conn: &Connection, entries: &[Entry]) -> Result<Vec<Head>, AppendError> {
     let chat_ids: BTreeSet<Uuid> = entries
         .iter()
         .flat_map(|entry| [Some(entry.chat_id), entry.own_log()])
@@ -185,6 +214,6 @@ async fn lock_heads(conn: &mut Connection, entries: &[Entry]) -> Result<Vec<Head
          FROM chat_heads WHERE chat_id = ANY ($1) ORDER BY chat_id FOR UPDATE",
     )
     .bind::<Array<SqlUuid>, _>(chat_ids.into_iter().collect::<Vec<_>>());
-    let rows: Vec<HeadRow> = Prepared(query).load(conn).await?;
+    let rows: Vec<HeadRow> = Prepared(query).load(&mut conn).await?;
     Ok(rows.into_iter().map(Head::from).collect())
 }
