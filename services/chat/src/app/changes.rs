@@ -23,7 +23,8 @@ impl App {
         Ok(store::insert_pending_update(tx, &pending, self.clock.now()).await?)
     }
 
-    /// Keeps, for a locked chat, that some came or went without an update that says so, until its log knows.
+    /// Keeps, for a locked chat, that some came or went without an update that says so, until its log knows. When somebody
+    /// goes, the version is one that the log has not seen, so that a raise that comes again is known by it.
     pub(super) async fn raise(
         &self,
         tx: &mut Connection,

@@ -53,17 +53,20 @@ impl App {
     async fn put_out_page(&self, chat_id: ChatId) -> Result<Option<Vec<UserId>>, Error> {
         let mut conn = self.pool.get().await?;
         let people = conn.transaction::<_, Error, _>(async |tx| {
-            let Some(chat) = store::lock_deleted_chat(tx, chat_id).await? else {
+            let Some(mut chat) = store::lock_deleted_chat(tx, chat_id).await? else {
                 return Ok(Vec::new());
             };
             let people = store::remove_some_members(tx, chat_id, PAGE).await?;
             if people.is_empty() {
-                store::set_member_count(tx, chat_id, 0).await?;
+                chat.member_count = 0;
+                store::save_chat(tx, &chat).await?;
                 return Ok(people);
             }
             let removed = u32::try_from(people.len()).unwrap_or(u32::MAX);
             // At least one until a page was empty, so that the worker looks.
-            store::set_member_count(tx, chat_id, chat.member_count.saturating_sub(removed).max(1)).await?;
+            chat.member_count = chat.member_count.saturating_sub(removed).max(1);
+            chat.version = chat.version.next();
+            store::save_chat(tx, &chat).await?;
             self.raise(tx, &chat, Vec::new(), people.clone()).await?;
             self.forget_membership(tx, chat_id, &people, Cause::ChatDeleted).await?;
             Ok(people)

@@ -83,7 +83,8 @@ impl App {
             store::forget_person(tx, user_id).await?;
             let Some(mut saved) = saved else { return Ok(false) };
             store::remove_member(tx, saved_id, user_id).await?;
-            store::set_member_count(tx, saved_id, 0).await?;
+            saved.member_count = 0;
+            store::save_chat(tx, &saved).await?;
             self.end_chat(tx, &mut saved, None).await?;
             Ok(true)
         });

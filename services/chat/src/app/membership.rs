@@ -96,16 +96,16 @@ impl App {
         actor: Option<UserId>,
         cause: Cause,
     ) -> Result<(), Error> {
+        if chat.kind == Kind::Channel && leaver.role > Role::Member {
+            // What a channel's log tells of its admins, it tells to the end.
+            let unmade = Member { role: Role::Member, ..leaver };
+            self.append(tx, chat, actor, outgoing::roles_changed(&[unmade])).await?;
+        }
         store::remove_member(tx, chat.id, leaver.user_id).await?;
         chat.member_count = chat.member_count.saturating_sub(1);
         chat.version = chat.version.next();
         store::save_chat(tx, chat).await?;
         if chat.kind == Kind::Channel {
-            if leaver.role > Role::Member {
-                // What a channel's log tells of its admins, it tells to the end.
-                let unmade = Member { role: Role::Member, ..leaver };
-                self.append(tx, chat, actor, outgoing::roles_changed(&[unmade])).await?;
-            }
             self.raise(tx, chat, Vec::new(), vec![leaver.user_id]).await?;
         } else {
             self.append(tx, chat, actor, outgoing::member_removed(chat, leaver.user_id, cause)).await?;

@@ -7,7 +7,6 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::chats::{COLUMNS, ChatRow, IdRow};
-use super::int;
 use super::schema::{bans, chat_settings, chats, drafts, folders, invites, join_requests};
 use crate::domain::Chat;
 
@@ -86,18 +85,6 @@ pub async fn remove_some_members(conn: &mut Connection, chat_id: ChatId, limit: 
     .load(conn)
     .await?;
     Ok(rows.into_iter().map(|row| UserId::from_uuid(row.id)).collect())
-}
-
-/// So many are still to be put out of a locked chat that is gone.
-///
-/// # Errors
-/// When the database does.
-pub async fn set_member_count(conn: &mut Connection, chat_id: ChatId, member_count: u32) -> Result<(), Error> {
-    diesel::update(chats::table.find(chat_id.as_uuid()))
-        .set(chats::member_count.eq(int(member_count)))
-        .execute(conn)
-        .await?;
-    Ok(())
 }
 
 /// Forgets what a person has set, drafted and put into folders, who banned them, and where they wait to be let in.

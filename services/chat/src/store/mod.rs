@@ -21,9 +21,7 @@ pub use chats::{
     ChatFilter, HANDLE_CONSTRAINT, channel_of_handle, chat, chat_of_client_id, chats_of_member, insert_chat, list_ids,
     lock_chat, save_chat,
 };
-pub use deletion::{
-    emptying_chats, forget_chat, forget_person, lock_deleted_chat, mark_deleted, remove_some_members, set_member_count,
-};
+pub use deletion::{emptying_chats, forget_chat, forget_person, lock_deleted_chat, mark_deleted, remove_some_members};
 pub use direct_blocks::set_direct_block;
 pub use direct_chats::{NewDirectChat, create_direct_chat, direct_chat_id};
 pub use drafts::{delete_draft, draft_of, set_draft};

@@ -380,7 +380,7 @@ async fn a_deleted_group_is_gone_for_everybody_and_each_is_told() {
     put_out.sort();
     let mut expected = [ada.to_string(), bob.to_string()];
     expected.sort();
-    assert_eq!((put_out.as_slice(), bed.neighbours.version_of(&chat.id)), (expected.as_slice(), 2));
+    assert_eq!((put_out.as_slice(), bed.neighbours.version_of(&chat.id)), (expected.as_slice(), 3));
     let mut told = gateway.told().await;
     while !matches!(&told, godwit_contract::events::v1::live_payload::Payload::Left(_)) {
         told = gateway.told().await;

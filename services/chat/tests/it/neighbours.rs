@@ -268,7 +268,10 @@ impl MessageInternalService for Neighbours {
             Appends::Refused => return Err(Status::invalid_argument("never")),
             Appends::Answered | Appends::Unanswered => {}
         }
+        let is_repeated = state.raises.iter().any(|known| known.left_user_ids == request.left_user_ids);
         if let Some(version) = state.versions.get_mut(&chat_id) {
+            let is_new = request.left_user_ids.is_empty() || membership_version > *version;
+            assert!(is_new || is_repeated, "who goes raises the version");
             *version = membership_version.max(*version);
         }
         if !(request.joined_user_ids.is_empty() && request.left_user_ids.is_empty()) {
