@@ -20,7 +20,7 @@ impl App {
         match outcome {
             ChangeOutcome::Changed(chat_id) => {
                 count("deleted");
-                self.tell_scheduled_soon(UntoldChange { sender_id: caller, chat_id, id, event_id }).await;
+                self.tell_scheduled_soon(UntoldChange { sender_id: caller, chat_id, event_id }).await;
                 Ok(())
             }
             ChangeOutcome::NotFound => Err(Error::ScheduledNotFound),

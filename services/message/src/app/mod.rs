@@ -56,6 +56,7 @@ pub use publish_reports::ReportPublisher;
 pub use publisher::{Committed, Publisher, WeakPublisher};
 pub use report_message::ReportMessage;
 pub use schedule_message::ScheduleMessage;
+pub use send_due::SentDue;
 pub use send_message::SendMessage;
 pub use sweep_outbox::Sweeper;
 pub use sync_account::AccountPage;

@@ -90,7 +90,7 @@ impl App {
 
 impl NewScheduled {
     const fn untold(&self) -> UntoldChange {
-        UntoldChange { sender_id: self.sender_id, chat_id: self.chat_id, id: self.id, event_id: self.event_id }
+        UntoldChange { sender_id: self.sender_id, chat_id: self.chat_id, event_id: self.event_id }
     }
 }
 

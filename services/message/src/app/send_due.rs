@@ -23,58 +23,63 @@ const GIVEN_UP_AFTER: Duration = Duration::from_secs(60 * 60);
 /// A try that fails in a way that nobody foresaw is made so often.
 const UNFORESEEN_MAX: i32 = 5;
 
+/// What became of a round.
+pub struct SentDue {
+    /// Changes of what people have scheduled, of which their devices are to be told.
+    pub untold: Vec<UntoldChange>,
+    /// There may be more that is due.
+    pub has_more: bool,
+}
+
 impl App {
-    /// Sends what is due; whether there may be more. Each message goes under a name of its own, so however many replicas
-    /// try and die, it is sent once.
+    /// Sends what is due. Each message goes under a name of its own, so however many replicas try and die, it is sent
+    /// once.
     ///
     /// # Errors
     /// When the database does.
-    pub async fn send_due(&self) -> Result<bool, Error> {
+    pub async fn send_due(&self) -> Result<SentDue, Error> {
         let mut conn = self.pool.get().await?;
         let claimed = store::claim_due_messages(&mut conn, CLAIMED_MAX).await?;
         drop(conn);
-        let is_full = i64::try_from(claimed.len()).is_ok_and(|count| count == CLAIMED_MAX);
+        let has_more = i64::try_from(claimed.len()).is_ok_and(|count| count == CLAIMED_MAX);
         // Those of one person to one chat go in their order.
         let mut groups: BTreeMap<(ChatId, UserId), Vec<DueMessage>> = BTreeMap::new();
         for due in claimed {
             groups.entry((due.scheduled.chat_id, due.scheduled.sender_id)).or_default().push(due);
         }
-        let sends = groups.into_iter().map(|((_, sender), group)| self.send_group(sender, group));
-        let results: Vec<Result<(), Error>> =
+        let sends = groups.into_iter().map(|((chat_id, sender), group)| self.send_group(chat_id, sender, group));
+        let results: Vec<Result<Option<UntoldChange>, Error>> =
             futures_util::stream::iter(sends).buffer_unordered(PARALLEL_MAX).collect().await;
-        results.into_iter().collect::<Result<(), Error>>()?;
-        Ok(is_full)
+        let untold = results.into_iter().collect::<Result<Vec<_>, Error>>()?;
+        Ok(SentDue { untold: untold.into_iter().flatten().collect(), has_more })
     }
 
-    async fn send_group(&self, sender: UserId, group: Vec<DueMessage>) -> Result<(), Error> {
+    async fn send_group(
+        &self,
+        chat_id: ChatId,
+        sender_id: UserId,
+        group: Vec<DueMessage>,
+    ) -> Result<Option<UntoldChange>, Error> {
         let sends = group.iter().map(|due| send_of(&due.scheduled)).collect();
-        let results = self.send_messages(sender, sends).await;
+        let results = self.send_messages(sender_id, sends).await;
+        let event_id = EventId::generate(&*self.clock, &*self.entropy);
         let mut settled: Vec<(ChatId, ScheduledId, Settled)> = Vec::with_capacity(group.len());
         for (due, result) in group.iter().zip(results) {
-            let attempt = self.judge(due, result).await?;
-            let outcome = match attempt {
+            let outcome = match self.judge(due, result).await? {
                 Attempt::Sent => {
                     metrics::histogram!("godwit_message_scheduled_late_seconds").record(due.late);
-                    Settled::Ended(self.event_id())
+                    Settled::Ended(event_id)
                 }
-                Attempt::Refused(reason) => Settled::Failed(reason, self.event_id()),
+                Attempt::Refused(reason) => Settled::Failed(reason, event_id),
                 Attempt::Postponed => Settled::Released,
                 Attempt::Unknown => continue,
             };
-            settled.push((due.scheduled.chat_id, due.scheduled.id, outcome));
+            settled.push((chat_id, due.scheduled.id, outcome));
         }
         let mut conn = self.pool.get().await?;
         store::settle_scheduled(&mut conn, &settled).await?;
-        drop(conn);
-        for (chat_id, id, settled) in settled {
-            let event_id = match settled {
-                Settled::Ended(event_id) => event_id,
-                Settled::Failed(_, event_id) => event_id,
-                Settled::Released => continue,
-            };
-            self.tell_scheduled_soon(UntoldChange { sender_id: sender, chat_id, id, event_id }).await;
-        }
-        Ok(())
+        let is_changed = settled.iter().any(|(.., settled)| !matches!(settled, Settled::Released));
+        Ok(is_changed.then_some(UntoldChange { sender_id, chat_id, event_id }))
     }
 
     async fn judge(&self, due: &DueMessage, result: Result<Message, Error>) -> Result<Attempt, Error> {
@@ -99,10 +104,6 @@ impl App {
     async fn is_sent(&self, scheduled: &Scheduled) -> Result<bool, Error> {
         let mut conn = self.pool.get().await?;
         Ok(store::is_scheduled_sent(&mut conn, scheduled).await?)
-    }
-
-    fn event_id(&self) -> EventId {
-        EventId::generate(&*self.clock, &*self.entropy)
     }
 }
 

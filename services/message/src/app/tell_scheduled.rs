@@ -9,7 +9,7 @@ const ROUND: i64 = 100;
 
 impl App {
     /// Tells a person's devices of a change of what they have scheduled. When it cannot be told now, a worker does.
-    pub(super) async fn tell_scheduled_soon(&self, change: UntoldChange) {
+    pub async fn tell_scheduled_soon(&self, change: UntoldChange) {
         if let Err(error) = self.tell_scheduled(change).await {
             tracing::debug!(error = &error as &dyn std::error::Error, "a change of what is scheduled is told later");
         }
@@ -17,15 +17,21 @@ impl App {
 
     /// Tells of the changes that whoever made them did not come to tell; whether there may be more.
     ///
+    /// One that cannot be told now is tried again in half a minute, and holds up no other.
+    ///
     /// # Errors
-    /// When the database does, or a change cannot be told: the round ends there.
+    /// When the database does.
     pub async fn tell_untold_scheduled(&self) -> Result<bool, Error> {
         let mut conn = self.pool.get().await?;
         let untold = store::untold_changes(&mut conn, ROUND).await?;
         drop(conn);
         let is_full = i64::try_from(untold.len()).is_ok_and(|count| count == ROUND);
         for change in untold {
-            self.tell_scheduled(change).await?;
+            if let Err(error) = self.tell_scheduled(change).await {
+                tracing::debug!(error = &error as &dyn std::error::Error, "a change of what is scheduled waits");
+                let mut conn = self.pool.get().await?;
+                store::tell_later(&mut conn, change).await?;
+            }
         }
         Ok(is_full)
     }

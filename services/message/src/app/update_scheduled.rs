@@ -41,7 +41,7 @@ impl App {
             ChangeOutcome::Changed(scheduled) => {
                 count("changed");
                 let chat_id = scheduled.chat_id;
-                self.tell_scheduled_soon(UntoldChange { sender_id: caller, chat_id, id, event_id }).await;
+                self.tell_scheduled_soon(UntoldChange { sender_id: caller, chat_id, event_id }).await;
                 Ok(scheduled)
             }
             ChangeOutcome::NotFound => Err(Error::ScheduledNotFound),

@@ -1,0 +1,116 @@
+use diesel::sql_query;
+use diesel::sql_types::{Array, BigInt, Bool, Double, Nullable, Text, Uuid as SqlUuid};
+use diesel_async::RunQueryDsl as _;
+use godwit_kernel::{ChatId, EventId};
+use godwit_pg::{Connection, Error};
+
+use super::super::prepared::Prepared;
+use super::row::{Row, columns};
+use crate::domain::{Scheduled, ScheduledId};
+
+/// Another replica takes a message over that was claimed this long ago.
+const CLAIM_SECS: f64 = 0.5;
+/// How long it is known under which client message id something was scheduled.
+const ENDED_KEPT_DAYS: f64 = 7.0;
+/// A claim that ended without a word is taken over; what somebody else is claiming is skipped.
+const CLAIM_DUE: &str = concat!(
+    "WITH due AS (
+         SELECT chat_id, id FROM scheduled_messages
+         WHERE failure IS NULL AND ended_at IS NULL AND send_at <= clock_timestamp()
+           AND (claimed_until IS NULL OR claimed_until <= clock_timestamp())
+         ORDER BY send_at, id LIMIT $1 FOR UPDATE SKIP LOCKED
+     )
+     UPDATE scheduled_messages s
+     SET claimed_until = clock_timestamp() + make_interval(secs => $2), attempts = s.attempts + 1
+     FROM due WHERE s.chat_id = due.chat_id AND s.id = due.id
+     RETURNING ",
+    columns!("")
+);
+
+/// A message that is due, and this replica's to send.
+#[derive(Clone, Debug)]
+pub struct DueMessage {
+    /// The message.
+    pub scheduled: Scheduled,
+    /// Which try this is, from 1 on.
+    pub attempt: i32,
+    /// How long it is overdue.
+    pub late: std::time::Duration,
+}
+
+/// Takes at most `limit` messages that are due, the longest due first.
+///
+/// # Errors
+/// When the database does.
+pub async fn claim_due_messages(conn: &mut Connection, limit: i64) -> Result<Vec<DueMessage>, Error> {
+    let query = sql_query(CLAIM_DUE).bind::<BigInt, _>(limit).bind::<Double, _>(CLAIM_SECS);
+    let rows: Vec<Row> = Prepared(query).load(conn).await?;
+    let due = |row: Row| DueMessage {
+        attempt: row.attempts,
+        late: (row.now - row.send_at).try_into().unwrap_or_default(),
+        scheduled: row.into_scheduled(),
+    };
+    let mut due: Vec<DueMessage> = rows.into_iter().map(due).collect();
+    due.sort_by_key(|due| (due.scheduled.send_at, due.scheduled.id));
+    Ok(due)
+}
+
+/// What is known of a message after a try.
+#[derive(Clone, Debug)]
+pub enum Settled {
+    /// It was sent; the event tells the sender's devices.
+    Ended(EventId),
+    /// It cannot be sent, for this reason; the event tells the sender's devices.
+    Failed(&'static str, EventId),
+    /// It was not sent, and is due again.
+    Released,
+}
+
+/// Keeps what is known after tries, in one statement. What another replica has settled meanwhile stays.
+///
+/// # Errors
+/// When the database does.
+pub async fn settle_scheduled(conn: &mut Connection, settled: &[(ChatId, ScheduledId, Settled)]) -> Result<(), Error> {
+    let ends = |settled: &Settled| matches!(settled, Settled::Ended(_));
+    let failure = |settled: &Settled| match settled {
+        Settled::Failed(reason, _) => Some(*reason),
+        Settled::Ended(_) | Settled::Released => None,
+    };
+    let event = |settled: &Settled| match settled {
+        Settled::Ended(event_id) | Settled::Failed(_, event_id) => Some(event_id.as_uuid()),
+        Settled::Released => None,
+    };
+    let query = sql_query(
+        "UPDATE scheduled_messages s
+         SET claimed_until = NULL, failure = t.failure,
+             payload = CASE WHEN t.is_ended THEN '' ELSE s.payload END,
+             ended_at = CASE WHEN t.is_ended THEN clock_timestamp() END,
+             untold_event_id = coalesce(t.event_id, s.untold_event_id),
+             changed_at = CASE WHEN t.event_id IS NULL THEN s.changed_at ELSE clock_timestamp() END
+         FROM unnest($1, $2, $3, $4, $5) AS t (chat_id, id, is_ended, failure, event_id)
+         WHERE s.chat_id = t.chat_id AND s.id = t.id AND s.ended_at IS NULL",
+    )
+    .bind::<Array<SqlUuid>, _>(settled.iter().map(|(chat_id, ..)| chat_id.as_uuid()).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(settled.iter().map(|(_, id, _)| id.as_uuid()).collect::<Vec<_>>())
+    .bind::<Array<Bool>, _>(settled.iter().map(|(.., settled)| ends(settled)).collect::<Vec<_>>())
+    .bind::<Array<Nullable<Text>>, _>(settled.iter().map(|(.., settled)| failure(settled)).collect::<Vec<_>>())
+    .bind::<Array<Nullable<SqlUuid>>, _>(settled.iter().map(|(.., settled)| event(settled)).collect::<Vec<_>>());
+    Prepared(query).execute(conn).await?;
+    Ok(())
+}
+
+/// Forgets what was sent or deleted a week ago, at most `limit` rows; tells how many.
+///
+/// # Errors
+/// When the database does.
+pub async fn forget_ended(conn: &mut Connection, limit: i64) -> Result<usize, Error> {
+    let query = sql_query(
+        "DELETE FROM scheduled_messages WHERE (chat_id, id) IN (
+             SELECT chat_id, id FROM scheduled_messages
+             WHERE ended_at < clock_timestamp() - make_interval(days => 1) * $1 AND untold_event_id IS NULL
+             ORDER BY ended_at LIMIT $2)",
+    )
+    .bind::<Double, _>(ENDED_KEPT_DAYS)
+    .bind::<BigInt, _>(limit);
+    Ok(Prepared(query).execute(conn).await?)
+}
