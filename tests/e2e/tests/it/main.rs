@@ -18,6 +18,7 @@ mod delivery;
 mod groups;
 mod hostile;
 mod load;
+mod messages;
 mod outage;
 mod path;
 mod push;

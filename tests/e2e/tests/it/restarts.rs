@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use godwit_contract::message::v1::SendMessageResponse;
 use godwit_contract::v1::update::Change;
 use godwit_kernel::{Clock as _, SystemClock};
@@ -44,11 +45,14 @@ async fn restarting_redis_kafka_and_postgresql_under_load_loses_repeats_and_skip
 async fn what_is_scheduled_is_sent_once_although_the_message_service_dies_meanwhile() {
     let mut cluster = TestCluster::start(Shape::Separate).await;
     let pair = Pair::create(&cluster).await;
-    let due_at = SystemClock.now() + Duration::from_secs(4);
+    let due_at = SystemClock.now() + Duration::from_secs(10);
     let due_at = due_at.format(&Rfc3339).unwrap();
-    for number in 0..SCHEDULED {
+    let path = format!("/chats/{}/messages", pair.chat_id);
+    let scheduling = (0..SCHEDULED).map(|number| {
         let body = json!({"client_message_id": format!("later-{number}"), "text": "later", "send_at": due_at});
-        let answer = pair.ada.rest.post(&format!("/chats/{}/messages", pair.chat_id), body).await;
+        pair.ada.rest.post(&path, body)
+    });
+    for answer in join_all(scheduling).await {
         assert!(answer.created::<SendMessageResponse>().scheduled.is_some());
     }
     for _ in 0..3 {

@@ -1,14 +1,12 @@
 //! What only one person may know is in no log, no event and no table.
 
-use std::process::Command;
-
 use godwit_contract::auth::v1::{
     ConfirmTwoFactorResponse, LoginResponse, RefreshResponse, SetupTwoFactorResponse, VerifyTwoFactorResponse,
 };
 use godwit_testkit::{ClusterOptions, Mail, Shape, TestCluster};
 use serde_json::{Value, json};
 
-use crate::support::{Account, Encoding, PASSWORD, Rest, fresh_uuid, totp_code};
+use crate::support::{Account, Encoding, PASSWORD, Rest, dump, fresh_uuid, totp_code};
 
 /// Everything that was secret in a test, by what it is.
 #[derive(Default)]
@@ -59,13 +57,6 @@ async fn no_secret_is_in_any_log_or_event_or_table() {
     }
     assert!(dump.contains("@example.org"), "what is no secret is there");
     secrets.assert_absent("the database", &dump);
-}
-
-/// All rows of all schemas as text; bytes are hexadecimal.
-fn dump(database_url: &str) -> String {
-    let output = Command::new("pg_dump").args(["--data-only", "--dbname", database_url]).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
 }
 
 /// Each call of a person's account that takes or gives a secret, also the refused ones.

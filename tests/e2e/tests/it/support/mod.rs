@@ -3,6 +3,7 @@
 
 mod account;
 mod clusters;
+mod database;
 mod ledger;
 mod rest;
 mod servers;
@@ -11,6 +12,7 @@ mod totp;
 
 pub use account::{Account, PASSWORD, Pair, fresh_uuid};
 pub use clusters::{embedded, full_stack, separate};
+pub use database::dump;
 pub use godwit_testkit::unique;
 pub use ledger::Ledger;
 pub use rest::{Answer, Rest, send};
