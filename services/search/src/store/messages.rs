@@ -62,11 +62,9 @@ pub async fn write(connection: &mut Connection, changes: &[MessageChange]) -> Re
     let rows: Vec<NewRow<'_>> = changes.iter().map(NewRow::from).collect();
     connection
         .transaction(async |connection| {
-            sql_query("SELECT pg_advisory_xact_lock_shared($1)")
-                .bind::<BigInt, _>(BARRING_LOCK)
-                .execute(connection)
-                .await?;
-            let written = sql_query(WRITE)
+            let lock = sql_query("SELECT pg_advisory_xact_lock_shared($1)").bind::<BigInt, _>(BARRING_LOCK);
+            Prepared(lock).execute(connection).await?;
+            let query = sql_query(WRITE)
                 .bind::<Array<SqlUuid>, _>(column(&rows, |row| row.chat_id.as_uuid()))
                 .bind::<Array<BigInt>, _>(column(&rows, |row| row.seq.as_i64()))
                 .bind::<Array<Text>, _>(column(&rows, |row| row.epoch))
@@ -75,9 +73,8 @@ pub async fn write(connection: &mut Connection, changes: &[MessageChange]) -> Re
                 .bind::<Array<SqlUuid>, _>(column(&rows, |row| row.sender_id))
                 .bind::<Array<Text>, _>(column(&rows, |row| row.client_message_id))
                 .bind::<Array<Text>, _>(column(&rows, |row| row.text))
-                .bind::<Array<Timestamptz>, _>(column(&rows, |row| row.sent_at))
-                .execute(connection)
-                .await?;
+                .bind::<Array<Timestamptz>, _>(column(&rows, |row| row.sent_at));
+            let written = Prepared(query).execute(connection).await?;
             Ok(written)
         })
         .await
