@@ -1,8 +1,7 @@
-use bytes::Bytes;
 use godwit_kernel::{ChatId, UserId};
 use time::OffsetDateTime;
 
-use super::{Info, Kind, MembershipVersion, Role, Standing};
+use super::{Draft, Info, Kind, MembershipVersion, Role, Standing};
 
 /// A conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,8 +38,8 @@ pub struct ChatOfMember {
     pub standing: Standing,
     /// What the member has set for it.
     pub settings: Settings,
-    /// What the member was about to send: an encoded `godwit.v1.Draft`.
-    pub draft: Option<Bytes>,
+    /// What the member was about to send.
+    pub draft: Option<Draft>,
     /// Who wait for an answer, for those who may give it; 10000 means: so many or more.
     pub join_request_count: u32,
 }

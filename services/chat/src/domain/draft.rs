@@ -1,9 +1,22 @@
+use std::fmt;
+
+use bytes::Bytes;
 use godwit_kernel::limits;
 
 use super::info::Problem;
 
 /// The most entities of a text.
 const ENTITIES_MAX: usize = 100;
+
+/// What somebody is about to send: an encoded `godwit.v1.Draft`. Its text is in no log.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Draft(pub Bytes);
+
+impl fmt::Debug for Draft {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Draft(…)")
+    }
+}
 
 /// Checks the text of a draft: 1 to 4096 characters.
 ///
@@ -58,6 +71,11 @@ mod tests {
             assert!(check_draft_spans(text, &[span]).is_err(), "{span:?}");
         }
         assert!(check_draft_spans(text, &[(0, 2); 101]).is_err());
+    }
+
+    #[test]
+    fn the_text_of_a_draft_shows_in_no_log() {
+        assert!(!format!("{:?}", Draft(Bytes::from_static(b"secret"))).contains("secret"));
     }
 
     #[test]

@@ -18,7 +18,7 @@ mod role;
 pub use chat::{Chat, ChatOfMember, Mute, Settings};
 pub use direct_block::{BlockState, BlockVersion, DirectBlock};
 pub use direct_pair::DirectPair;
-pub use draft::{check_draft_spans, check_draft_text};
+pub use draft::{Draft, check_draft_spans, check_draft_text};
 pub use folder::{FOLDERS_MAX, Folder, FolderId, check_folder_chats, folder_title};
 pub use info::{Description, Handle, Info, InfoChanges, Problem, SlowMode, Title, WhoMayPost};
 pub use invite::{INVITES_MAX, Invite, InviteCode, InviteTerms, JOIN_REQUESTS_MAX, JoinRequest};

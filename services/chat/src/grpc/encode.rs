@@ -7,7 +7,7 @@ use godwit_rpc::timestamp;
 use prost::Message as _;
 
 use crate::app::{ChatView, MemberView};
-use crate::domain::{ChatOfMember, Kind, Refusal, Right};
+use crate::domain::{ChatOfMember, Draft, Kind, Refusal, Right};
 use crate::events::encode::{encode_info, encode_kind, encode_member, encode_right, encode_role, encode_settings};
 
 pub(super) fn encode_chat(view: ChatView) -> pb::Chat {
@@ -30,13 +30,17 @@ pub(super) fn encode_chat(view: ChatView) -> pb::Chat {
         unread_mention_count: head.unread_mention_count,
         read_seq: head.read_seq,
         settings: Some(encode_settings(settings)),
-        // What another version has kept and this one cannot read is no draft.
-        draft: draft.and_then(|draft| pb::Draft::decode(draft).ok()),
+        draft: draft.and_then(encode_draft),
         pinned_message_ids: head.pinned_message_ids,
         receipts: head.receipts,
         join_request_count: if standing.allows(Right::Invite) { join_request_count } else { 0 },
         visible_from_seq: head.visible_from_seq,
     }
+}
+
+/// What another version has kept and this one cannot read is no draft.
+pub(super) fn encode_draft(draft: Draft) -> Option<pb::Draft> {
+    pb::Draft::decode(draft.0).ok()
 }
 
 pub(super) fn encode_refused(refused: Vec<(UserId, Refusal)>) -> Vec<api::RefusedMember> {

@@ -6,15 +6,14 @@ use godwit_contract::chat::v1::{
     UnarchiveChatRequest, UnarchiveChatResponse, UnmuteChatRequest, UnmuteChatResponse, UpdateFolderRequest,
     UpdateFolderResponse,
 };
-use godwit_contract::v1 as pb;
 use godwit_kernel::ChatId;
 use godwit_rpc::{Caller, InvalidField, instant, parse_id, to_status};
-use prost::Message as _;
 use time::OffsetDateTime;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::Server;
 use super::decode::{draft, field};
+use super::encode::encode_draft;
 use crate::app::FolderChanges;
 use crate::domain::{FolderId, Mute, check_folder_chats, folder_title};
 use crate::error::Error;
@@ -61,8 +60,7 @@ impl SettingsService for Server {
         let caller = Caller::of(&request)?;
         let chat_id = parse_id("chat_id", &request.get_ref().chat_id).map_err(to_status)?;
         let draft = self.0.get_draft(caller.user_id, chat_id).await.map_err(to_status)?;
-        // What another version has kept and this one cannot read is no draft.
-        Ok(Response::new(GetDraftResponse { draft: draft.and_then(|draft| pb::Draft::decode(draft).ok()) }))
+        Ok(Response::new(GetDraftResponse { draft: draft.and_then(encode_draft) }))
     }
 
     async fn set_draft(&self, request: Request<SetDraftRequest>) -> Result<Response<SetDraftResponse>, Status> {

@@ -1,4 +1,3 @@
-use bytes::Bytes;
 use diesel::QueryableByName;
 use diesel::prelude::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _};
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
@@ -12,7 +11,8 @@ use super::schema::chats;
 use super::settings::decode_settings;
 use super::{count_from, decode, int};
 use crate::domain::{
-    Chat, ChatOfMember, Description, Handle, Info, Kind, MembershipVersion, Role, SlowMode, Standing, Title, WhoMayPost,
+    Chat, ChatOfMember, Description, Draft, Handle, Info, Kind, MembershipVersion, Role, SlowMode, Standing, Title,
+    WhoMayPost,
 };
 
 /// What a [`Chat`] is read from, of `chats AS c`.
@@ -212,7 +212,7 @@ impl ViewRow {
             standing,
             peer_id: self.peer_id.map(UserId::from_uuid),
             settings: decode_settings(self.is_archived, self.is_muted_forever, self.muted_until),
-            draft: self.draft.map(Bytes::from),
+            draft: self.draft.map(|payload| Draft(payload.into())),
             join_request_count: u32::try_from(self.join_request_count).unwrap_or(0),
         })
     }

@@ -1,4 +1,3 @@
-use bytes::Bytes;
 use diesel::prelude::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _};
 use diesel_async::RunQueryDsl as _;
 use godwit_kernel::{ChatId, UserId};
@@ -7,19 +6,20 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::schema::drafts;
+use crate::domain::Draft;
 
-/// What somebody was about to send to a chat: an encoded `godwit.v1.Draft`.
+/// What somebody was about to send to a chat.
 ///
 /// # Errors
 /// When the database does.
-pub async fn draft_of(conn: &mut Connection, user_id: UserId, chat_id: ChatId) -> Result<Option<Bytes>, Error> {
+pub async fn draft_of(conn: &mut Connection, user_id: UserId, chat_id: ChatId) -> Result<Option<Draft>, Error> {
     let payload: Option<Vec<u8>> = drafts::table
         .find((user_id.as_uuid(), chat_id.as_uuid()))
         .select(drafts::payload)
         .first(conn)
         .await
         .optional()?;
-    Ok(payload.map(Bytes::from))
+    Ok(payload.map(|payload| Draft(payload.into())))
 }
 
 /// Keeps what somebody is about to send in place of what they were before.
@@ -30,19 +30,19 @@ pub async fn set_draft(
     conn: &mut Connection,
     user_id: UserId,
     chat_id: ChatId,
-    payload: &[u8],
+    draft: &Draft,
     now: OffsetDateTime,
 ) -> Result<(), Error> {
     diesel::insert_into(drafts::table)
         .values((
             drafts::user_id.eq(user_id.as_uuid()),
             drafts::chat_id.eq(chat_id.as_uuid()),
-            drafts::payload.eq(payload),
+            drafts::payload.eq(draft.0.as_ref()),
             drafts::updated_at.eq(now),
         ))
         .on_conflict((drafts::user_id, drafts::chat_id))
         .do_update()
-        .set((drafts::payload.eq(payload), drafts::updated_at.eq(now)))
+        .set((drafts::payload.eq(draft.0.as_ref()), drafts::updated_at.eq(now)))
         .execute(conn)
         .await?;
     Ok(())

@@ -3,11 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures_util::{StreamExt as _, stream};
 use godwit_contract::v1 as pb;
 use godwit_contract::v1::update::Change;
 use godwit_kernel::UserId;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
+use tonic::Status;
 
 use crate::harness::{Bed, refusal};
 
@@ -196,10 +198,10 @@ impl<'a> World<'a> {
         Self { bed, people, chat_id, code, model: Model::new() }
     }
 
-    async fn run(&mut self, number: usize, op: Op) {
+    async fn ask(&self, number: usize, op: Op) -> Result<(), Status> {
         let client = |who: usize| self.bed.client(number % 2, self.people[who]);
         let (chat, person) = (self.chat_id.as_str(), |who: usize| self.people[who]);
-        let answer = match op {
+        match op {
             Op::Add(by, who) => client(by).add(chat, &[person(who)]).await.map(drop),
             Op::Remove(by, who) => client(by).remove(chat, person(who)).await,
             Op::Ban(by, who) => client(by).ban(chat, person(who)).await,
@@ -209,7 +211,11 @@ impl<'a> World<'a> {
             Op::Demote(by, who) => client(by).role(chat, person(who), pb::ChatRole::Member).await.map(drop),
             Op::Transfer(by, who) => client(by).transfer(chat, person(who)).await,
             Op::Join(who) => client(who).join(&self.code).await.map(drop),
-        };
+        }
+    }
+
+    async fn run(&mut self, number: usize, op: Op) {
+        let answer = self.ask(number, op).await;
         let expected = self.model.apply(op).err().unwrap_or_default();
         assert_eq!(refusal(&answer), expected, "{op:?}");
         assert_eq!(self.bed.neighbours.version_of(&self.chat_id), self.model.version, "{op:?}");
@@ -249,13 +255,20 @@ impl<'a> World<'a> {
     async fn check(&self) {
         let expected: BTreeMap<_, _> =
             self.model.members.iter().map(|(who, role)| (self.people[*who], *role)).collect();
-        let (owner, _) = expected.iter().find(|(_, role)| **role == Role::Owner).unwrap();
-        let client = self.bed.client(1, *owner);
+        assert_eq!(self.agreed().await, expected);
+    }
+
+    /// The members, of whom the database and the log tell the same.
+    async fn agreed(&self) -> BTreeMap<UserId, Role> {
+        let (members, count) = self.replayed();
+        let owners: Vec<_> = members.iter().filter(|(_, role)| **role == Role::Owner).map(|(id, _)| *id).collect();
+        let [owner] = owners.try_into().unwrap();
+        let client = self.bed.client(1, owner);
         let listed = client.members(&self.chat_id).await.unwrap();
-        assert_eq!(listed.into_iter().map(|(id, role)| (id, Role::of(role))).collect::<BTreeMap<_, _>>(), expected);
-        let count = client.get(&self.chat_id).await.unwrap().member_count;
-        assert_eq!(count as usize, expected.len());
-        assert_eq!(self.replayed(), (expected, count), "the log alone tells the same");
+        assert_eq!(listed.into_iter().map(|(id, role)| (id, Role::of(role))).collect::<BTreeMap<_, _>>(), members);
+        assert_eq!(client.get(&self.chat_id).await.unwrap().member_count, count);
+        assert_eq!(count as usize, members.len());
+        members
     }
 }
 
@@ -275,6 +288,34 @@ async fn a_group_agrees_with_a_plain_model_of_it() {
                         world.run(number, op).await;
                     }
                     world.check().await;
+                });
+                Ok(())
+            })
+            .unwrap();
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_happens_at_once_the_log_tells_what_became_of_it() {
+    let bed = Bed::new().await;
+    let runtime = tokio::runtime::Handle::current();
+    let histories = prop::collection::vec(op(), 40..80);
+    let options =
+        ProptestConfig { cases: 12, max_shrink_iters: 0, failure_persistence: None, ..ProptestConfig::default() };
+    tokio::task::block_in_place(|| {
+        TestRunner::new(options)
+            .run(&histories, |history| {
+                runtime.block_on(async {
+                    let world = World::new(&bed).await;
+                    let asks = history.into_iter().enumerate().map(|(number, op)| world.ask(number, op));
+                    let answers: Vec<_> = stream::iter(asks).buffer_unordered(8).collect().await;
+                    let failed =
+                        answers.iter().map(refusal).find(|why| ["INTERNAL", "CHAT_NOT_READY"].contains(&&**why));
+                    assert_eq!(failed, None);
+                    world.agreed().await;
+                    let banned = "SELECT count(*) FROM members JOIN bans USING (chat_id, user_id)";
+                    assert_eq!(bed.number(banned).await, 0, "nobody is in who is banned");
+                    assert_eq!(bed.number("SELECT count(*) FROM pending_updates").await, 0);
                 });
                 Ok(())
             })

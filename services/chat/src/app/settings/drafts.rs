@@ -1,22 +1,21 @@
-use bytes::Bytes;
 use godwit_contract::v1 as pb;
 use godwit_kernel::{ChatId, UserId};
 use godwit_rpc::timestamp;
 use prost::Message as _;
 
 use super::super::App;
-use crate::domain::Right;
+use crate::domain::{Draft, Right};
 use crate::error::Error;
 use crate::events::outgoing;
 use crate::store;
 
 impl App {
-    /// What the caller was about to send to a chat: an encoded `godwit.v1.Draft`.
+    /// What the caller was about to send to a chat.
     ///
     /// # Errors
     /// [`Error::ChatNotFound`].
     #[tracing::instrument(name = "chat.get_draft", skip_all, fields(chat.id = %chat_id), err(level = "debug"))]
-    pub async fn get_draft(&self, caller: UserId, chat_id: ChatId) -> Result<Option<Bytes>, Error> {
+    pub async fn get_draft(&self, caller: UserId, chat_id: ChatId) -> Result<Option<Draft>, Error> {
         self.check_right(caller, chat_id, Right::Read).await?;
         let mut conn = self.pool.get().await?;
         Ok(store::draft_of(&mut conn, caller, chat_id).await?)
@@ -32,7 +31,7 @@ impl App {
         let now = self.clock.now();
         let draft = pb::Draft { chat_id: chat_id.to_string(), updated_at: Some(timestamp(now)), ..draft };
         let mut conn = self.pool.get().await?;
-        store::set_draft(&mut conn, caller, chat_id, &draft.encode_to_vec(), now).await?;
+        store::set_draft(&mut conn, caller, chat_id, &Draft(draft.encode_to_vec().into()), now).await?;
         drop(conn);
         self.publish(vec![outgoing::draft_frame(caller, draft.clone())]).await;
         Ok(draft)
