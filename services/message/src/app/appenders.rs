@@ -165,10 +165,10 @@ struct OwnConnection {
 impl OwnConnection {
     /// The connection that is open, if it answers after a rest, or else a new one.
     async fn get(&mut self) -> Result<Connection, pg::Error> {
-        if let Some((mut connection, used_at)) = self.open.take() {
-            if used_at.elapsed() < REST || store::is_alive(&mut connection).await {
-                return Ok(connection);
-            }
+        if let Some((mut connection, used_at)) = self.open.take()
+            && (used_at.elapsed() < REST || store::is_alive(&mut connection).await)
+        {
+            return Ok(connection);
         }
         self.pool.dedicated().await
     }

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use godwit_kernel::ChatId;
 use godwit_pg::Pool;
@@ -13,7 +13,12 @@ pub struct Cleaner {
     retention: Option<Duration>,
     /// The logs up to this chat were looked at in this walk; `None` before a walk.
     walked_to: Option<ChatId>,
+    /// When all logs had been looked at.
+    walked_at: Option<Instant>,
 }
+
+/// Between two walks over all logs: days count, not minutes, and a walk reads every head.
+const WALK_PAUSE: Duration = Duration::from_secs(15 * 60);
 
 /// Whether there is more to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +32,7 @@ pub enum Progress {
 impl Cleaner {
     /// One that keeps logs for `retention`.
     pub const fn new(pool: Pool, retention: Option<Duration>) -> Self {
-        Self { pool, retention, walked_to: None }
+        Self { pool, retention, walked_to: None, walked_at: None }
     }
 
     /// Does a little of everything.
@@ -63,10 +68,14 @@ impl Cleaner {
         let Some(age) = self.retention else {
             return Ok(Progress::Done);
         };
+        if self.walked_at.is_some_and(|at| at.elapsed() < WALK_PAUSE) {
+            return Ok(Progress::Done);
+        }
         let mut conn = self.pool.get().await?;
         let part = store::expire_logs(&mut conn, self.walked_to, age).await?;
         count("updates", part.deleted);
         self.walked_to = part.after;
+        self.walked_at = part.after.is_none().then(Instant::now);
         Ok(if part.after.is_some() { Progress::More } else { Progress::Done })
     }
 }

@@ -12,8 +12,11 @@ use godwit_contract::message::v1::message_internal_service_server::MessageIntern
 use godwit_contract::v1 as pb;
 use godwit_kernel::{ChatId, MessageId, Seq, SystemClock, SystemEntropy, UserId};
 use godwit_message::domain::Direction;
-use godwit_message::domain::{Change, ClientMessageId, ContentHash, Entry, Headers, MessageText, NewMessage, Outcome};
-use godwit_message::domain::{MembershipVersion, NewEvent};
+use godwit_message::domain::{
+    Act, Action, Change, ClientMessageId, ContentHash, Cursors, Emoji, Entry, Extras, Headers, LinkPreview,
+    MembershipVersion, MessageText, NewEdit, NewEvent, NewMessage, NewPreview, Outcome, ReceiptAudience, Refusal,
+    Reply, own_log,
+};
 use godwit_message::store::{self, Append, LogPage, Raise, WantedReceipts, Written};
 use time::OffsetDateTime;
 use tonic::{Code, Request};
@@ -88,6 +91,90 @@ async fn a_batch_takes_the_same_number_of_statements_whatever_its_size() {
     assert_eq!(counts, [5, 5, 5, 5]);
 }
 
+/// Every kind of entry there is, for one chat and each of its messages.
+fn mix(chat: ChatId, actor: UserId, messages: &[Seq], round: usize) -> Vec<Entry> {
+    let act = |act| {
+        let policy_version = MembershipVersion::new(1).unwrap();
+        let action = Action { actor_id: actor, policy_version, may_be_absent: true, act };
+        Entry { chat_id: chat, headers: Headers::new(), change: Change::Action(action) }
+    };
+    let text = |number: usize| MessageText::from_store(format!("edit {round} {number}"));
+    let mut entries = vec![beginning(chat)];
+    for (number, seq) in messages.iter().copied().enumerate() {
+        let edit = NewEdit { seq, text: text(number), entities: Vec::new(), mentions: vec![user()] };
+        let cursors = Cursors { read_seq: seq, delivered_seq: seq };
+        let url = || format!("{round} {number}");
+        let preview = LinkPreview { url: url(), title: url(), description: url(), site_name: url() };
+        let preview = NewPreview { seq, edit_count: 1, preview };
+        let (delete, keep) = (number % 2 == 0, Some(Emoji::from_store(format!("{}", number % 15))));
+        entries.push(message(chat, actor, &format!("{round}-{number}"), "hi"));
+        entries.push(act(Act::Edit(edit)));
+        entries.push(Entry { chat_id: chat, headers: Headers::new(), change: Change::Preview(preview) });
+        entries.push(act(Act::React { seq, emoji: keep, is_anonymous: true }));
+        entries.push(act(Act::Advance { cursors, audience: ReceiptAudience::Chat }));
+        entries.push(act(Act::Pin { seq }));
+        entries.push(act(Act::Hide { seq }));
+        if delete {
+            entries.push(act(Act::Delete { seq, may_be_of_others: false }));
+        }
+    }
+    entries.push(act(Act::Clear));
+    entries
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mixed_batch_takes_the_same_number_of_statements_whatever_its_size() {
+    let bed = Bed::new().await;
+    let mut conn = AsyncPgConnection::establish(&bed.db.role_url(&store::SCHEMA)).await.unwrap();
+    let actor = user();
+    commit(&mut conn, &[beginning(own_log(actor))]).await;
+    let statements = Arc::new(AtomicUsize::new(0));
+    let mut counts = Vec::new();
+    for (round, size) in [2_usize, 20, 150].into_iter().enumerate() {
+        let chat = chat_id();
+        let sends: Vec<Entry> = (0..size).map(|number| message(chat, actor, &format!("m{number}"), "hi")).collect();
+        let mut setup = vec![beginning(chat)];
+        setup.extend(sends);
+        let written = commit(&mut conn, &setup).await;
+        let seqs: Vec<Seq> = written.outcomes[1..]
+            .iter()
+            .map(|outcome| match outcome {
+                Outcome::Appended(placed) => placed.seq,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        // A reply to each, so that deletions have snippets to empty.
+        let replies: Vec<Entry> = seqs
+            .iter()
+            .map(|seq| {
+                let mut entry = message(chat, actor, &format!("r{}", seq.get()), "an answer");
+                if let Change::Message(new) = &mut entry.change {
+                    let reply_to = Some(Reply::to(MessageId { chat_id: chat, seq: *seq }, actor, "hi"));
+                    new.extras = Some(Arc::new(Extras { reply_to, ..Extras::default() }));
+                }
+                entry
+            })
+            .collect();
+        commit(&mut conn, &replies).await;
+
+        let counter = Arc::clone(&statements);
+        conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+            if matches!(event, InstrumentationEvent::StartQuery { .. }) {
+                counter.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        let before = statements.load(Ordering::Relaxed);
+        let written = commit(&mut conn, &mix(chat, actor, &seqs, round)).await;
+        counts.push(statements.load(Ordering::Relaxed) - before);
+        let is_pin_limit = |outcome: &Outcome| matches!(outcome, Outcome::Refused(Refusal::TooManyPins));
+        let refused = written.outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Refused(_)));
+        assert!(refused.clone().all(is_pin_limit), "{refused:?}");
+        assert!(written.updates.len() > 6 * size, "each kind of entry had its effect");
+    }
+    assert_eq!(counts[0], counts[1]);
+    assert_eq!(counts[1], counts[2]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn statements_are_prepared_once() {
     let bed = Bed::new().await;
@@ -115,7 +202,10 @@ async fn every_statement_reaches_rows_by_key_even_in_small_tables() {
     let (id, sender) = (chat_id(), user());
     commit(&mut conn, &[beginning(id)]).await;
     for round in 0..3 {
-        commit(&mut conn, &[message(id, sender, &round.to_string(), "hi")]).await;
+        commit(&mut conn, &[beginning(own_log(sender))]).await;
+        let written = commit(&mut conn, &[message(id, sender, &round.to_string(), "hi")]).await;
+        let Outcome::Appended(placed) = &written.outcomes[0] else { panic!("{written:?}") };
+        commit(&mut conn, &mix(id, sender, &[placed.seq, placed.seq.next()], round + 100)).await;
         store::claim_outbox(&mut conn, store::Sweep::First, 10).await.unwrap();
         store::claim_outbox(&mut conn, store::Sweep::Again, 10).await.unwrap();
         store::move_to_sync_log(&mut conn, &[(id, Seq::ZERO.next())]).await.unwrap();

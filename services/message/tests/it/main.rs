@@ -2,18 +2,23 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
+mod access;
 mod append;
 mod content;
 mod deletion;
 mod failures;
+mod forward;
 mod harness;
 mod history;
 mod live;
 mod members;
 mod model;
 mod permission;
+mod previews;
 mod reading;
+mod reports;
 mod retention;
+mod scheduled;
 mod send;
 mod send_together;
 mod sync_account;

@@ -1,12 +1,14 @@
-//! Random histories: sends, resends, conflicts, events, processes that die between commit and publish, time that
-//! passes, and a client that follows the rule with whatever of live it gets. In the end the client has the server's
-//! log, and the log has everything that was acknowledged, once.
+//! Random histories: sends, resends, conflicts, edits, deletions, reactions, pins, receipts, events, processes that die
+//! between commit and publish, time that passes, and a client that follows the rule with whatever of live it gets. In the
+//! end the client has the server's log, the log has everything that was acknowledged, once, and what the updates say is
+//! what the server says, from the beginning and from any snapshot on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::join_all;
+use godwit_contract::message::v1 as api;
 use godwit_contract::v1 as pb;
-use godwit_kernel::{ChatId, UserId};
+use godwit_kernel::{ChatId, MessageId, Seq, UserId};
 use godwit_live::Channel;
 use godwit_message::domain::AccountCursor;
 use proptest::prelude::*;
@@ -25,6 +27,13 @@ enum Op {
     Resend { pick: usize, replica: usize },
     Conflict { pick: usize, replica: usize },
     Burst { chat: usize, count: usize },
+    Edit { pick: usize, replica: usize },
+    Reply { pick: usize, replica: usize },
+    Delete { pick: usize, replica: usize },
+    React { pick: usize, emoji: usize, replica: usize },
+    Pin { pick: usize, is_pinned: bool, replica: usize },
+    Read { chat: usize, sender: usize, seq: u64 },
+    Snapshot { chat: usize },
     Event { chat: usize, replica: usize },
     Crash { chat: usize, sender: usize, count: usize },
     TimePasses,
@@ -41,6 +50,13 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (any::<usize>(), replica.clone()).prop_map(|(pick, replica)| Op::Resend { pick, replica }),
         1 => (any::<usize>(), replica.clone()).prop_map(|(pick, replica)| Op::Conflict { pick, replica }),
         2 => (chat.clone(), 2..12_usize).prop_map(|(chat, count)| Op::Burst { chat, count }),
+        2 => (any::<usize>(), replica.clone()).prop_map(|(pick, replica)| Op::Edit { pick, replica }),
+        2 => (any::<usize>(), replica.clone()).prop_map(|(pick, replica)| Op::Reply { pick, replica }),
+        2 => (any::<usize>(), replica.clone()).prop_map(|(pick, replica)| Op::Delete { pick, replica }),
+        2 => (any::<usize>(), 0..3_usize, replica.clone()).prop_map(|(pick, emoji, replica)| Op::React { pick, emoji, replica }),
+        2 => (any::<usize>(), any::<bool>(), replica.clone()).prop_map(|(pick, is_pinned, replica)| Op::Pin { pick, is_pinned, replica }),
+        2 => (chat.clone(), sender.clone(), 0..30_u64).prop_map(|(chat, sender, seq)| Op::Read { chat, sender, seq }),
+        1 => chat.clone().prop_map(|chat| Op::Snapshot { chat }),
         1 => (chat.clone(), replica.clone()).prop_map(|(chat, replica)| Op::Event { chat, replica }),
         2 => (chat.clone(), sender, 1..4_usize).prop_map(|(chat, sender, count)| Op::Crash { chat, sender, count }),
         1 => Just(Op::TimePasses),
@@ -64,7 +80,8 @@ impl Reader {
         let local = log.len() as u64;
         if update.seq <= local {
             let known = &log[usize::try_from(update.seq).unwrap() - 1];
-            assert_eq!(*known, update, "an update never changes");
+            let kind = |update: &pb::Update| update.change.as_ref().map(std::mem::discriminant);
+            assert_eq!(kind(known), kind(&update), "an update stays what it is");
             return false;
         }
         if update.seq > local + 1 {
@@ -79,6 +96,73 @@ impl Reader {
     }
 }
 
+/// What a chat is to a client.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct State {
+    messages: BTreeMap<String, pb::Message>,
+    pins: Vec<String>,
+    receipts: BTreeMap<String, (u64, u64)>,
+}
+
+impl State {
+    /// What the server says now.
+    async fn fresh(client: &Client, chat_id: ChatId) -> (u64, Self) {
+        let head = client.head(chat_id).await;
+        let mut state = Self { pins: head.pinned_message_ids, ..Self::default() };
+        for receipt in head.receipts.into_iter().filter(|receipt| receipt.delivered_seq > 0) {
+            state.receipts.insert(receipt.user_id, (receipt.read_seq, receipt.delivered_seq));
+        }
+        let mut before_seq = None;
+        loop {
+            let chat_id = chat_id.to_string();
+            let request = api::ListMessagesRequest { chat_id, before_seq, limit: 7, ..Default::default() };
+            let page = client.list(request).await.unwrap();
+            before_seq = page.messages.last().map(|message| message.seq);
+            state.messages.extend(page.messages.into_iter().map(|message| (message.id.clone(), message)));
+            if !page.has_more {
+                return (head.last_seq, state);
+            }
+        }
+    }
+
+    fn apply(&mut self, update: &pb::Update) {
+        use pb::update::Change;
+        match update.change.clone().unwrap() {
+            Change::MessageCreated(created) => {
+                let message = created.message.unwrap();
+                if !message.is_deleted {
+                    self.messages.insert(message.id.clone(), message);
+                }
+            }
+            Change::MessageEdited(edited) => {
+                let message = edited.message.unwrap();
+                if let Some(known) = self.messages.get_mut(&message.id).filter(|_| !message.is_deleted) {
+                    *known = pb::Message { reactions: std::mem::take(&mut known.reactions), ..message };
+                }
+            }
+            Change::MessageDeleted(deleted) => {
+                self.messages.remove(&deleted.message_id);
+                self.pins.retain(|id| *id != deleted.message_id);
+                let replies = self.messages.values_mut().filter_map(|message| message.reply_to.as_mut());
+                for reply in replies.filter(|reply| reply.message_id == deleted.message_id) {
+                    reply.snippet.clear();
+                    reply.is_deleted = true;
+                }
+            }
+            Change::ReactionsChanged(changed) => {
+                if let Some(message) = self.messages.get_mut(&changed.message_id) {
+                    message.reactions = changed.reactions;
+                }
+            }
+            Change::PinsChanged(changed) => self.pins = changed.pinned_message_ids,
+            Change::ReceiptAdvanced(receipt) => {
+                self.receipts.insert(update.actor_id.clone(), (receipt.read_seq, receipt.delivered_seq));
+            }
+            _ => {}
+        }
+    }
+}
+
 struct World<'a> {
     bed: &'a Bed,
     replicas: &'a [Replica],
@@ -89,6 +173,10 @@ struct World<'a> {
     listener: Listener,
     /// What was acknowledged: chat, sender, name and text, with the seq where it is known.
     acked: Vec<(usize, usize, String, Option<u64>)>,
+    replies: Vec<(usize, usize, String, u64)>,
+    /// Those of them that were deleted, or may have been.
+    deleted: BTreeSet<String>,
+    snapshots: Vec<(usize, u64, State)>,
     names: usize,
     is_down: bool,
 }
@@ -105,7 +193,21 @@ impl<'a> World<'a> {
         let channels: Vec<Channel> = chats.iter().map(|id| Channel::Chat(*id)).collect();
         let listener = bed.listen(&channels).await;
         let reader = Reader { logs: BTreeMap::new(), cursor };
-        Self { bed, replicas, chats, senders, reading, reader, listener, acked: Vec::new(), names: 0, is_down: false }
+        Self {
+            bed,
+            replicas,
+            chats,
+            senders,
+            reading,
+            reader,
+            listener,
+            acked: Vec::new(),
+            replies: Vec::new(),
+            deleted: BTreeSet::new(),
+            snapshots: Vec::new(),
+            names: 0,
+            is_down: false,
+        }
     }
 
     fn name(&mut self) -> String {
@@ -135,10 +237,25 @@ impl<'a> World<'a> {
             }
             Op::Conflict { pick, replica } => {
                 let Some((chat, sender, name, _)) = self.picked(pick) else { return };
+                if self.deleted.contains(&name) {
+                    return;
+                }
                 let refused = self.client(sender, replica).send(self.chats[chat], &name, "other").await.unwrap_err();
                 assert_eq!(refused.code(), tonic::Code::AlreadyExists);
             }
             Op::Burst { chat, count } => self.burst(chat, count).await,
+            Op::Edit { pick, .. }
+            | Op::Reply { pick, .. }
+            | Op::Delete { pick, .. }
+            | Op::React { pick, .. }
+            | Op::Pin { pick, .. } => self.act(pick, op).await,
+            Op::Read { chat, sender, seq } => {
+                self.client(sender, chat % 2).read(self.chats[chat], seq).await.unwrap();
+            }
+            Op::Snapshot { chat } => {
+                let (seq, state) = State::fresh(&self.replicas[0].client(self.reading), self.chats[chat]).await;
+                self.snapshots.push((chat, seq, state));
+            }
             Op::Event { chat, replica } => {
                 let update = created(self.chats[chat], &[]);
                 self.replicas[replica].app.append_update(update.clone()).await.unwrap();
@@ -162,6 +279,48 @@ impl<'a> World<'a> {
             Op::SyncAccount { limit, replica } => {
                 self.sync_account(limit, replica).await;
             }
+        }
+    }
+
+    /// Something is done to a message; what is deleted is done nothing to.
+    async fn act(&mut self, pick: usize, op: Op) {
+        let Some((chat, sender, name, Some(seq))) = self.picked(pick) else { return };
+        let chat_id = self.chats[chat];
+        let id = MessageId { chat_id, seq: Seq::new(seq).unwrap() }.to_string();
+        let other = 1 - sender;
+        let result = match op {
+            Op::Edit { replica, .. } => {
+                let text = self.name();
+                self.client(sender, replica).edit(&id, &text).await.map(drop)
+            }
+            Op::Reply { replica, .. } => {
+                let reply = self.name();
+                let request = api::SendMessageRequest {
+                    chat_id: chat_id.to_string(),
+                    client_message_id: reply.clone(),
+                    text: reply.clone(),
+                    reply_to_message_id: id,
+                    ..Default::default()
+                };
+                let sent = self.client(other, replica).send_full(request).await;
+                sent.map(|sent| {
+                    assert!(!sent.reply_to.unwrap().is_deleted);
+                    // Of its own content no resend is tried: it is not a plain text.
+                    self.replies.push((chat, other, reply, sent.seq));
+                })
+            }
+            Op::Delete { replica, .. } => {
+                self.deleted.insert(name.clone());
+                self.client(other, replica).delete(&id).await
+            }
+            Op::React { emoji, replica, .. } => self.client(other, replica).react(&id, ["", "👍", "🎉"][emoji]).await,
+            Op::Pin { is_pinned: true, replica, .. } => self.client(other, replica).pin(chat_id, &id).await,
+            Op::Pin { replica, .. } => self.client(other, replica).unpin(chat_id, &id).await,
+            _ => Ok(()),
+        };
+        if let Err(refused) = result {
+            assert!(self.deleted.contains(&name), "{refused:?}");
+            assert_eq!(refused.code(), tonic::Code::NotFound);
         }
     }
 
@@ -235,7 +394,19 @@ impl<'a> World<'a> {
         for (chat, chat_id) in self.chats.iter().enumerate() {
             let server = self.replicas[0].client(self.reading).whole_log(*chat_id, 1_000).await;
             assert_eq!(seqs(&server), (1..=server.len() as u64).collect::<Vec<u64>>());
-            assert_eq!(self.reader.logs[&chat_id.to_string()], server, "the client has the server's log");
+            let local = &self.reader.logs[&chat_id.to_string()];
+            assert_eq!(seqs(local), seqs(&server), "the client has the server's log");
+            let (_, fresh) = State::fresh(&self.replicas[0].client(self.reading), *chat_id).await;
+            for (log, from, mut state) in self
+                .snapshots
+                .iter()
+                .filter(|snapshot| snapshot.0 == chat)
+                .map(|(_, seq, state)| (&server, *seq, state.clone()))
+                .chain([(local, 0, State::default()), (&server, 0, State::default())])
+            {
+                log.iter().filter(|update| update.seq > from).for_each(|update| state.apply(update));
+                assert_eq!(state, fresh, "what updates after {from} say is what the server says");
+            }
             let mut said: Vec<(String, String)> = Vec::new();
             for message in server.iter().filter_map(message_in) {
                 said.push((message.sender_id, message.client_message_id));
@@ -248,6 +419,11 @@ impl<'a> World<'a> {
                     let at = message_in(&server[usize::try_from(*seq).unwrap() - 1]).unwrap();
                     assert_eq!(at.client_message_id, *name, "an acknowledged message stays where it was acknowledged");
                 }
+            }
+            for (_, sender, name, seq) in self.replies.iter().filter(|reply| reply.0 == chat) {
+                expected.push((self.senders[*sender].to_string(), name.clone()));
+                let at = message_in(&server[usize::try_from(*seq).unwrap() - 1]).unwrap();
+                assert_eq!(at.client_message_id, *name, "a reply stays where it was acknowledged");
             }
             expected.sort();
             assert_eq!(said, expected, "everything acknowledged is there once");

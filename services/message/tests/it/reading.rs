@@ -136,8 +136,8 @@ fn op() -> impl Strategy<Value = Op> {
     let (by, pick) = (0..3_usize, any::<usize>());
     prop_oneof![
         6 => (by.clone(), any::<bool>()).prop_map(|(by, mentions)| Op::Send { by, mentions }),
-        2 => pick.clone().prop_map(|pick| Op::Delete { pick }),
-        2 => (by.clone(), pick.clone()).prop_map(|(by, pick)| Op::Hide { by, pick }),
+        2 => pick.prop_map(|pick| Op::Delete { pick }),
+        2 => (by.clone(), pick).prop_map(|(by, pick)| Op::Hide { by, pick }),
         2 => (pick, any::<bool>()).prop_map(|(pick, mentions)| Op::Edit { pick, mentions }),
         2 => (by.clone(), 0..40_u64).prop_map(|(by, seq)| Op::Read { by, seq }),
         1 => by.prop_map(|by| Op::Clear { by }),

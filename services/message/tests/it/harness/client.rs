@@ -101,6 +101,11 @@ impl Client {
         Ok(self.server.mark_read(request).await?.into_inner().receipt.unwrap())
     }
 
+    pub async fn read_message(&self, message_id: &str) -> Result<pb::Receipt, Status> {
+        let request = self.request(api::MarkMessageReadRequest { message_id: message_id.to_owned() });
+        Ok(self.server.mark_message_read(request).await?.into_inner().receipt.unwrap())
+    }
+
     pub async fn deliver(&self, chat_id: ChatId, seq: u64) -> Result<pb::Receipt, Status> {
         let request = self.request(api::MarkDeliveredRequest { chat_id: chat_id.to_string(), seq });
         Ok(self.server.mark_delivered(request).await?.into_inner().receipt.unwrap())
