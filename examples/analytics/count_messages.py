@@ -8,6 +8,8 @@ process that has lost one without knowing finds that its offset is not the next 
 """
 
 import argparse
+import base64
+import fcntl
 import json
 import logging
 import signal
@@ -55,10 +57,13 @@ def generate() -> None:
         return
     GENERATED.mkdir(exist_ok=True)
     names = [str(source.relative_to(PROTO)) for source in sources]
-    subprocess.run(
-        [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTO}", f"--python_out={GENERATED}", *names], check=True
-    )
-    stamp.touch()
+    # One process after the other, should several be started at once.
+    with open(GENERATED / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        subprocess.run(
+            [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTO}", f"--python_out={GENERATED}", *names], check=True
+        )
+        stamp.touch()
 
 
 def load_update_class():
@@ -168,8 +173,6 @@ class Counter:
 
 def seq_of(message_id: str) -> int:
     """The seq in a message's id: the last 8 of the 24 bytes that it writes in base64url."""
-    import base64
-
     return int.from_bytes(base64.urlsafe_b64decode(message_id)[16:], "big")
 
 
