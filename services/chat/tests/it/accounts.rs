@@ -3,18 +3,21 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use godwit_chat::events::incoming::AccountsHandler;
+use godwit_chat::events::incoming::{AccountsHandler, accounts_group};
 use godwit_contract::chat::v1 as api;
 use godwit_contract::events::v1::account_event::Event;
 use godwit_contract::events::v1::{AccountDeleted, AccountEvent, AccountPurged};
 use godwit_contract::v1 as pb;
 use godwit_contract::v1::update::Change;
-use godwit_events::{BatchError, BatchHandler as _, Record, topics};
+use godwit_events::postgres::{self, PostgresLog};
+use godwit_events::{BatchError, BatchHandler as _, EventLog as _, NewRecord, Record, topics};
 use godwit_kernel::UserId;
+use godwit_testkit::{TestDb, eventually};
 use prost::Message as _;
 use time::OffsetDateTime;
+use tokio_util::sync::CancellationToken;
 
-use crate::harness::{Bed, refusal};
+use crate::harness::{Bed, PATIENCE, refusal};
 use crate::neighbours::Appends;
 
 fn record(user_id: UserId, payload: Vec<u8>) -> Record {
@@ -125,9 +128,27 @@ async fn who_may_come_back_stays_and_what_is_no_event_is_poison() {
     assert_eq!(owner.members(&group.id).await.unwrap().len(), 1);
     bed.neighbours.set_appends(Appends::Answered);
     bed.clock.advance(std::time::Duration::from_secs(60));
-    godwit_testkit::eventually(crate::harness::PATIENCE, || async {
-        bed.number("SELECT count(*) FROM pending_updates").await == 0
-    })
-    .await;
+    eventually(PATIENCE, || async { bed.number("SELECT count(*) FROM pending_updates").await == 0 }).await;
     assert_eq!(bed.neighbours.log_of(&group.id).len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_readers_of_the_stream_take_out_who_is_gone() {
+    let bed = Bed::new().await;
+    let stream_db = TestDb::new(&[&postgres::SCHEMA]).await;
+    let stream = PostgresLog::new(stream_db.pool(&postgres::SCHEMA));
+    let (ada, bob) = (bed.person(), bed.person());
+    let owner = bed.client(0, ada);
+    let group = owner.group(&[bob]).await;
+    let poison = NewRecord::new(&topics::ACCOUNTS, bob.as_bytes().to_vec(), vec![255, 255]);
+    let gone = NewRecord::new(&topics::ACCOUNTS, bob.as_bytes().to_vec(), purged(bob).payload);
+    stream.publish(vec![poison, gone]).await.unwrap();
+    let stop = CancellationToken::new();
+    let reading =
+        stream.consume(accounts_group(), Arc::new(AccountsHandler(Arc::clone(&bed.replicas[1].app))), stop.clone());
+    let seen = async {
+        eventually(PATIENCE, || async { owner.members(&group.id).await.unwrap().len() == 1 }).await;
+        stop.cancel();
+    };
+    futures_util::future::join(reading, seen).await.0.unwrap();
 }
