@@ -81,7 +81,7 @@ impl Parts {
         let Self { pool, directory, live, events, clock, entropy, pages, tasks } = self;
         let holder = Uuid::from_bytes(entropy.bytes());
         // Only what publishes holds the publisher, so that it ends after them.
-        let publisher = Publisher::start(&tasks, live, Arc::clone(&events));
+        let publisher = Publisher::start(&tasks, pool.clone(), live, Arc::clone(&events));
         let committing = Committing { pool: pool.clone(), entropy: Arc::clone(&entropy), publisher: publisher.clone() };
         let weak_publisher = publisher.downgrade();
         let appenders = Appenders::start(&tasks, &committing, config.appenders());

@@ -287,13 +287,13 @@ impl Appender {
 
 /// What is to be published of an entry's update, and the place of the entry.
 fn committed_by(entry: &mut Entry, update: WrittenUpdate) -> (usize, Committed) {
-    let WrittenUpdate { place, chat_id, payload } = update;
+    let WrittenUpdate { place, chat_id, seq, payload } = update;
     let (announced_to, left) = match &mut entry.change {
         Change::Event(event) => (std::mem::take(&mut event.announced_to), std::mem::take(&mut event.membership.left)),
         Change::Message(_) | Change::Action(_) | Change::Preview(_) => (Vec::new(), Vec::new()),
     };
     let headers = std::mem::take(&mut entry.headers);
-    (place, Committed { chat_id, payload, headers, announced_to, left, taken: None })
+    (place, Committed { chat_id, seq, payload, headers, announced_to, left, taken: None })
 }
 
 impl Caller {

@@ -1,10 +1,11 @@
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use godwit_events::{EventLog, NewRecord};
-use godwit_kernel::{ChatId, UserId};
+use godwit_kernel::{ChatId, Seq, UserId};
 use godwit_live::{Channel, Live};
+use godwit_pg::{self as pg, Pool};
 use godwit_runtime::Tasks;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -12,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::room::{Held, Room};
 use crate::domain::Headers;
 use crate::events::outgoing;
+use crate::store;
 
 /// How many updates may wait for live, and as many for the stream, and how many bytes of them.
 const QUEUE_MAX: usize = 8_192;
@@ -22,6 +24,8 @@ const BATCH_MAX: usize = 500;
 const LIVE_PAUSES: [Duration; 3] = [Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(800)];
 /// For how long a call waits until live has taken what it published.
 const TAKEN_DEADLINE: Duration = Duration::from_secs(1);
+/// What waited longer for the stream is read anew.
+const FRESH: Duration = Duration::from_millis(500);
 const STREAM_PAUSE_FIRST: Duration = Duration::from_millis(100);
 const STREAM_PAUSE_LONGEST: Duration = Duration::from_secs(5);
 
@@ -30,6 +34,8 @@ const STREAM_PAUSE_LONGEST: Duration = Duration::from_secs(5);
 pub struct Committed {
     /// The chat.
     pub chat_id: ChatId,
+    /// Its place in the chat's log.
+    pub seq: Seq,
     /// The stored bytes.
     pub payload: Bytes,
     /// For the record on the stream.
@@ -47,6 +53,14 @@ struct LiveItem {
     message: (Channel, Bytes),
     /// Told once live has taken it, or it is given up.
     taken: Option<oneshot::Sender<()>>,
+}
+
+/// A record on its way to the stream.
+struct StreamItem {
+    /// Which update it is.
+    address: (ChatId, Seq),
+    record: NewRecord,
+    since: Instant,
 }
 
 /// Whether live has taken something.
@@ -78,7 +92,7 @@ impl Publication {
 #[derive(Clone)]
 pub struct Publisher {
     live: mpsc::Sender<Queued<LiveItem>>,
-    stream: mpsc::Sender<Queued<NewRecord>>,
+    stream: mpsc::Sender<Queued<StreamItem>>,
     live_room: Room,
     stream_room: Room,
 }
@@ -90,11 +104,11 @@ struct Queued<T> {
 
 impl Publisher {
     /// Starts the tasks.
-    pub fn start(tasks: &Tasks, live: Arc<dyn Live>, events: Arc<dyn EventLog>) -> Self {
+    pub fn start(tasks: &Tasks, pool: Pool, live: Arc<dyn Live>, events: Arc<dyn EventLog>) -> Self {
         let (live_sender, live_queue) = mpsc::channel(QUEUE_MAX);
         let (stream_sender, stream_queue) = mpsc::channel(QUEUE_MAX);
         tasks.spawn("message.publish-live", |stop| publish_live(live, live_queue, stop));
-        tasks.spawn("message.publish-stream", |stop| publish_stream(events, stream_queue, stop));
+        tasks.spawn("message.publish-stream", |stop| publish_stream(pool, events, stream_queue, stop));
         Self {
             live: live_sender,
             stream: stream_sender,
@@ -133,7 +147,8 @@ impl Publisher {
         for update in updates {
             let bytes = update.payload.len();
             let record = outgoing::stream_record(update.chat_id, update.payload, update.headers);
-            offer("stream", &self.stream, &self.stream_room, bytes, record);
+            let item = StreamItem { address: (update.chat_id, update.seq), record, since: Instant::now() };
+            offer("stream", &self.stream, &self.stream_room, bytes, item);
         }
     }
 
@@ -218,31 +233,73 @@ async fn publish_live(
 }
 
 /// Keeps at a batch until the stream has it, so that the order within a chat is kept; what comes meanwhile and finds
-/// the queue full is left to the sweeper.
+/// the queue full is left to the sweeper. What had to wait is read anew before it is published: it may be deleted by then.
 async fn publish_stream(
+    pool: Pool,
     events: Arc<dyn EventLog>,
-    mut queue: mpsc::Receiver<Queued<NewRecord>>,
+    mut queue: mpsc::Receiver<Queued<StreamItem>>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    while let Some((records, _held)) = take_batch(&mut queue).await {
+    while let Some((mut items, _held)) = take_batch(&mut queue).await {
         let mut pause = STREAM_PAUSE_FIRST;
+        let mut is_stale = items.iter().any(|item| item.since.elapsed() > FRESH);
         loop {
-            let Err(error) = events.publish(records.clone()).await else {
-                count("stream", "published", records.len());
-                break;
+            let problem = match publish_items(&pool, events.as_ref(), &mut items, is_stale).await {
+                Ok(()) => break,
+                Err(problem) => problem,
             };
-            count("stream", "failed", records.len());
-            if !error.is_transient() {
-                publish_singly(events.as_ref(), &records).await;
-                break;
-            }
-            tracing::warn!(error = &error as &dyn std::error::Error, count = records.len(), "the stream is waited for");
+            tracing::warn!(error = problem.as_ref(), count = items.len(), "the stream is waited for");
+            is_stale = true;
             if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
                 break;
             }
             pause = (pause * 2).min(STREAM_PAUSE_LONGEST);
         }
     }
+    Ok(())
+}
+
+type Problem = Box<dyn std::error::Error + Send + Sync>;
+
+/// Tries once; after an error it is worth trying again.
+async fn publish_items(
+    pool: &Pool,
+    events: &dyn EventLog,
+    items: &mut Vec<StreamItem>,
+    is_stale: bool,
+) -> Result<(), Problem> {
+    if is_stale {
+        read_anew(pool, items).await?;
+    }
+    if items.is_empty() {
+        return Ok(());
+    }
+    let records: Vec<NewRecord> = items.iter().map(|item| item.record.clone()).collect();
+    let Err(error) = events.publish(records.clone()).await else {
+        count("stream", "published", records.len());
+        return Ok(());
+    };
+    count("stream", "failed", records.len());
+    if error.is_transient() {
+        return Err(error.into());
+    }
+    publish_singly(events, &records).await;
+    Ok(())
+}
+
+/// Takes the payloads as they are stored now, and leaves out what the log has already.
+async fn read_anew(pool: &Pool, items: &mut Vec<StreamItem>) -> Result<(), pg::Error> {
+    let addresses: Vec<(ChatId, Seq)> = items.iter().map(|item| item.address).collect();
+    let mut conn = pool.get().await?;
+    let mut payloads = store::outbox_payloads(&mut conn, &addresses).await?;
+    drop(conn);
+    items.retain_mut(|item| match payloads.remove(&item.address) {
+        Some(payload) => {
+            item.record.payload = payload;
+            true
+        }
+        None => false,
+    });
     Ok(())
 }
 

@@ -75,6 +75,7 @@ fn committed(row: OutboxRow) -> Committed {
     let update = pb::Update::decode(row.payload.clone()).unwrap_or_default();
     Committed {
         chat_id: row.chat_id,
+        seq: row.seq,
         payload: row.payload,
         headers: row.headers,
         announced_to: outgoing::announced_to(&update),

@@ -19,7 +19,9 @@ pub use append::{Append, AppendError, Written, WrittenUpdate, append, is_alive};
 pub use heads::{ChatRank, LogHead, SeenHead, WantedReceipts, heads, rank_chats, seen_heads};
 pub use members::{LogPresence, MessageReceipts, Raise, members_among, message_receipts, raise_membership_version};
 pub use messages::{FoundMessages, find_message, list_messages, messages_by_id, versions};
-pub use outbox::{Backlog, Lease, OutboxRow, Sweep, backlog, claim_outbox, move_to_sync_log, renew_lease};
+pub use outbox::{
+    Backlog, Lease, OutboxRow, Sweep, backlog, claim_outbox, move_to_sync_log, outbox_payloads, renew_lease,
+};
 pub use purges::{next_purge, purge_some};
 pub use reactions::{GivenReaction, list_reactions, pinned};
 pub use reports::{NewReport, UnpublishedReport, insert_report, reports_published, unpublished_reports};

@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -126,6 +127,37 @@ pub async fn move_to_sync_log(conn: &mut Connection, updates: &[(ChatId, Seq)]) 
     .bind::<Array<SqlUuid>, _>(updates.iter().map(|(chat_id, _)| chat_id.as_uuid()).collect::<Vec<_>>())
     .bind::<Array<BigInt>, _>(updates.iter().map(|(_, seq)| seq.as_i64()).collect::<Vec<_>>());
     Ok(Prepared(query).execute(conn).await?)
+}
+
+#[derive(QueryableByName)]
+struct PayloadRow {
+    #[diesel(sql_type = SqlUuid)]
+    chat_id: Uuid,
+    #[diesel(sql_type = BigInt)]
+    seq: i64,
+    #[diesel(sql_type = Binary)]
+    payload: Vec<u8>,
+}
+
+/// The updates as they are in the outbox now; those that have left it are absent.
+///
+/// # Errors
+/// When the database does.
+pub async fn outbox_payloads(
+    conn: &mut Connection,
+    updates: &[(ChatId, Seq)],
+) -> Result<HashMap<(ChatId, Seq), Bytes>, Error> {
+    let query = sql_query(
+        "SELECT o.chat_id, o.seq, o.payload FROM unnest($1, $2) AS k (chat_id, seq)
+         JOIN outbox o ON o.chat_id = k.chat_id AND o.seq = k.seq",
+    )
+    .bind::<Array<SqlUuid>, _>(updates.iter().map(|(chat_id, _)| chat_id.as_uuid()).collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(updates.iter().map(|(_, seq)| seq.as_i64()).collect::<Vec<_>>());
+    let rows: Vec<PayloadRow> = Prepared(query).load(conn).await?;
+    let payloads = rows
+        .into_iter()
+        .map(|row| ((ChatId::from_uuid(row.chat_id), Seq::from_i64(row.seq)), Bytes::from(row.payload)));
+    Ok(payloads.collect())
 }
 
 /// Who sweeps, and for how long without renewing.

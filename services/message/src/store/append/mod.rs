@@ -61,6 +61,8 @@ pub struct WrittenUpdate {
     pub place: usize,
     /// In whose log.
     pub chat_id: ChatId,
+    /// Where in it.
+    pub seq: Seq,
     /// An encoded `godwit.v1.Update`.
     pub payload: Bytes,
 }
@@ -143,7 +145,7 @@ fn encode(entries: &[Entry], updates: &[Planned], scrub: Scrub<'_>) -> Vec<Writt
         if !scrub.erased.is_empty() {
             payload = scrub_update(&payload, scrub).unwrap_or(payload);
         }
-        written.push(WrittenUpdate { place: update.place, chat_id: update.chat_id, payload });
+        written.push(WrittenUpdate { place: update.place, chat_id: update.chat_id, seq: update.placed.seq, payload });
     }
     written
 }

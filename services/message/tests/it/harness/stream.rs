@@ -1,6 +1,7 @@
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
 use godwit_events::postgres::PostgresLog;
 use godwit_events::{BatchHandler, ConsumerGroup, Error, EventLog, NewRecord};
 use tokio_util::sync::CancellationToken;
@@ -10,15 +11,21 @@ use tonic::async_trait;
 pub struct SwitchedStream {
     log: PostgresLog,
     is_down: AtomicBool,
+    published: Mutex<Vec<Bytes>>,
 }
 
 impl SwitchedStream {
     pub fn over(log: PostgresLog) -> Self {
-        Self { log, is_down: AtomicBool::new(false) }
+        Self { log, is_down: AtomicBool::new(false), published: Mutex::default() }
     }
 
     pub fn take_down(&self) {
         self.is_down.store(true, Ordering::Relaxed);
+    }
+
+    /// What was published since this was asked last.
+    pub fn take_published(&self) -> Vec<Bytes> {
+        std::mem::take(&mut *self.published.lock().unwrap())
     }
 
     pub fn bring_up(&self) {
@@ -32,6 +39,7 @@ impl EventLog for SwitchedStream {
         if self.is_down.load(Ordering::Relaxed) {
             return Err(Error::Overloaded);
         }
+        self.published.lock().unwrap().extend(records.iter().map(|record| record.payload.clone()));
         self.log.publish(records).await
     }
 
