@@ -314,7 +314,7 @@ mod tests {
                 tokio::task::yield_now().await;
             }
         }
-        for partition in partitions.to_vec() {
+        for partition in partitions.iter().copied() {
             let delivery = Arc::clone(delivery);
             deliveries.spawn(async move { delivery.deliver(batch(partition)).await });
         }

@@ -15,10 +15,10 @@ use crate::snapshot::Snapshot;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// The next update of its chat: every one exactly once and in order.
-    Update(Update),
+    Update(Box<Update>),
     /// A chat as it is now: when a connection without a snapshot begins, and when its log cannot be continued. The
     /// updates up to `seq` are not told; those after it are.
-    ChatLoaded(Chat),
+    ChatLoaded(Box<Chat>),
     /// The chat is no longer there for this user.
     ChatGone(ChatId),
     /// Somebody came online or went offline. Not told again when it was missed.
@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     fn update(seq: u64) -> Event {
-        Event::Update(Update { chat_id: "c".to_owned(), seq, epoch: "e".to_owned(), ..Update::default() })
+        Event::Update(Box::new(Update { chat_id: "c".to_owned(), seq, epoch: "e".to_owned(), ..Update::default() }))
     }
 
     fn events(capacity: usize) -> (Outlet, Events) {

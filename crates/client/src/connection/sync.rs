@@ -271,7 +271,7 @@ impl Sync {
                 self.loading.remove(chat_id);
                 self.logs.insert(*chat_id, ChatLog::at(position_of(&chat)));
                 self.gaps.remove(chat_id);
-                outlet.tell(Event::ChatLoaded(*chat));
+                outlet.tell(Event::ChatLoaded(chat));
                 // What arrived while it was loaded was not taken.
                 self.repair(*chat_id);
             }
@@ -334,7 +334,7 @@ impl Sync {
             {
                 self.load(chat_id);
             }
-            outlet.tell(Event::Update(update));
+            outlet.tell(Event::Update(Box::new(update)));
         }
     }
 
@@ -348,7 +348,7 @@ impl Sync {
                 Some(_) => jobs.push(self.repair_job(chat_id)),
                 None => {
                     self.logs.insert(chat_id, ChatLog::at(position));
-                    outlet.tell(Event::ChatLoaded(chat));
+                    outlet.tell(Event::ChatLoaded(Box::new(chat)));
                 }
             }
         }

@@ -26,7 +26,7 @@ async fn take_all(server: &Server, events: &mut Events, seqs: &mut BTreeMap<Stri
                 assert_eq!(update.seq, *seq + 1);
                 *seq = update.seq;
             }
-            Event::ChatLoaded(chat) => drop(seqs.insert(chat.id, chat.seq)),
+            Event::ChatLoaded(chat) => drop(seqs.insert(chat.id.clone(), chat.seq)),
             other => panic!("{other:?}"),
         }
     }

@@ -38,21 +38,29 @@ pub enum LogPresence {
 struct HeadRow {
     #[diesel(sql_type = BigInt)]
     last_seq: i64,
+    #[diesel(sql_type = BigInt)]
+    membership_version: i64,
 }
 
 /// Raises the version of a chat's member list, never lowers it, and takes members in and out. The head's row is locked as
 /// the appender locks it: a batch is numbered either before, or by the raised version.
 ///
+/// The same change may come again, also after later ones: who left once and is back stays. Every leave has a version of its
+/// own, so one that the log has seen is old; a join has that of the list it joins, so one below the log's is.
+///
 /// # Errors
 /// When the database does.
 pub async fn raise_membership_version(conn: &mut Connection, raise: &Raise) -> Result<LogPresence, Error> {
     conn.transaction(async |conn| {
-        let query = sql_query("SELECT last_seq FROM chat_heads WHERE chat_id = $1 FOR UPDATE")
+        let query = sql_query("SELECT last_seq, membership_version FROM chat_heads WHERE chat_id = $1 FOR UPDATE")
             .bind::<SqlUuid, _>(raise.chat_id.as_uuid());
         let heads: Vec<HeadRow> = Prepared(query).load(conn).await?;
         let Some(head) = heads.as_slice().first() else {
             return Ok(LogPresence::Absent);
         };
+        let version = raise.version.as_i64();
+        let left = if version > head.membership_version { uuids(&raise.left) } else { Vec::new() };
+        let joined = if version >= head.membership_version { uuids(&raise.joined) } else { Vec::new() };
         let query = sql_query(
             "WITH gone AS (
                  DELETE FROM participants WHERE chat_id = $1 AND user_id = ANY ($3)
@@ -63,9 +71,9 @@ pub async fn raise_membership_version(conn: &mut Connection, raise: &Raise) -> R
              UPDATE chat_heads SET membership_version = $2 WHERE chat_id = $1 AND membership_version < $2",
         )
         .bind::<SqlUuid, _>(raise.chat_id.as_uuid())
-        .bind::<BigInt, _>(raise.version.as_i64())
-        .bind::<Array<SqlUuid>, _>(uuids(&raise.left))
-        .bind::<Array<SqlUuid>, _>(uuids(&raise.joined))
+        .bind::<BigInt, _>(version)
+        .bind::<Array<SqlUuid>, _>(left)
+        .bind::<Array<SqlUuid>, _>(joined)
         .bind::<BigInt, _>(head.last_seq);
         Prepared(query).execute(conn).await?;
         Ok(LogPresence::There)

@@ -49,10 +49,10 @@ async fn subscribers_come_and_go_without_an_update() {
     let (ada, bob, eve) = (user(), user(), user());
     let chat_id = bed.chat_as(&replica, pb::ChatKind::Channel, &[ada]).await;
     replica.client(ada).send(chat_id, "m", "old news").await.unwrap();
-    let raise = |joined: Vec<String>, left: Vec<String>| {
+    let raise = |membership_version: u64, joined: Vec<String>, left: Vec<String>| {
         let request = api::RaiseMembershipVersionRequest {
             chat_id: chat_id.to_string(),
-            membership_version: 0,
+            membership_version,
             joined_user_ids: joined,
             left_user_ids: left,
         };
@@ -63,7 +63,7 @@ async fn subscribers_come_and_go_without_an_update() {
     }
     let refused = replica.client(bob).sync_chat(chat_id, 0, 0, "").await.unwrap_err();
     assert_eq!(reason(&refused), "CHAT_NOT_READY", "the log does not know them yet");
-    raise(vec![bob.to_string(), eve.to_string()], Vec::new()).await.unwrap();
+    raise(1, vec![bob.to_string(), eve.to_string()], Vec::new()).await.unwrap();
     let head = replica.client(bob).head(chat_id).await;
     assert_eq!((head.last_seq, head.unread_count), (2, 0), "what was before is there and not unread");
     assert_eq!(replica.client(bob).messages(chat_id).await.len(), 1);
@@ -71,10 +71,18 @@ async fn subscribers_come_and_go_without_an_update() {
     assert_eq!(replica.client(eve).head(chat_id).await.unread_count, 1);
 
     let mut listener = bed.listen(&[Channel::Chat(chat_id)]).await;
-    raise(Vec::new(), vec![bob.to_string()]).await.unwrap();
+    raise(2, Vec::new(), vec![bob.to_string()]).await.unwrap();
     let told: Vec<_> = listener.payloads().into_iter().filter_map(left_in).collect();
     assert_eq!(told, [(vec![bob.to_string()], true)]);
     assert_eq!(replica.client(eve).whole_log(chat_id, 0).await.len(), 3, "no update");
+
+    // Old changes that come again change nothing.
+    raise(1, vec![bob.to_string()], Vec::new()).await.unwrap();
+    let there = format!("SELECT count(*) FROM participants WHERE user_id = '{bob}'");
+    assert_eq!(bed.number(&there).await, 0, "who left is not back");
+    raise(2, vec![bob.to_string()], Vec::new()).await.unwrap();
+    raise(2, Vec::new(), vec![bob.to_string()]).await.unwrap();
+    assert_eq!(bed.number(&there).await, 1, "who is back stays");
 
     let request = api::RaiseMembershipVersionRequest {
         chat_id: user().to_string(),

@@ -1,6 +1,6 @@
 //! People who do everything that can be done in a group, at random, and clients that only apply what they are told.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use godwit_client::state::ChatState;
@@ -150,9 +150,7 @@ async fn clients_that_apply_updates_have_what_a_fresh_snapshot_says_while_proces
 
 async fn converge(gateway: &str, cluster: &TestCluster) {
     let (chat_id, mut people) = gather(gateway, cluster).await;
-    let begun = Instant::now();
     join_all(people.iter().map(|person| act(person, chat_id))).await;
-    println!("{} steps in {:?}", PEOPLE * STEPS_EACH, begun.elapsed());
     assert_converged(&mut people, chat_id).await;
 }
 

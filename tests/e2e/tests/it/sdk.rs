@@ -68,7 +68,8 @@ async fn tell_messages(mut events: Events, chat_id: &str, count: usize) -> Vec<M
                 assert_eq!(position, None, "the log is continued, not loaded again");
                 position = Some(chat.seq);
             }
-            Event::Update(Update { chat_id: chat, seq, change, .. }) if chat == chat_id => {
+            Event::Update(update) if update.chat_id == chat_id => {
+                let Update { seq, change, .. } = *update;
                 assert_eq!(Some(seq - 1), position, "an update follows the one before");
                 position = Some(seq);
                 if let Some(Change::MessageCreated(created)) = change {
