@@ -240,16 +240,25 @@ async fn publish_stream(
     mut queue: mpsc::Receiver<Queued<StreamItem>>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
+    let mut recovered_at: Option<Instant> = None;
     while let Some((mut items, _held)) = take_batch(&mut queue).await {
         let mut pause = STREAM_PAUSE_FIRST;
-        let mut is_stale = items.iter().any(|item| item.since.elapsed() > FRESH);
+        // What was taken while the stream was down waited for it, however shortly.
+        let has_waited = |since: Instant| since.elapsed() > FRESH || recovered_at.is_some_and(|at| since <= at);
+        let mut is_stale = items.iter().any(|item| has_waited(item.since));
+        let mut has_failed = false;
         loop {
             let problem = match publish_items(&pool, events.as_ref(), &mut items, is_stale).await {
-                Ok(()) => break,
+                Ok(()) => {
+                    if has_failed {
+                        recovered_at = Some(Instant::now());
+                    }
+                    break;
+                }
                 Err(problem) => problem,
             };
             tracing::warn!(error = problem.as_ref(), count = items.len(), "the stream is waited for");
-            is_stale = true;
+            (is_stale, has_failed) = (true, true);
             if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
                 break;
             }

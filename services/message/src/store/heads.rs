@@ -157,10 +157,14 @@ pub async fn seen_heads(
 /// Who has no row among three or more is not yet known to the log: nothing is theirs before the update by which they
 /// come. The two of a direct chat from before there were rows have all of it. What one sends oneself is never unread, so
 /// that nothing is counted in Saved Messages.
+///
+/// The order within the counts has them walk the key and stop at the limit, and `OFFSET 0` keeps the look for hidden ones a
+/// probe of the key for each message: otherwise a plan made while there are few reads all rows of the chat, or of the member.
 const SEEN_HEADS: &str = "
     SELECT h.chat_id, h.last_seq, h.epoch,
         m.seq, m.sender_id, m.client_message_id, m.text, m.sent_at, m.extras, m.reactions, m.edited_at, m.edit_count,
-        m.deleted_at, my.emoji AS my_reaction,
+        m.deleted_at,
+        (SELECT r.emoji FROM reactions r WHERE r.chat_id = h.chat_id AND r.seq = m.seq AND r.user_id = $2) AS my_reaction,
         unread.count AS unread_count, mentioned.count AS unread_mention_count,
         s.read_seq, s.visible_from_seq, pinned.seqs AS pinned,
         r.users, r.reads, r.delivered, cardinality(r.users) <= $3 AS has_receipts
@@ -186,28 +190,27 @@ const SEEN_HEADS: &str = "
         SELECT one.* FROM messages one
         WHERE one.chat_id = h.chat_id AND one.seq >= s.visible_from_seq AND one.seq > s.cleared_seq
             AND one.deleted_at IS NULL AND NOT EXISTS (
-                SELECT FROM hidden_messages x WHERE x.chat_id = one.chat_id AND x.user_id = $2 AND x.seq = one.seq
+                SELECT FROM hidden_messages x WHERE x.chat_id = one.chat_id AND x.user_id = $2 AND x.seq = one.seq OFFSET 0
             )
         ORDER BY one.seq DESC LIMIT 1
     ) AS m ON true
-    LEFT JOIN reactions my ON my.chat_id = h.chat_id AND my.seq = m.seq AND my.user_id = $2
     CROSS JOIN LATERAL (
         SELECT count(*) FROM (
             SELECT FROM messages one
             WHERE one.chat_id = h.chat_id AND one.seq > s.counted_from AND one.sender_id <> $2
                 AND one.deleted_at IS NULL AND NOT EXISTS (
-                    SELECT FROM hidden_messages x WHERE x.chat_id = one.chat_id AND x.user_id = $2 AND x.seq = one.seq
+                    SELECT FROM hidden_messages x WHERE x.chat_id = one.chat_id AND x.user_id = $2 AND x.seq = one.seq OFFSET 0
                 )
-            LIMIT $4
+            ORDER BY one.chat_id, one.seq LIMIT $4
         ) AS counted
     ) AS unread
     CROSS JOIN LATERAL (
         SELECT count(*) FROM (
             SELECT FROM mentions one
             WHERE one.chat_id = h.chat_id AND one.user_id = $2 AND one.seq > s.counted_from AND NOT EXISTS (
-                SELECT FROM hidden_messages x WHERE x.chat_id = one.chat_id AND x.user_id = $2 AND x.seq = one.seq
+                SELECT FROM hidden_messages x WHERE x.chat_id = one.chat_id AND x.user_id = $2 AND x.seq = one.seq OFFSET 0
             )
-            LIMIT $4
+            ORDER BY one.chat_id, one.user_id, one.seq LIMIT $4
         ) AS counted
     ) AS mentioned
     CROSS JOIN LATERAL (

@@ -74,13 +74,14 @@ pub async fn find_message(conn: &mut Connection, id: MessageId, viewer: UserId) 
     let query = sql_query(
         "SELECT h.membership_version, p.user_id IS NOT NULL AS is_participant,
              m.seq, m.sender_id, m.client_message_id, m.text, m.sent_at, m.extras, m.reactions, m.edited_at,
-             m.edit_count, m.deleted_at, my.emoji AS my_reaction, NULL::bigint AS found_count
+             m.edit_count, m.deleted_at, NULL::bigint AS found_count,
+             (SELECT r.emoji FROM reactions r
+              WHERE r.chat_id = h.chat_id AND r.seq = m.seq AND r.user_id = $3) AS my_reaction
          FROM chat_heads h
          LEFT JOIN participants p ON p.chat_id = h.chat_id AND p.user_id = $3
          LEFT JOIN messages m ON m.chat_id = h.chat_id AND m.seq = $2 AND m.deleted_at IS NULL
              AND m.seq >= coalesce(p.visible_from_seq, 0) AND m.seq > coalesce(p.cleared_seq, 0)
              AND NOT EXISTS (SELECT FROM hidden_messages x WHERE x.chat_id = $1 AND x.user_id = $3 AND x.seq = $2)
-         LEFT JOIN reactions my ON my.chat_id = h.chat_id AND my.seq = m.seq AND my.user_id = $3
          WHERE h.chat_id = $1",
     )
     .bind::<SqlUuid, _>(id.chat_id.as_uuid())
@@ -110,7 +111,9 @@ macro_rules! list {
         concat!(
             "SELECT h.membership_version, p.user_id IS NOT NULL AS is_participant,
                  m.seq, m.sender_id, m.client_message_id, m.text, m.sent_at, m.extras, m.reactions, m.edited_at,
-                 m.edit_count, m.deleted_at, my.emoji AS my_reaction, m.found_count
+                 m.edit_count, m.deleted_at, m.found_count,
+                 (SELECT r.emoji FROM reactions r
+                  WHERE r.chat_id = h.chat_id AND r.seq = m.seq AND r.user_id = $5) AS my_reaction
              FROM chat_heads h
              LEFT JOIN participants p ON p.chat_id = h.chat_id AND p.user_id = $5
              LEFT JOIN LATERAL (
@@ -126,14 +129,13 @@ macro_rules! list {
                          AND one.seq >= coalesce(p.visible_from_seq, 0) AND one.seq > coalesce(p.cleared_seq, 0)
                          AND one.deleted_at IS NULL AND NOT EXISTS (
                              SELECT FROM hidden_messages x
-                             WHERE x.chat_id = $1 AND x.user_id = $5 AND x.seq = one.seq
+                             WHERE x.chat_id = $1 AND x.user_id = $5 AND x.seq = one.seq OFFSET 0
                          )
                      ORDER BY one.seq ",
             $order,
             " LIMIT $3
                  ) AS page
              ) AS m ON m.bytes_before < $4
-             LEFT JOIN reactions my ON my.chat_id = h.chat_id AND my.seq = m.seq AND my.user_id = $5
              WHERE h.chat_id = $1 ORDER BY m.seq ",
             $order
         )
