@@ -19,7 +19,10 @@ async fn report(client: &Client, message_id: &str, reason: i32, comment: &str) -
 
 /// Moderators who read what they are told.
 #[derive(Clone, Default)]
-struct Moderators(Arc<Mutex<Vec<(Vec<u8>, ModerationEvent)>>>);
+struct Moderators(Arc<Mutex<Vec<KeyedEvent>>>);
+
+/// A record's key and payload.
+type KeyedEvent = (Vec<u8>, ModerationEvent);
 
 #[async_trait]
 impl BatchHandler for Moderators {

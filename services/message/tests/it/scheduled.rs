@@ -290,7 +290,7 @@ async fn two_replicas_send_each_message_once_while_one_of_them_dies() {
 
 /// Deletes every third message and changes the others; what became of it.
 async fn change(client: &Client, id: &str, number: usize) -> &'static str {
-    let result = if number % 3 == 0 {
+    let result = if number.is_multiple_of(3) {
         delete(client, id).await.map(|()| "deleted")
     } else {
         let text = Some(format!("{number} changed"));
