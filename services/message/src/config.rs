@@ -18,7 +18,7 @@ pub struct Config {
         long = "message-appenders",
         env = "GODWIT_MESSAGE_APPENDERS",
         value_name = "GODWIT_MESSAGE_APPENDERS",
-        default_value_t = 2,
+        default_value_t = 1,
         value_parser = clap::value_parser!(u16).range(1..=64)
     )]
     pub appenders: u16,
