@@ -224,9 +224,14 @@ impl Feeds {
     }
 
     /// Whether word that the user joined one of these chats may be older than word that they left it.
-    pub fn has_left_lately(&mut self, user_id: UserId, chats: &[ChatId]) -> bool {
+    pub fn has_left_lately(&self, user_id: UserId, chats: &[ChatId]) -> bool {
+        let left_at = |chat: &ChatId| self.left.get(&(user_id, *chat));
+        chats.iter().filter_map(left_at).any(|left_at| left_at.elapsed() < LEFT_LATELY)
+    }
+
+    /// Forgets leaves that are not late any more.
+    pub fn forget_leaves(&mut self) {
         self.left.retain(|_, left_at| left_at.elapsed() < LEFT_LATELY);
-        chats.iter().any(|chat| self.left.contains_key(&(user_id, *chat)))
     }
 
     /// The user is a member of these chats now.

@@ -336,9 +336,10 @@ impl Hub {
         changed.into_iter().map(|user| (user, feeds.has_user(user))).collect()
     }
 
-    /// Forgets ended sessions whose tokens are over.
-    pub(super) fn purge_revocations(&self) {
+    /// Forgets ended sessions whose tokens are over, and leaves that are long past.
+    pub(super) fn forget_past(&self) {
         self.revocations.purge();
+        self.feeds.lock().forget_leaves();
     }
 
     /// Takes no more sockets, and sends those that are here away, each after another pause, so that they do not all

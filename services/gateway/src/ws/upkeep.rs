@@ -43,7 +43,7 @@ impl Upkeep {
         let mut unchecked: Vec<UserId> = Vec::new();
         let mut rounds: u32 = 0;
         loop {
-            self.hub.purge_revocations();
+            self.hub.forget_past();
             unchecked = self.recheck(unchecked).await;
             if rounds.is_multiple_of(KEYS_EVERY_ROUNDS) {
                 self.authenticator.refresh_keys().await;
