@@ -20,7 +20,6 @@ use crate::app::{
 };
 use crate::clients::{Chats, Media, Users};
 use crate::config::Config;
-use crate::events::incoming::{SyncLogHandler, sync_log_group};
 use crate::events::link_previews::{LinkPreviewsHandler, link_previews_group};
 use crate::grpc::Server;
 use crate::{store, workers};
@@ -114,11 +113,6 @@ impl Parts {
         if let Some(pages) = pages {
             preview_links(&app, pages, &events, &tasks);
         }
-        let handler = Arc::new(SyncLogHandler(Arc::clone(&app)));
-        tasks.spawn(
-            "message.sync-log",
-            |stop| async move { Ok(events.consume(sync_log_group(), handler, stop).await?) },
-        );
         app
     }
 }

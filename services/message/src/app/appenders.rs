@@ -8,7 +8,7 @@ use godwit_runtime::Tasks;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::publisher::{Committed, Publication, Publisher};
+use super::publisher::{Committed, CommittedBatch, Publication, Publisher};
 use super::room::{Held, Room};
 use crate::domain::{Change, Entry, Outcome};
 use crate::error::Error;
@@ -281,7 +281,7 @@ impl Appender {
             let publication = publications.remove(&place).unwrap_or_default();
             caller.answer(Ok(Answer { outcome, publication }));
         }
-        self.committing.publisher.publish(committed);
+        self.committing.publisher.publish(CommittedBatch { batch_id: written.batch_id, updates: committed });
     }
 }
 

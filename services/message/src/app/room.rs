@@ -24,6 +24,11 @@ impl Room {
         let units = u32::try_from(bytes / UNIT_BYTES + 1).ok()?;
         Arc::clone(&self.0).try_acquire_many_owned(units).ok().map(Held)
     }
+
+    /// How many bytes there is room for now.
+    pub fn free_bytes(&self) -> usize {
+        self.0.available_permits() * UNIT_BYTES
+    }
 }
 
 #[cfg(test)]

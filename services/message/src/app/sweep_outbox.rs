@@ -1,23 +1,25 @@
+use std::collections::HashMap;
 use std::time::Duration;
 
+use bytes::Bytes;
 use godwit_contract::v1 as pb;
-use godwit_pg::{self as pg, Pool};
+use godwit_kernel::{ChatId, Seq};
+use godwit_pg::{self as pg, Connection, Pool};
 use prost::Message as _;
 use uuid::Uuid;
 
-use super::publisher::{Committed, Publisher};
+use super::publisher::{Committed, CommittedBatch, Publisher};
+use crate::domain::Headers;
 use crate::events::outgoing;
-use crate::store::{self, Backlog, Lease, OutboxRow, Sweep};
+use crate::store::{self, Backlog, Lease, OutboxBatch, Sweep};
 
-/// Rows taken at once for the first time.
-const FIRST_MAX: u32 = 500;
-/// Rows taken again by one look: what the stream has and its reader is late with must not be published without end.
-const AGAIN_MAX: u32 = 1_000;
-/// A replica that stops sweeping is replaced after this time; rows become due 2 s after their commit, so nobody
+/// Batches taken at once: their updates are in memory together.
+const BATCHES_MAX: u32 = 16;
+/// A replica that stops sweeping is replaced after this time; batches become due 2 s after their commit, so nobody
 /// waits for it.
 const LEASE_TTL: Duration = Duration::from_secs(1);
 
-/// Publishes what nobody got through: rows that are still in the outbox 2 s after their commit, because their process
+/// Publishes what nobody got through: batches that are still in the outbox 2 s after their commit, because their process
 /// died, a queue was full or the stream is down.
 pub struct Sweeper {
     /// The service's database.
@@ -29,11 +31,11 @@ pub struct Sweeper {
 }
 
 impl Sweeper {
-    /// Looks once, and tells whether there is more to find for the first time.
+    /// Looks once, and tells whether there is more to find.
     ///
-    /// What is found for the first time goes to live and to the stream, in seq order within a chat. It goes to the
-    /// stream again after growing pauses until it is gone, as far as the stream's queue has room: while the stream is
-    /// down nothing is taken in vain.
+    /// What is found for the first time goes to live and to the stream, as it was committed. It goes to the stream again
+    /// after growing pauses until it is gone, as far as the stream's queue has room: while the stream is down nothing is
+    /// taken in vain.
     ///
     /// # Errors
     /// When the database does.
@@ -42,20 +44,41 @@ impl Sweeper {
         if !store::renew_lease(&mut conn, Lease { holder: self.holder, ttl: LEASE_TTL }).await? {
             return Ok(false);
         }
-        let first = store::claim_outbox(&mut conn, Sweep::First, FIRST_MAX).await?;
-        let has_more = count("first", first.len()) == FIRST_MAX;
-        self.publisher.publish(first.into_iter().map(committed).collect());
-
+        let first = store::claim_batches(&mut conn, Sweep::First, BATCHES_MAX).await?;
+        let mut has_more = count("first", first.len());
+        for batch in self.load(&mut conn, first).await? {
+            self.publisher.publish(batch);
+        }
         let places = u32::try_from(self.publisher.stream_places()).unwrap_or(u32::MAX);
         if places > 0 {
-            let again = store::claim_outbox(&mut conn, Sweep::Again, places.min(AGAIN_MAX)).await?;
-            count("again", again.len());
-            self.publisher.publish_to_stream(again.into_iter().map(committed).collect());
+            let again = store::claim_batches(&mut conn, Sweep::Again, places.min(BATCHES_MAX)).await?;
+            has_more |= count("again", again.len());
+            for batch in self.load(&mut conn, again).await? {
+                self.publisher.publish_to_stream(batch);
+            }
         }
         Ok(has_more)
     }
 
-    /// How much waits in the outbox now.
+    /// The updates of batches as they are stored now. A batch of which the log has nothing any more is forgotten.
+    async fn load(&self, conn: &mut Connection, batches: Vec<OutboxBatch>) -> Result<Vec<CommittedBatch>, pg::Error> {
+        let addresses: Vec<(ChatId, Seq)> = batches.iter().flat_map(|batch| batch.addresses.iter().copied()).collect();
+        if addresses.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut payloads = store::stored_payloads(conn, &addresses).await?;
+        let (gone, loaded): (Vec<_>, Vec<_>) = batches
+            .into_iter()
+            .map(|batch| committed(batch, &mut payloads))
+            .partition(|batch| batch.updates.is_empty());
+        if !gone.is_empty() {
+            let gone: Vec<Uuid> = gone.into_iter().map(|batch| batch.batch_id).collect();
+            store::forget_batches(conn, &gone).await?;
+        }
+        Ok(loaded)
+    }
+
+    /// What waits for the stream now.
     ///
     /// # Errors
     /// When the database does.
@@ -65,22 +88,27 @@ impl Sweeper {
     }
 }
 
-fn count(sweep: &'static str, rows: usize) -> u32 {
-    metrics::counter!("godwit_message_swept_total", "sweep" => sweep).increment(rows as u64);
-    u32::try_from(rows).unwrap_or(u32::MAX)
+/// Whether there may be more.
+fn count(sweep: &'static str, batches: usize) -> bool {
+    metrics::counter!("godwit_message_swept_total", "sweep" => sweep).increment(batches as u64);
+    u32::try_from(batches).is_ok_and(|batches| batches == BATCHES_MAX)
 }
 
-fn committed(row: OutboxRow) -> Committed {
-    // The stored bytes were encoded by this service; those of another version still decode.
-    let update = pb::Update::decode(row.payload.clone()).unwrap_or_default();
-    Committed {
-        chat_id: row.chat_id,
-        seq: row.seq,
-        payload: row.payload,
-        headers: row.headers,
-        announced_to: outgoing::announced_to(&update),
-        // Whoever had it appended asks again and has it told then; this late they may be members again.
-        left: Vec::new(),
-        taken: None,
-    }
+fn committed(batch: OutboxBatch, payloads: &mut HashMap<(ChatId, Seq), Bytes>) -> CommittedBatch {
+    let updates = batch.addresses.into_iter().filter_map(|address| {
+        let payload = payloads.remove(&address)?;
+        // The stored bytes were encoded by this service; those of another version still decode.
+        let update = pb::Update::decode(payload.clone()).unwrap_or_default();
+        Some(Committed {
+            chat_id: address.0,
+            seq: address.1,
+            payload,
+            headers: Headers::new(),
+            announced_to: outgoing::announced_to(&update),
+            // Whoever had it appended asks again and has it told then; this late they may be members again.
+            left: Vec::new(),
+            taken: None,
+        })
+    });
+    CommittedBatch { batch_id: batch.batch_id, updates: updates.collect() }
 }

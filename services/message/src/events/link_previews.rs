@@ -39,7 +39,7 @@ impl BatchHandler for LinkPreviewsHandler {
     async fn handle(&self, batch: &[Record]) -> Result<(), BatchError> {
         let oldest = self.clock.now() - STILL_NEW;
         for record in batch {
-            // What is no update becomes a dead letter of the sync log's readers.
+            // What is no update becomes a dead letter of those who index it.
             let Ok(update) = pb::Update::decode(record.payload.clone()) else { continue };
             let occurred_at = update.occurred_at.as_ref().and_then(godwit_rpc::instant);
             if occurred_at.is_none_or(|at| at < oldest) {

@@ -20,7 +20,7 @@ pub use heads::{ChatRank, LogHead, SeenHead, WantedReceipts, heads, rank_chats, 
 pub use members::{LogPresence, MessageReceipts, Raise, members_among, message_receipts, raise_membership_version};
 pub use messages::{FoundMessages, find_message, list_messages, messages_by_id, versions};
 pub use outbox::{
-    Backlog, Lease, OutboxRow, Sweep, backlog, claim_outbox, move_to_sync_log, outbox_payloads, renew_lease,
+    Backlog, Lease, OutboxBatch, Sweep, backlog, claim_batches, forget_batches, renew_lease, stored_payloads,
 };
 pub use purges::{next_purge, purge_some};
 pub use reactions::{GivenReaction, list_reactions, pinned};

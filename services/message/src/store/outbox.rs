@@ -4,29 +4,24 @@ use std::time::Duration;
 use bytes::Bytes;
 use diesel::QueryableByName;
 use diesel::sql_query;
-use diesel::sql_types::{Array, BigInt, Binary, Double, Jsonb, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Binary, Double, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl as _;
 use godwit_kernel::{ChatId, Seq};
 use godwit_pg::{Connection, Error};
 use uuid::Uuid;
 
 use super::prepared::Prepared;
-use crate::domain::Headers;
 
-/// An update that is committed and not yet in the sync log.
+/// A batch of updates that is committed and not yet known to be on the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OutboxRow {
-    /// The chat.
-    pub chat_id: ChatId,
-    /// Its place in the chat's log.
-    pub seq: Seq,
-    /// An encoded `godwit.v1.Update`.
-    pub payload: Bytes,
-    /// For the record on the stream.
-    pub headers: Headers,
+pub struct OutboxBatch {
+    /// Its name.
+    pub batch_id: Uuid,
+    /// The addresses of its updates, in the order of the batch.
+    pub addresses: Vec<(ChatId, Seq)>,
 }
 
-/// Which rows the sweeper takes.
+/// Which batches the sweeper takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sweep {
     /// Those that have been there for 2 s and were not taken before.
@@ -36,66 +31,53 @@ pub enum Sweep {
 }
 
 #[derive(QueryableByName)]
-struct Row {
+struct BatchRow {
     #[diesel(sql_type = SqlUuid)]
-    chat_id: Uuid,
-    #[diesel(sql_type = BigInt)]
-    seq: i64,
-    #[diesel(sql_type = Binary)]
-    payload: Vec<u8>,
-    #[diesel(sql_type = Jsonb)]
-    headers: serde_json::Value,
+    batch_id: Uuid,
+    #[diesel(sql_type = Array<SqlUuid>)]
+    chat_ids: Vec<Uuid>,
+    #[diesel(sql_type = Array<BigInt>)]
+    seqs: Vec<i64>,
 }
 
-/// Takes at most `limit` rows that are due, longest due first, and makes them due again after a pause that doubles
-/// with each time up to five minutes. They are returned in chat and seq order.
+/// Takes at most `limit` batches that are due, longest due first, and makes them due again after a pause that doubles
+/// with each time up to five minutes. They are returned in the order in which their transactions began.
 ///
 /// # Errors
 /// When the database does.
-pub async fn claim_outbox(conn: &mut Connection, sweep: Sweep, limit: u32) -> Result<Vec<OutboxRow>, Error> {
+pub async fn claim_batches(conn: &mut Connection, sweep: Sweep, limit: u32) -> Result<Vec<OutboxBatch>, Error> {
     let sql = match sweep {
         Sweep::First => CLAIM_FIRST,
         Sweep::Again => CLAIM_AGAIN,
     };
     let query = sql_query(sql).bind::<BigInt, _>(i64::from(limit));
-    let rows: Vec<Row> = Prepared(query).load(conn).await?;
-    let mut rows: Vec<OutboxRow> = rows.into_iter().map(OutboxRow::from).collect();
-    rows.sort_by_key(|row| (row.chat_id, row.seq));
-    Ok(rows)
+    let rows: Vec<BatchRow> = Prepared(query).load(conn).await?;
+    Ok(rows.into_iter().map(OutboxBatch::from).collect())
 }
 
-impl From<Row> for OutboxRow {
-    fn from(row: Row) -> Self {
-        let headers = match row.headers {
-            serde_json::Value::Object(pairs) => pairs
-                .into_iter()
-                .filter_map(|(name, value)| value.as_str().map(|value| (name, value.to_owned())))
-                .collect(),
-            _ => Headers::new(),
-        };
-        Self {
-            chat_id: ChatId::from_uuid(row.chat_id),
-            seq: Seq::from_i64(row.seq),
-            payload: row.payload.into(),
-            headers,
-        }
+impl From<BatchRow> for OutboxBatch {
+    fn from(row: BatchRow) -> Self {
+        let chats = row.chat_ids.into_iter().map(ChatId::from_uuid);
+        Self { batch_id: row.batch_id, addresses: chats.zip(row.seqs.into_iter().map(Seq::from_i64)).collect() }
     }
 }
 
-/// Skips rows that the sync log takes at this moment: neither waits for the other.
+/// Skips batches that are being deleted at this moment: neither waits for the other.
 macro_rules! claim {
     ($part:literal) => {
         concat!(
             "WITH due AS (
-                 SELECT chat_id, seq FROM outbox WHERE ",
+                 SELECT batch_id FROM outbox_batches WHERE ",
             $part,
             " AND next_attempt_at <= statement_timestamp()
-                 ORDER BY next_attempt_at, chat_id, seq LIMIT $1 FOR UPDATE SKIP LOCKED
+                 ORDER BY next_attempt_at LIMIT $1 FOR UPDATE SKIP LOCKED
+             ), claimed AS (
+                 UPDATE outbox_batches b SET attempts = b.attempts + 1,
+                     next_attempt_at = clock_timestamp() + make_interval(secs => least(2 ^ least(b.attempts + 1, 9), 300))
+                 FROM due WHERE b.batch_id = due.batch_id
+                 RETURNING b.batch_id, b.chat_ids, b.seqs, b.begun_at
              )
-             UPDATE outbox o SET attempts = o.attempts + 1,
-                 next_attempt_at = clock_timestamp() + make_interval(secs => least(2 ^ least(o.attempts + 1, 9), 300))
-             FROM due WHERE o.chat_id = due.chat_id AND o.seq = due.seq
-             RETURNING o.chat_id, o.seq, o.payload, o.headers"
+             SELECT batch_id, chat_ids, seqs FROM claimed ORDER BY begun_at"
         )
     };
 }
@@ -103,29 +85,17 @@ macro_rules! claim {
 const CLAIM_FIRST: &str = claim!("attempts = 0");
 const CLAIM_AGAIN: &str = claim!("attempts > 0");
 
-/// Moves updates that the stream has brought back from the outbox to the sync log, in one statement and so in one
-/// transaction; what is there already stays. Returns how many were moved.
-///
-/// The bytes come from the outbox and never from the stream: a stray record can take nothing from the log and put
-/// nothing into it. The commit does not wait for the disk: when it is lost, the updates are in the outbox still, and the
-/// sweeper brings them again.
+/// Forgets batches that the stream has. The commit does not wait for the disk: when it is lost, they are published once
+/// more.
 ///
 /// # Errors
 /// When the database does.
-pub async fn move_to_sync_log(conn: &mut Connection, updates: &[(ChatId, Seq)]) -> Result<usize, Error> {
+pub async fn forget_batches(conn: &mut Connection, batch_ids: &[Uuid]) -> Result<usize, Error> {
     let query = sql_query(
-        "WITH brought AS (
-             DELETE FROM outbox o USING unnest($1, $2) AS r (chat_id, seq)
-             WHERE o.chat_id = r.chat_id AND o.seq = r.seq
-             RETURNING o.chat_id, o.seq, o.payload, o.occurred_at
-         )
-         INSERT INTO sync_log (chat_id, seq, payload, occurred_at)
-         SELECT chat_id, seq, payload, occurred_at
-         FROM brought CROSS JOIN (SELECT set_config('synchronous_commit', 'off', true)) AS hurried
-         ON CONFLICT (chat_id, seq) DO NOTHING",
+        "DELETE FROM outbox_batches USING (SELECT set_config('synchronous_commit', 'off', true)) AS hurried
+         WHERE batch_id = ANY ($1)",
     )
-    .bind::<Array<SqlUuid>, _>(updates.iter().map(|(chat_id, _)| chat_id.as_uuid()).collect::<Vec<_>>())
-    .bind::<Array<BigInt>, _>(updates.iter().map(|(_, seq)| seq.as_i64()).collect::<Vec<_>>());
+    .bind::<Array<SqlUuid>, _>(batch_ids);
     Ok(Prepared(query).execute(conn).await?)
 }
 
@@ -139,20 +109,20 @@ struct PayloadRow {
     payload: Vec<u8>,
 }
 
-/// The updates as they are in the outbox now; those that have left it are absent.
+/// The updates as they are in the log now; those that have left it are absent.
 ///
 /// # Errors
 /// When the database does.
-pub async fn outbox_payloads(
+pub async fn stored_payloads(
     conn: &mut Connection,
-    updates: &[(ChatId, Seq)],
+    addresses: &[(ChatId, Seq)],
 ) -> Result<HashMap<(ChatId, Seq), Bytes>, Error> {
     let query = sql_query(
-        "SELECT o.chat_id, o.seq, o.payload FROM unnest($1, $2) AS k (chat_id, seq)
-         JOIN outbox o ON o.chat_id = k.chat_id AND o.seq = k.seq",
+        "SELECT l.chat_id, l.seq, l.payload FROM unnest($1, $2) AS k (chat_id, seq)
+         JOIN sync_log l ON l.chat_id = k.chat_id AND l.seq = k.seq",
     )
-    .bind::<Array<SqlUuid>, _>(updates.iter().map(|(chat_id, _)| chat_id.as_uuid()).collect::<Vec<_>>())
-    .bind::<Array<BigInt>, _>(updates.iter().map(|(_, seq)| seq.as_i64()).collect::<Vec<_>>());
+    .bind::<Array<SqlUuid>, _>(addresses.iter().map(|(chat_id, _)| chat_id.as_uuid()).collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(addresses.iter().map(|(_, seq)| seq.as_i64()).collect::<Vec<_>>());
     let rows: Vec<PayloadRow> = Prepared(query).load(conn).await?;
     let payloads = rows
         .into_iter()
@@ -186,36 +156,36 @@ pub async fn renew_lease(conn: &mut Connection, lease: Lease) -> Result<bool, Er
     Ok(Prepared(query).execute(conn).await? > 0)
 }
 
-/// How much waits in the outbox.
+/// What waits for the stream.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Backlog {
-    /// How many rows, counted up to 100,000.
-    pub row_count: u32,
-    /// The age of the oldest of them.
+    /// How many updates, those of the first 10,000 batches counted.
+    pub update_count: u32,
+    /// The age of the oldest batch.
     pub oldest_age: Duration,
 }
 
 #[derive(QueryableByName)]
 struct BacklogRow {
     #[diesel(sql_type = BigInt)]
-    row_count: i64,
+    update_count: i64,
     #[diesel(sql_type = Double)]
     oldest_age_secs: f64,
 }
 
-/// How much waits in the outbox.
+/// What waits for the stream now.
 ///
 /// # Errors
 /// When the database does.
 pub async fn backlog(conn: &mut Connection) -> Result<Backlog, Error> {
     let query = sql_query(
-        "SELECT count(*) AS row_count,
-             coalesce(extract(epoch FROM clock_timestamp() - min(occurred_at)), 0)::float8 AS oldest_age_secs
-         FROM (SELECT occurred_at FROM outbox LIMIT 100000) AS o",
+        "SELECT coalesce(sum(cardinality(seqs)), 0)::bigint AS update_count,
+             coalesce(extract(epoch FROM clock_timestamp() - min(begun_at)), 0)::float8 AS oldest_age_secs
+         FROM (SELECT seqs, begun_at FROM outbox_batches ORDER BY begun_at LIMIT 10000) AS b",
     );
     let row: BacklogRow = Prepared(query).get_result(conn).await?;
     Ok(Backlog {
-        row_count: u32::try_from(row.row_count).unwrap_or(u32::MAX),
+        update_count: u32::try_from(row.update_count).unwrap_or(u32::MAX),
         oldest_age: Duration::try_from_secs_f64(row.oldest_age_secs.max(0.0)).unwrap_or_default(),
     })
 }

@@ -43,12 +43,20 @@ macro_rules! delete_some {
     };
 }
 
+/// Updates that the stream has not got yet stay; whatever occurred before the oldest batch in the outbox began is there.
+const DELETE_LOG: &str = "
+    DELETE FROM sync_log WHERE chat_id = $1 AND seq IN (
+        SELECT seq FROM sync_log
+        WHERE chat_id = $1 AND occurred_at < coalesce((SELECT min(begun_at) FROM outbox_batches), 'infinity')
+        LIMIT $2
+    )";
+
 /// What was said goes first. The last update, which tells of the deletion, is not here: it goes with the log.
 const TABLES: [&str; 11] = [
     delete_some!("messages", "seq"),
     delete_some!("message_versions", "seq, version"),
     delete_some!("scheduled_messages", "id"),
-    delete_some!("sync_log", "seq"),
+    DELETE_LOG,
     delete_some!("content_updates", "seq, update_seq"),
     delete_some!("reactions", "seq, user_id"),
     delete_some!("mentions", "user_id, seq"),
@@ -58,9 +66,9 @@ const TABLES: [&str; 11] = [
     delete_some!("scrubs", "seq"),
 ];
 
-/// Deletes some rows of a deleted chat; how many. What is in the outbox stays until the stream has brought it back: then
-/// it is in the log, and the next turn takes it. With nothing left, the purge is over: of the chat there is its head, and
-/// the names of events, so that none is appended again.
+/// Deletes some rows of a deleted chat; how many. What the stream has not got yet stays until it has: a later turn takes
+/// it. With nothing left, the purge is over: of the chat there is its head, and the names of events, so that none is
+/// appended again.
 ///
 /// # Errors
 /// When the database does.
@@ -78,9 +86,8 @@ pub async fn purge_some(conn: &mut Connection, chat_id: ChatId) -> Result<usize,
     }
     conn.transaction(async |conn| {
         let query = sql_query(
-            "DELETE FROM purges p WHERE p.chat_id = $1
-                 AND NOT EXISTS (SELECT FROM outbox o WHERE o.chat_id = $1)
-                 AND NOT EXISTS (SELECT FROM sync_log l WHERE l.chat_id = $1)",
+            "DELETE FROM purges p
+             WHERE p.chat_id = $1 AND NOT EXISTS (SELECT FROM sync_log l WHERE l.chat_id = $1)",
         )
         .bind::<SqlUuid, _>(chat_id.as_uuid());
         Ok(Prepared(query).execute(conn).await?)

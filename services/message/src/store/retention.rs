@@ -30,7 +30,8 @@ struct Row {
 }
 
 /// Forgets the updates of the next chats that occurred longer ago than `age`: their logs begin later from now on, and what
-/// is before is deleted. `after` of the answer is `None` when there is no chat left.
+/// is before is deleted. What the stream has not got yet stays. `after` of the answer is `None` when there is no chat
+/// left.
 ///
 /// # Errors
 /// When the database does.
@@ -43,7 +44,10 @@ pub async fn expire_logs(conn: &mut Connection, after: Option<ChatId>, age: Dura
          ), cut AS (
              SELECT p.chat_id, CASE WHEN p.changed_at > i.instant
                  THEN first_seq_after(p.chat_id, p.first_seq, p.last_seq, i.instant) ELSE p.last_seq + 1 END AS first_seq
-             FROM part p, (SELECT clock_timestamp() - make_interval(secs => $3) AS instant) AS i
+             FROM part p, (
+                 SELECT least(clock_timestamp() - make_interval(secs => $3),
+                     (SELECT min(begun_at) - interval '1 microsecond' FROM outbox_batches)) AS instant
+             ) AS i
              WHERE p.first_seq <= p.last_seq
          ), moved AS (
              UPDATE chat_heads h SET first_seq = cut.first_seq FROM cut

@@ -91,8 +91,7 @@ pub struct LogPage {
     pub max_bytes: usize,
 }
 
-/// A part of a chat's log; `None` when there is no log yet. Sync log and outbox are read in one statement: an update
-/// that moves from one to the other at this moment is seen in one of them.
+/// A part of a chat's log; `None` when there is no log yet.
 ///
 /// # Errors
 /// When the database does.
@@ -103,15 +102,9 @@ pub async fn chat_log(conn: &mut Connection, page: LogPage) -> Result<Option<Cha
              coalesce(p.visible_from_seq, 0) AS visible_from_seq, u.seq, u.payload
          FROM chat_heads h LEFT JOIN participants p ON p.chat_id = h.chat_id AND p.user_id = $5
          LEFT JOIN LATERAL (
-             SELECT both_parts.seq, both_parts.payload,
-                 sum(octet_length(both_parts.payload)) OVER (ORDER BY both_parts.seq)
-                     - octet_length(both_parts.payload) AS bytes_before
-             FROM (
-                 (SELECT seq, payload FROM sync_log WHERE chat_id = $1 AND seq > $2 ORDER BY seq LIMIT $3)
-                 UNION ALL
-                 (SELECT seq, payload FROM outbox WHERE chat_id = $1 AND seq > $2 ORDER BY seq LIMIT $3)
-                 ORDER BY seq LIMIT $3
-             ) AS both_parts
+             SELECT page.seq, page.payload,
+                 sum(octet_length(page.payload)) OVER (ORDER BY page.seq) - octet_length(page.payload) AS bytes_before
+             FROM (SELECT seq, payload FROM sync_log WHERE chat_id = $1 AND seq > $2 ORDER BY seq LIMIT $3) AS page
          ) AS u ON u.bytes_before < $4
          WHERE h.chat_id = $1 AND h.last_seq > 0 ORDER BY u.seq",
     )
@@ -234,12 +227,8 @@ pub async fn updates_from(
              FROM (
                  SELECT s.chat_id, u.seq, u.payload
                  FROM unnest($1, $2) AS s (chat_id, from_seq) CROSS JOIN LATERAL (
-                     (SELECT seq, payload FROM sync_log
-                      WHERE chat_id = s.chat_id AND seq >= s.from_seq ORDER BY seq LIMIT $3)
-                     UNION ALL
-                     (SELECT seq, payload FROM outbox
-                      WHERE chat_id = s.chat_id AND seq >= s.from_seq ORDER BY seq LIMIT $3)
-                     ORDER BY seq LIMIT $3
+                     SELECT seq, payload FROM sync_log
+                     WHERE chat_id = s.chat_id AND seq >= s.from_seq ORDER BY seq LIMIT $3
                  ) AS u
                  ORDER BY s.chat_id, u.seq LIMIT $3
              ) AS page

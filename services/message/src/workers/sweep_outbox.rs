@@ -43,7 +43,7 @@ pub async fn sweep_outbox(sweeper: Sweeper, every: Duration, stop: CancellationT
 /// A measurement that fails is left out: the sweep beside it tells of a database that is down.
 async fn measure(sweeper: &Sweeper) {
     if let Ok(backlog) = sweeper.backlog().await {
-        metrics::gauge!("godwit_message_outbox_rows").set(f64::from(backlog.row_count));
+        metrics::gauge!("godwit_message_outbox_updates").set(f64::from(backlog.update_count));
         metrics::gauge!("godwit_message_outbox_oldest_seconds").set(backlog.oldest_age.as_secs_f64());
     }
 }

@@ -206,9 +206,11 @@ async fn every_statement_reaches_rows_by_key_even_in_small_tables() {
         let written = commit(&mut conn, &[message(id, sender, &round.to_string(), "hi")]).await;
         let Outcome::Appended(placed) = &written.outcomes[0] else { panic!("{written:?}") };
         commit(&mut conn, &mix(id, sender, &[placed.seq, placed.seq.next()], round + 100)).await;
-        store::claim_outbox(&mut conn, store::Sweep::First, 10).await.unwrap();
-        store::claim_outbox(&mut conn, store::Sweep::Again, 10).await.unwrap();
-        store::move_to_sync_log(&mut conn, &[(id, Seq::ZERO.next())]).await.unwrap();
+        store::claim_batches(&mut conn, store::Sweep::First, 10).await.unwrap();
+        store::claim_batches(&mut conn, store::Sweep::Again, 10).await.unwrap();
+        store::stored_payloads(&mut conn, &[(id, Seq::ZERO.next())]).await.unwrap();
+        store::forget_batches(&mut conn, &[written.batch_id]).await.unwrap();
+        store::backlog(&mut conn).await.unwrap();
         let page = LogPage { chat_id: id, viewer: sender, after: Seq::ZERO, limit: 10, max_bytes: 1_000 };
         store::chat_log(&mut conn, page).await.unwrap();
         store::changed_chats(&mut conn, &[id], sender, OffsetDateTime::UNIX_EPOCH, 10).await.unwrap();

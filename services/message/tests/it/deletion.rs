@@ -78,7 +78,7 @@ async fn check_gone(bed: &Bed, client: &Client, chat_id: ChatId, sent: &pb::Mess
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deleted_message_is_gone_from_the_outbox_and_what_is_published_after() {
+async fn a_message_that_is_deleted_before_it_is_published_is_gone_from_what_is_published() {
     let bed = Bed::new().await;
     let replica = bed.replica();
     bed.stream.take_down();
@@ -98,7 +98,7 @@ async fn a_deleted_message_is_gone_from_the_outbox_and_what_is_published_after()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deleted_message_is_gone_from_the_sync_log() {
+async fn a_deleted_message_is_gone_from_the_log() {
     let bed = Bed::new().await;
     let replica = bed.replica();
     let (chat_id, _, bob, sent) = told_and_retold(&bed, &replica).await;
@@ -113,14 +113,14 @@ async fn a_deleted_message_is_gone_from_the_sync_log() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_text_is_left_though_deletions_overtake_their_messages_on_the_way_to_the_log() {
+async fn no_text_is_left_though_deletions_overtake_their_messages_on_the_way_to_the_stream() {
     let bed = Bed::new().await;
     let replicas = [bed.replica(), bed.replica()];
     let (ada, bob) = (user(), user());
     let chat_id = bed.chat(&replicas[0], &[ada, bob]).await;
     for round in 0..60 {
         let sent = replicas[round % 2].client(ada).send(chat_id, &round.to_string(), SECRET).await.unwrap();
-        // By then some are in the log, some move, some are in the outbox.
+        // By then some are on the stream, some on the way, some wait.
         replicas[1 - round % 2].client(bob).delete(&sent.id).await.unwrap();
     }
     assert_eq!(rows_with_secret(&bed).await, 0);
@@ -274,7 +274,7 @@ async fn nothing_but_its_head_is_left_of_a_deleted_chat() {
     })
     .await;
     assert_eq!(rows_with_secret(&bed).await, 0);
-    for table in ["messages", "outbox", "sync_log", "reactions", "pins", "participants", "message_versions"] {
+    for table in ["messages", "sync_log", "reactions", "pins", "participants", "message_versions"] {
         let rows = bed.number(&format!("SELECT count(*) FROM {table} WHERE chat_id = '{chat_id}'")).await;
         assert_eq!(rows, 0, "{table}");
     }

@@ -1,14 +1,18 @@
 //! What follows a commit: live, the stream, and the sweeper for what nobody got through.
 
+use std::collections::BTreeSet;
+
+use godwit_contract::v1 as pb;
 use godwit_live::Channel;
 use godwit_message::store;
 use godwit_testkit::eventually;
+use prost::Message as _;
 
 use crate::append::{beginning, commit, message};
 use crate::harness::{Bed, PATIENCE, created, seqs, user};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_update_is_published_live_in_order_and_ends_in_the_sync_log() {
+async fn updates_are_published_live_and_to_the_stream_in_order() {
     let bed = Bed::new().await;
     let replica = bed.replica();
     let (ada, bob) = (user(), user());
@@ -27,8 +31,10 @@ async fn an_update_is_published_live_in_order_and_ends_in_the_sync_log() {
         assert_eq!(delivered, (Channel::Chat(chat_id), update.clone()));
     }
     bed.drained().await;
-    assert_eq!(bed.number("SELECT count(*) FROM sync_log").await, 51);
-    assert_eq!(replica.client(bob).whole_log(chat_id, 0).await, log, "the log has the same bytes as the outbox had");
+    let published = bed.stream.take_published().into_iter().map(|bytes| pb::Update::decode(bytes).unwrap());
+    let mut published: Vec<pb::Update> = published.filter(|update| update.chat_id == chat_id.to_string()).collect();
+    published.dedup_by_key(|update| update.seq);
+    assert_eq!(published, log, "the stream has the bytes of the log");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -115,30 +121,40 @@ async fn while_the_stream_is_down_sends_live_and_sync_go_on_and_then_everything_
     }
     assert_eq!(listener.update().await.1.seq, 2);
     assert_eq!(seqs(&replica.client(bob).whole_log(chat_id, 7).await), (1..=31).collect::<Vec<u64>>());
-    assert_eq!(bed.number("SELECT count(*) FROM outbox").await, 30);
+    assert_eq!(bed.number("SELECT sum(cardinality(seqs)) FROM outbox_batches").await, 30);
+    assert_eq!(store::backlog(&mut bed.pool.get().await.unwrap()).await.unwrap().update_count, 30);
 
+    bed.stream.take_published();
     bed.stream.bring_up();
     bed.drained().await;
-    assert_eq!(bed.number("SELECT count(*) FROM sync_log").await, 31);
+    let published = bed.stream.take_published().into_iter().map(|bytes| pb::Update::decode(bytes).unwrap().seq);
+    assert_eq!(published.collect::<BTreeSet<u64>>(), (2..=31).collect());
     assert_eq!(seqs(&replica.client(bob).whole_log(chat_id, 0).await), (1..=31).collect::<Vec<u64>>());
 }
 
+/// Replicas of the release before write each update into the table `outbox` and read that and the log.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_record_that_comes_again_or_from_nowhere_changes_nothing() {
+async fn what_a_replica_of_the_release_before_writes_is_in_the_log_and_on_the_stream() {
     let bed = Bed::new().await;
     let replica = bed.replica();
     let (ada, bob) = (user(), user());
     let chat_id = bed.chat(&replica, &[ada, bob]).await;
-    let sent = replica.client(ada).send(chat_id, "m", "hi").await.unwrap();
     bed.drained().await;
-    let log = replica.client(bob).whole_log(chat_id, 0).await;
-
-    let seq = |number| godwit_kernel::Seq::new(number).unwrap();
-    let stray = [(chat_id, seq(1)), (chat_id, seq(2)), (chat_id, seq(2)), (chat_id, seq(99))];
-    replica.app.log_updates(&stray).await.unwrap();
-    assert_eq!(replica.client(bob).whole_log(chat_id, 0).await, log);
-    assert_eq!(bed.number("SELECT count(*) FROM sync_log").await, 2);
-    assert_eq!(replica.client(ada).send(chat_id, "m", "hi").await.unwrap(), sent);
+    bed.stream.take_published();
+    let update = pb::Update { chat_id: chat_id.to_string(), seq: 2, ..pb::Update::default() };
+    let payload: String = update.encode_to_vec().iter().map(|byte| format!("{byte:02x}")).collect();
+    bed.run_sql(&format!(
+        "BEGIN;
+         UPDATE chat_heads SET last_seq = 2 WHERE chat_id = '{chat_id}';
+         INSERT INTO outbox (chat_id, seq, payload, occurred_at, headers, next_attempt_at)
+         VALUES ('{chat_id}', 2, '\\x{payload}', clock_timestamp(), '{{}}', clock_timestamp());
+         COMMIT;"
+    ))
+    .await;
+    assert_eq!(bed.number("SELECT count(*) FROM outbox").await, 0);
+    assert_eq!(seqs(&replica.client(bob).whole_log(chat_id, 0).await), [1, 2]);
+    bed.drained().await;
+    assert_eq!(bed.stream.take_published(), [update.encode_to_vec()]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -147,13 +163,13 @@ async fn what_has_been_swept_is_due_again_after_a_growing_pause() {
     let chat_id = godwit_kernel::ChatId::from_uuid(uuid::Uuid::from_u128(5));
     let mut conn = bed.pool.get().await.unwrap();
     commit(&mut conn, &[beginning(chat_id)]).await;
-    assert!(store::claim_outbox(&mut conn, store::Sweep::First, 10).await.unwrap().is_empty(), "it is too young");
+    assert!(store::claim_batches(&mut conn, store::Sweep::First, 10).await.unwrap().is_empty(), "it is too young");
     let mut pauses = Vec::new();
     for round in 0..10 {
-        bed.run_sql("UPDATE outbox SET next_attempt_at = now()").await;
+        bed.run_sql("UPDATE outbox_batches SET next_attempt_at = now()").await;
         let sweep = if round == 0 { store::Sweep::First } else { store::Sweep::Again };
-        assert_eq!(store::claim_outbox(&mut conn, sweep, 10).await.unwrap().len(), 1);
-        let pause = "SELECT round(extract(epoch FROM next_attempt_at - now())) FROM outbox";
+        assert_eq!(store::claim_batches(&mut conn, sweep, 10).await.unwrap().len(), 1);
+        let pause = "SELECT round(extract(epoch FROM next_attempt_at - now())) FROM outbox_batches";
         pauses.push(bed.number(pause).await);
     }
     assert_eq!(pauses, [2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);

@@ -1,7 +1,8 @@
+use godwit_contract::v1 as pb;
 use godwit_message::Config;
 use godwit_testkit::eventually;
 
-use crate::harness::{Bed, PATIENCE, config, seqs, user};
+use crate::harness::{Bed, PATIENCE, append, config, seqs, user};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn updates_older_than_the_retention_are_gone_and_cursors_before_them_are_reset() {
@@ -39,4 +40,41 @@ async fn updates_older_than_the_retention_are_gone_and_cursors_before_them_are_r
     assert_eq!(reader.messages(chat_id).await.len(), 25, "messages stay");
     keeping.client(ada).send(silent, "m", "hi").await.unwrap();
     assert_eq!(seqs(&reader.sync_chat(silent, 1, 0, "").await.unwrap().updates), [2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_stream_has_not_got_is_kept_however_old_it_is() {
+    let bed = Bed::new().await;
+    let replica = bed.replica();
+    let (ada, bob) = (user(), user());
+    let chat_id = bed.chat(&replica, &[ada, bob]).await;
+    let deleted = bed.chat(&replica, &[ada, bob]).await;
+    bed.drained().await;
+    bed.stream.take_down();
+    replica.client(ada).send(chat_id, "m", "waits").await.unwrap();
+    let change = pb::update::Change::ChatDeleted(pb::ChatDeleted {});
+    replica.app.append_update(append(deleted, change, 2)).await.unwrap();
+    bed.run_sql("UPDATE outbox_batches SET begun_at = begun_at - interval '3 days'").await;
+    bed.age("3 days").await;
+
+    // Both chats' beginnings are on the stream.
+    let _keeping = bed.replica_with(&Config { log_retention_days: 2, clean_interval_ms: 20, ..config(2) });
+    eventually(PATIENCE, || async {
+        match bed.number("SELECT count(*) FROM sync_log").await {
+            2 => Ok(()),
+            rows => Err(format!("{rows} updates are kept")),
+        }
+    })
+    .await;
+    bed.stream.take_published();
+    bed.stream.bring_up();
+    bed.drained().await;
+    assert_eq!(bed.stream.take_published().len(), 2);
+    eventually(PATIENCE, || async {
+        match bed.number(&format!("SELECT count(*) FROM sync_log WHERE chat_id = '{deleted}'")).await {
+            0 => Ok(()),
+            rows => Err(format!("{rows} updates of a deleted chat are kept")),
+        }
+    })
+    .await;
 }

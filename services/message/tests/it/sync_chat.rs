@@ -58,7 +58,7 @@ async fn a_page_is_bounded_in_bytes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_update_is_missed_while_it_moves_to_the_sync_log() {
+async fn a_reader_never_finds_a_gap_while_others_write() {
     let bed = Bed::new().await;
     let replica = bed.replica();
     let (ada, bob) = (user(), user());

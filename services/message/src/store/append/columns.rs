@@ -1,7 +1,7 @@
-//! The statement that every batch has: new messages, updates, events and heads, column by column as `unnest` takes them.
+//! The statement that every batch has: new messages, updates, events, heads and what the outbox is told, column by column as `unnest` takes them.
 
 use diesel::sql_query;
-use diesel::sql_types::{Array, BigInt, Binary, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Binary, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl as _;
 use futures_util::future::try_join;
 use godwit_kernel::MessageId;
@@ -16,6 +16,8 @@ use crate::wire::encode_extras;
 
 /// A batch that is planned.
 pub(super) struct Batch<'a> {
+    /// Names it in the outbox.
+    pub batch_id: Uuid,
     pub entries: &'a [Entry],
     pub updates: &'a [Planned],
     /// One for each update.
@@ -26,7 +28,7 @@ pub(super) struct Batch<'a> {
 #[derive(Default)]
 struct Rows<'a> {
     messages: MessageColumns<'a>,
-    outbox: OutboxColumns<'a>,
+    log: LogColumns<'a>,
     events: EventColumns,
 }
 
@@ -44,12 +46,11 @@ struct MessageColumns<'a> {
 }
 
 #[derive(Default)]
-struct OutboxColumns<'a> {
+struct LogColumns<'a> {
     chat_ids: Vec<Uuid>,
     seqs: Vec<i64>,
     payloads: Vec<&'a [u8]>,
     occurred_ats: Vec<OffsetDateTime>,
-    headers: Vec<serde_json::Value>,
 }
 
 #[derive(Default)]
@@ -75,7 +76,7 @@ pub(super) async fn write_and_commit(
     batch: Batch<'_>,
     heads: &[Head],
 ) -> Result<(), AppendError> {
-    let Rows { messages, outbox, events } = Rows::of(&batch);
+    let Rows { messages, log, events } = Rows::of(&batch);
     let heads = HeadColumns::of(heads);
     let query = sql_query(WRITE)
         .bind::<Array<SqlUuid>, _>(messages.chat_ids)
@@ -87,11 +88,11 @@ pub(super) async fn write_and_commit(
         .bind::<Array<Timestamptz>, _>(messages.sent_ats)
         .bind::<Array<Nullable<Binary>>, _>(messages.extras)
         .bind::<Array<Nullable<BigInt>>, _>(messages.replies)
-        .bind::<Array<SqlUuid>, _>(outbox.chat_ids)
-        .bind::<Array<BigInt>, _>(outbox.seqs)
-        .bind::<Array<Binary>, _>(outbox.payloads)
-        .bind::<Array<Timestamptz>, _>(outbox.occurred_ats)
-        .bind::<Array<Jsonb>, _>(outbox.headers)
+        .bind::<Array<SqlUuid>, _>(log.chat_ids)
+        .bind::<Array<BigInt>, _>(log.seqs)
+        .bind::<Array<Binary>, _>(log.payloads)
+        .bind::<Array<Timestamptz>, _>(log.occurred_ats)
+        .bind::<SqlUuid, _>(batch.batch_id)
         .bind::<Array<SqlUuid>, _>(events.chat_ids)
         .bind::<Array<SqlUuid>, _>(events.event_ids)
         .bind::<Array<BigInt>, _>(events.seqs)
@@ -113,13 +114,10 @@ impl<'a> Rows<'a> {
         for (update, written) in batch.updates.iter().zip(batch.written) {
             let Some(entry) = batch.entries.get(update.place) else { continue };
             let (chat_id, seq) = (update.chat_id.as_uuid(), update.placed.seq.as_i64());
-            rows.outbox.chat_ids.push(chat_id);
-            rows.outbox.seqs.push(seq);
-            rows.outbox.payloads.push(&written.payload);
-            rows.outbox.occurred_ats.push(update.placed.occurred_at);
-            rows.outbox
-                .headers
-                .push(entry.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect());
+            rows.log.chat_ids.push(chat_id);
+            rows.log.seqs.push(seq);
+            rows.log.payloads.push(&written.payload);
+            rows.log.occurred_ats.push(update.placed.occurred_at);
             if update.body != Body::AsAsked {
                 continue;
             }
@@ -176,14 +174,16 @@ impl HeadColumns {
     }
 }
 
-/// A row is left to the sweeper when it is still there 2 s after it was written.
+/// A batch is left to the sweeper when it is still in the outbox 2 s after it was written.
 const WRITE: &str = "
     WITH new_messages AS (
         INSERT INTO messages (chat_id, seq, sender_id, client_message_id, content_hash, text, sent_at, extras, reply_to_seq)
         SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9)
-    ), new_outbox AS (
-        INSERT INTO outbox (chat_id, seq, payload, occurred_at, headers, next_attempt_at)
-        SELECT r.*, clock_timestamp() + interval '2 seconds' FROM unnest($10, $11, $12, $13, $14) AS r
+    ), new_updates AS (
+        INSERT INTO sync_log (chat_id, seq, payload, occurred_at) SELECT * FROM unnest($10, $11, $12, $13)
+    ), new_batch AS (
+        INSERT INTO outbox_batches (batch_id, chat_ids, seqs, next_attempt_at)
+        VALUES ($14, $10, $11, clock_timestamp() + interval '2 seconds')
     ), new_events AS (
         INSERT INTO applied_events (chat_id, event_id, seq) SELECT * FROM unnest($15, $16, $17)
     )

@@ -112,8 +112,7 @@ struct StoredPayload {
     payload: Vec<u8>,
 }
 
-/// Rewrites the stored updates: first in the outbox, then in the sync log. An update moves from one to the other in one
-/// statement; the first one here waits for such a move, so that the second one sees where it went.
+/// Rewrites the stored updates.
 async fn scrub_updates(
     conn: &mut Connection,
     erased: &HashSet<MessageId>,
@@ -127,10 +126,8 @@ async fn scrub_updates(
              SELECT chat_id, seq FROM k
              UNION SELECT c.chat_id, c.update_seq FROM k JOIN content_updates c ON c.chat_id = k.chat_id AND c.seq = k.seq
          )
-         SELECT h.chat_id, h.seq, u.payload FROM holders h CROSS JOIN LATERAL (
-             SELECT payload FROM outbox WHERE chat_id = h.chat_id AND seq = h.seq
-             UNION ALL SELECT payload FROM sync_log WHERE chat_id = h.chat_id AND seq = h.seq
-         ) AS u",
+         SELECT h.chat_id, h.seq, l.payload FROM holders h
+         JOIN sync_log l ON l.chat_id = h.chat_id AND l.seq = h.seq",
     )
     .bind::<Array<SqlUuid>, _>(chats)
     .bind::<Array<BigInt>, _>(seqs);
@@ -143,29 +140,16 @@ async fn scrub_updates(
             payloads.push(payload.to_vec());
         }
     }
-    for sql in [REWRITE_OUTBOX, REWRITE_SYNC_LOG] {
-        let query = sql_query(sql)
-            .bind::<Array<SqlUuid>, _>(&chats)
-            .bind::<Array<BigInt>, _>(&seqs)
-            .bind::<Array<Binary>, _>(&payloads);
-        Prepared(query).execute(conn).await?;
-    }
+    let query = sql_query(
+        "UPDATE sync_log l SET payload = n.payload FROM unnest($1, $2, $3) AS n (chat_id, seq, payload)
+         WHERE l.chat_id = n.chat_id AND l.seq = n.seq",
+    )
+    .bind::<Array<SqlUuid>, _>(chats)
+    .bind::<Array<BigInt>, _>(seqs)
+    .bind::<Array<Binary>, _>(payloads);
+    Prepared(query).execute(conn).await?;
     Ok(())
 }
-
-macro_rules! rewrite {
-    ($table:literal) => {
-        concat!(
-            "UPDATE ",
-            $table,
-            " u SET payload = n.payload FROM unnest($1, $2, $3) AS n (chat_id, seq, payload)
-             WHERE u.chat_id = n.chat_id AND u.seq = n.seq"
-        )
-    };
-}
-
-const REWRITE_OUTBOX: &str = rewrite!("outbox");
-const REWRITE_SYNC_LOG: &str = rewrite!("sync_log");
 
 async fn delete_rows(conn: &mut Connection, erased: &HashSet<MessageId>) -> Result<(), AppendError> {
     let (chats, seqs) = keys(erased);

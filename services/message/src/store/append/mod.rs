@@ -52,6 +52,8 @@ pub struct Written {
     pub outcomes: Vec<Outcome>,
     /// The updates in the order in which they were numbered.
     pub updates: Vec<WrittenUpdate>,
+    /// The batch in the outbox; it is not there when there are no updates.
+    pub batch_id: Uuid,
 }
 
 /// An update that is committed.
@@ -71,7 +73,7 @@ pub struct WrittenUpdate {
 pub struct Append<'a> {
     /// The batch.
     pub entries: &'a [Entry],
-    /// Names the logs that begin.
+    /// Names the batch and the logs that begin.
     pub entropy: &'a dyn Entropy,
 }
 
@@ -105,13 +107,14 @@ async fn run(conn: &mut Connection, batch: Append<'_>) -> Result<Written, Append
     if begun_at.elapsed() > COMMIT_DEADLINE {
         return Err(AppendError::TooSlow);
     }
+    let batch_id = Uuid::from_bytes(entropy.bytes());
     if updates.is_empty() {
         conn.batch_execute("COMMIT").await?;
     } else {
-        let batch = columns::Batch { entries, updates: &updates, written: &written, changes: &changes };
+        let batch = columns::Batch { batch_id, entries, updates: &updates, written: &written, changes: &changes };
         columns::write_and_commit(conn, batch, &heads).await?;
     }
-    Ok(Written { outcomes, updates: written })
+    Ok(Written { outcomes, updates: written, batch_id })
 }
 
 /// Whether the server at the other end of a connection answers.

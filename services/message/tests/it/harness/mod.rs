@@ -148,20 +148,19 @@ impl Bed {
     /// Moves everything that has occurred into the past.
     pub async fn age(&self, by: &str) {
         self.run_sql(&format!(
-            "LOCK TABLE chat_heads, sync_log, outbox;
+            "LOCK TABLE chat_heads, sync_log;
              UPDATE chat_heads SET changed_at = changed_at - interval '{by}';
-             UPDATE sync_log SET occurred_at = occurred_at - interval '{by}';
-             UPDATE outbox SET occurred_at = occurred_at - interval '{by}';"
+             UPDATE sync_log SET occurred_at = occurred_at - interval '{by}';"
         ))
         .await;
     }
 
-    /// Waits until the sync log has everything.
+    /// Waits until the stream has everything.
     pub async fn drained(&self) {
         godwit_testkit::eventually(PATIENCE, || async {
-            match self.number("SELECT count(*) FROM outbox").await {
+            match self.number("SELECT count(*) FROM outbox_batches").await {
                 0 => Ok(()),
-                rows => Err(format!("{rows} rows are in the outbox")),
+                rows => Err(format!("{rows} batches are in the outbox")),
             }
         })
         .await;
