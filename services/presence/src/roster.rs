@@ -107,6 +107,17 @@ impl Roster {
         Ok(!self.held(leases.into_values().flatten()).await?.is_empty())
     }
 
+    /// Which of these users are online.
+    ///
+    /// # Errors
+    /// Those of live.
+    pub async fn online_among(&self, users: &[UserId]) -> Result<HashSet<UserId>, Error> {
+        let whereabouts = self.whereabouts(users).await?;
+        let held = self.held(whereabouts.values().flatten().copied()).await?;
+        let is_online = |leases: &Vec<Lease>| leases.iter().any(|lease| held.contains(lease));
+        Ok(whereabouts.into_iter().filter(|(_, leases)| is_online(leases)).map(|(user_id, _)| user_id).collect())
+    }
+
     /// Counts users under a lease; returns those who were not online before.
     ///
     /// # Errors

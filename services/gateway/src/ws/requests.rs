@@ -141,7 +141,13 @@ impl<'a> Requests<'a> {
                 count("refresh");
                 return self.refresh(id, &refresh.access_token, identity).await;
             }
-            None => {
+            Some(
+                ClientFrame::Typing(_)
+                | ClientFrame::Presence(_)
+                | ClientFrame::WatchPresence(_)
+                | ClientFrame::CallSignal(_),
+            )
+            | None => {
                 count("empty");
                 let failure = Failure::new(Code::InvalidArgument, "UNKNOWN_FRAME", "The frame has no known content.");
                 self.refuse(id, failure);

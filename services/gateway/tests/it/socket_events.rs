@@ -46,7 +46,7 @@ async fn what_concerns_a_user_reaches_their_sockets() {
     let stage = Stage::start().await;
     let caller = somebody();
     let mut client = stage.connect(&caller).await;
-    let presence = Presence { user_id: somebody().user_id.to_string(), status: 1, last_seen_at: None };
+    let presence = Presence { user_id: somebody().user_id.to_string(), status: 1, ..Presence::default() };
     let frame = ServerFrame { id: String::new(), frame: Some(server_frame::Frame::Presence(presence)) };
     let payload = Payload::ServerFrame(frame.encode_to_vec().into());
     stage.send(Channel::User(caller.user_id), payload).await;

@@ -4,6 +4,7 @@ mod announce;
 mod announcements;
 mod end_leases;
 mod get_presence;
+mod list_presences;
 mod part_users;
 mod report_node;
 

@@ -16,7 +16,12 @@ pub fn encode_presence(user_id: UserId, presence: Presence) -> pb::Presence {
         Presence::Online => (pb::PresenceStatus::Online, None),
         Presence::Offline { last_seen_at } => (pb::PresenceStatus::Offline, last_seen_at),
     };
-    pb::Presence { user_id: user_id.to_string(), status: status.into(), last_seen_at: last_seen_at.map(timestamp) }
+    pb::Presence {
+        user_id: user_id.to_string(),
+        status: status.into(),
+        last_seen_at: last_seen_at.map(timestamp),
+        as_of: None,
+    }
 }
 
 /// A `presence` frame as live carries it.

@@ -2,11 +2,15 @@ use std::sync::Arc;
 
 use godwit_contract::presence::v1 as proto;
 use godwit_contract::presence::v1::presence_service_server::PresenceService;
-use godwit_rpc::{Caller, parse_id, to_status};
+use godwit_kernel::UserId;
+use godwit_rpc::{Caller, InvalidField, parse_id, to_status};
 use tonic::{Request, Response, Status};
 
 use crate::app::App;
 use crate::events::outgoing::encode_presence;
+
+/// The most users of one list.
+const LIST_PRESENCES_MAX: usize = 100;
 
 /// `godwit.presence.v1.PresenceService`.
 pub struct PresenceGrpc {
@@ -31,4 +35,22 @@ impl PresenceService for PresenceGrpc {
         let presence = self.app.get_presence(caller.user_id, user_id).await.map_err(to_status)?;
         Ok(Response::new(proto::GetPresenceResponse { presence: Some(encode_presence(user_id, presence)) }))
     }
+
+    async fn list_presences(
+        &self,
+        request: Request<proto::ListPresencesRequest>,
+    ) -> Result<Response<proto::ListPresencesResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let users = decode_users(&request.get_ref().user_ids).map_err(to_status)?;
+        let presences = self.app.list_presences(caller.user_id, &users).await.map_err(to_status)?;
+        let presences = users.iter().zip(presences).map(|(user_id, presence)| encode_presence(*user_id, presence));
+        Ok(Response::new(proto::ListPresencesResponse { presences: presences.collect() }))
+    }
+}
+
+fn decode_users(ids: &[String]) -> Result<Vec<UserId>, InvalidField> {
+    if ids.is_empty() || ids.len() > LIST_PRESENCES_MAX {
+        return Err(InvalidField::new("user_ids", format!("names none or more than {LIST_PRESENCES_MAX} users")));
+    }
+    ids.iter().map(|id| parse_id("user_ids", id)).collect()
 }

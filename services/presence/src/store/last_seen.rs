@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+
 use diesel::prelude::*;
 use diesel::sql_types::{Array, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
@@ -30,4 +32,15 @@ pub async fn record_last_seen(conn: &mut Connection, users: &[UserId], seen_at: 
 pub async fn last_seen_at(conn: &mut Connection, user_id: UserId) -> Result<Option<OffsetDateTime>, Error> {
     let seen_at = last_seen::table.find(user_id.as_uuid()).select(last_seen::seen_at).first(conn).await;
     Ok(seen_at.optional()?)
+}
+
+/// When these users were last online, as far as that was recorded.
+///
+/// # Errors
+/// When the database does.
+pub async fn last_seen_of(conn: &mut Connection, users: &[UserId]) -> Result<HashMap<UserId, OffsetDateTime>, Error> {
+    let users: Vec<Uuid> = users.iter().map(UserId::as_uuid).collect();
+    let rows: Vec<(Uuid, OffsetDateTime)> =
+        last_seen::table.filter(last_seen::user_id.eq_any(users)).load(conn).await?;
+    Ok(rows.into_iter().map(|(user_id, seen_at)| (UserId::from_uuid(user_id), seen_at)).collect())
 }

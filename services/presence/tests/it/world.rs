@@ -210,6 +210,7 @@ impl Node {
             joined_user_ids: joined.iter().map(UserId::to_string).collect(),
             left_user_ids: left.iter().map(UserId::to_string).collect(),
             leaving: false,
+            away_user_ids: Vec::new(),
         }
     }
 }
