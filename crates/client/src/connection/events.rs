@@ -1,7 +1,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use godwit_contract::v1::{Call, Chat, Draft, Presence, Update};
+use godwit_contract::v1::{Call, CallSignalEvent, Chat, Draft, Presence, TypingEvent, Update};
 use godwit_kernel::ChatId;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
@@ -25,6 +25,10 @@ pub enum Event {
     Presence(Presence),
     /// The user changed a draft on another device; it is gone when it has no text. Not told again when it was missed.
     Draft(Draft),
+    /// Somebody types, or no longer. Not told again when it was missed: what it says of how long it holds does.
+    Typing(TypingEvent),
+    /// From the other party of a call. Not told again when it was missed.
+    CallSignal(Box<CallSignalEvent>),
     /// A call changed. Not told again when it was missed: ask by `Client::get_call`.
     Call(Call),
     /// A queued message was refused for good.
@@ -87,7 +91,12 @@ impl Events {
             Event::ChatGone(chat_id) => {
                 self.told.chats.remove(&chat_id.to_string());
             }
-            Event::Presence(_) | Event::Draft(_) | Event::Call(_) | Event::SendRefused { .. } => {}
+            Event::Presence(_)
+            | Event::Draft(_)
+            | Event::Typing(_)
+            | Event::CallSignal(_)
+            | Event::Call(_)
+            | Event::SendRefused { .. } => {}
         }
     }
 }

@@ -235,6 +235,15 @@ impl Runner {
             }
             Some(server_frame::Frame::Error(error)) => self.refused(&frame.id, error.into(), now),
             Some(server_frame::Frame::Presence(presence)) => self.outlet.tell_if_room(Event::Presence(presence)),
+            Some(server_frame::Frame::Presences(list)) => {
+                for presence in list.presences {
+                    self.outlet.tell_if_room(Event::Presence(presence));
+                }
+            }
+            Some(server_frame::Frame::Typing(typing)) => self.outlet.tell_if_room(Event::Typing(typing)),
+            Some(server_frame::Frame::CallSignal(signal)) => {
+                self.outlet.tell_if_room(Event::CallSignal(Box::new(signal)));
+            }
             Some(server_frame::Frame::Call(call)) => self.outlet.tell_if_room(Event::Call(call)),
             Some(server_frame::Frame::Resync(_)) => self.sync.resync(now),
             Some(server_frame::Frame::Refreshed(refreshed)) => self.renew_before(refreshed.token_expires_at, now),
