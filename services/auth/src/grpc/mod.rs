@@ -3,6 +3,7 @@
 mod auth_internal_service;
 mod auth_service;
 mod gate;
+mod relationship_internal_service;
 mod relationship_service;
 mod user_service;
 

@@ -91,6 +91,33 @@ impl Store {
     }
 }
 
+#[derive(QueryableByName)]
+struct FriendRow {
+    #[diesel(sql_type = SqlUuid)]
+    other_id: Uuid,
+}
+
+impl Store {
+    /// Friends of a person in id order, above an id or from the lowest on. A person has a few thousand at most: all are
+    /// read by the indexes of both sides, and sorted.
+    pub async fn friend_ids(&self, owner: UserId, after: Option<UserId>, limit: i64) -> Result<Vec<UserId>, Error> {
+        let after = after.map_or(Uuid::nil(), |after| after.as_uuid());
+        let mut conn = self.pool.get().await?;
+        let statement = "SELECT other_id FROM (
+                SELECT high_id AS other_id FROM relationships WHERE low_id = $1 AND friends_since IS NOT NULL
+                UNION ALL
+                SELECT low_id AS other_id FROM relationships WHERE high_id = $1 AND friends_since IS NOT NULL
+            ) AS friends WHERE other_id > $2 ORDER BY other_id LIMIT $3";
+        let rows: Vec<FriendRow> = diesel::sql_query(statement)
+            .bind::<SqlUuid, _>(owner.as_uuid())
+            .bind::<SqlUuid, _>(after)
+            .bind::<BigInt, _>(limit)
+            .load(&mut conn)
+            .await?;
+        Ok(rows.into_iter().map(|row| UserId::from_uuid(row.other_id)).collect())
+    }
+}
+
 /// One statement of constants; `$1` is the owner, `$2` and `$3` the cursor, `$4` the limit.
 fn query(list: PeopleList) -> String {
     let arms: &[&[Arm]] = match list {

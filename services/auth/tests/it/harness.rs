@@ -7,6 +7,7 @@ use clap::{Command, FromArgMatches as _};
 use godwit_auth::{Auth, SCHEMA};
 use godwit_contract::auth::v1::auth_internal_service_client::AuthInternalServiceClient;
 use godwit_contract::auth::v1::auth_service_client::AuthServiceClient;
+use godwit_contract::auth::v1::relationship_internal_service_client::RelationshipInternalServiceClient;
 use godwit_contract::auth::v1::relationship_service_client::RelationshipServiceClient;
 use godwit_contract::auth::v1::user_service_client::UserServiceClient;
 use godwit_contract::auth::v1::{Device, LoginRequest, LoginResponse, RegisterRequest, Tokens, VerifyEmailRequest};
@@ -93,6 +94,10 @@ impl Replica {
 
     pub fn relationships(&self) -> RelationshipServiceClient<Channel> {
         RelationshipServiceClient::new(self.channel.clone())
+    }
+
+    pub fn relations(&self) -> RelationshipInternalServiceClient<Channel> {
+        RelationshipInternalServiceClient::new(self.channel.clone())
     }
 
     pub fn internal(&self) -> AuthInternalServiceClient<Channel> {

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use godwit_contract::auth::v1::{FriendRequestDirection, Relationship, UpdateMeRequest};
+use godwit_contract::auth::v1::{FriendRequestDirection, ListFriendIdsRequest, Relationship, UpdateMeRequest};
 use godwit_contract::events::v1::account_event::Event;
 use godwit_contract::events::v1::{BlockChanged, FriendshipChanged};
 use godwit_kernel::{SystemClock, SystemEntropy, UserId};
@@ -53,6 +53,35 @@ async fn a_request_that_is_taken_makes_friends() {
     let [made, ended] = [true, false].map(|is_friend| friendship(&ada, &bob, is_friend));
     let [also_made, also_ended] = [true, false].map(|is_friend| friendship(&bob, &ada, is_friend));
     assert_eq!(next_of_each(&mut events, 4).await, [made, ended, also_made, also_ended]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_services_are_told_who_is_a_friend_and_nobody_else() {
+    let people = People::new().await;
+    let (ada, bob) = people.friends().await;
+    let (cleo, dan, eve) = (people.person().await, people.person().await, people.person().await);
+    for friend in [&cleo, &dan] {
+        friend.add(ada.id).await.unwrap();
+        ada.add(friend.id).await.unwrap();
+    }
+    eve.add(ada.id).await.unwrap();
+    ada.remove(dan.id).await.unwrap();
+    let mut listed: Vec<UserId> = Vec::new();
+    loop {
+        let request = ListFriendIdsRequest {
+            user_id: ada.id.to_string(),
+            after_user_id: listed.last().map(UserId::to_string).unwrap_or_default(),
+            limit: 1,
+        };
+        let page = people.harness.replica.relations().list_friend_ids(request).await.unwrap().into_inner();
+        listed.extend(page.user_ids.iter().map(|id| id.parse::<UserId>().unwrap()));
+        if !page.has_more {
+            break;
+        }
+    }
+    let mut friends = vec![bob.id, cleo.id];
+    friends.sort();
+    assert_eq!(listed, friends);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,7 @@
 
 mod change_relationship;
 mod check_access;
+mod list_friend_ids;
 mod list_people;
 mod look_up;
 mod resolve_usernames;
