@@ -16,6 +16,8 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
+use prost_reflect::prost::Message as _;
+use prost_reflect::prost_types::FileDescriptorSet;
 use rest_over_grpc::build::{DescriptorOptions, Generator, OpenApiInfo, ServiceDefinition};
 
 const WELL_KNOWN: (&str, &str) = (".google.protobuf", "::pbjson_types");
@@ -31,13 +33,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     compiler.include_imports(true).include_source_info(true).open_files(proto_files(&proto.join("godwit"))?)?;
     let descriptors = compiler.encode_file_descriptor_set();
     fs::write(out.join("descriptors.bin"), &descriptors)?;
+    fs::write(out.join("messages.bin"), without_comments(&descriptors)?)?;
 
+    let mut config = tonic_prost_build::Config::new();
+    config.enable_type_names();
     tonic_prost_build::configure()
         .build_transport(false)
         .bytes(".")
         .compile_well_known_types(true)
         .extern_path(WELL_KNOWN.0, WELL_KNOWN.1)
-        .compile_fds(compiler.file_descriptor_set())?;
+        .compile_fds_with_config(compiler.file_descriptor_set(), config)?;
     pbjson_build::Builder::new()
         .register_descriptors(&descriptors)?
         .preserve_proto_field_names()
@@ -70,6 +75,16 @@ fn generate_rest(descriptors: &[u8], services: &[model::Service], out: &Path) ->
     generator.add_all(definitions);
     generator.write(out)?;
     Ok(())
+}
+
+/// The messages alone, for who reads JSON by them.
+fn without_comments(descriptors: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
+    let mut set = FileDescriptorSet::decode(descriptors)?;
+    for file in &mut set.file {
+        file.source_code_info = None;
+        file.service.clear();
+    }
+    Ok(set.encode_to_vec())
 }
 
 /// All proto files below a folder, relative to `proto/`, in a fixed order.

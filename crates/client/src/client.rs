@@ -111,7 +111,7 @@ impl Client {
     }
 
     /// Calls a route that needs no session.
-    pub(crate) async fn open_call<Body: Serialize, Answer: DeserializeOwned>(
+    pub(crate) async fn open_call<Body: Serialize, Answer: DeserializeOwned + prost::Name>(
         &self,
         target: Target,
         body: &Body,
@@ -120,7 +120,7 @@ impl Client {
     }
 
     /// Calls a route with a body.
-    pub(crate) async fn call_with<Body: Serialize, Answer: DeserializeOwned>(
+    pub(crate) async fn call_with<Body: Serialize, Answer: DeserializeOwned + prost::Name>(
         &self,
         target: Target,
         body: &Body,
@@ -130,11 +130,15 @@ impl Client {
     }
 
     /// Calls a route without a body.
-    pub(crate) async fn call<Answer: DeserializeOwned>(&self, target: Target) -> Result<Answer, Error> {
+    pub(crate) async fn call<Answer: DeserializeOwned + prost::Name>(&self, target: Target) -> Result<Answer, Error> {
         self.authorized(target, None).await
     }
 
-    async fn authorized<Answer: DeserializeOwned>(&self, target: Target, body: Option<&[u8]>) -> Result<Answer, Error> {
+    async fn authorized<Answer: DeserializeOwned + prost::Name>(
+        &self,
+        target: Target,
+        body: Option<&[u8]>,
+    ) -> Result<Answer, Error> {
         let token = self.access_token().await?;
         match self.http().call(&target, body, Some(&token)).await {
             Err(Error::Refused(problem)) if problem.status == StatusCode::UNAUTHORIZED.as_u16() => {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use godwit_contract::json;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Method, Response};
 use serde::Serialize;
@@ -94,7 +95,7 @@ impl Http {
     }
 
     /// Calls once.
-    pub(crate) async fn call<Answer: DeserializeOwned>(
+    pub(crate) async fn call<Answer: DeserializeOwned + prost::Name>(
         &self,
         target: &Target,
         body: Option<&[u8]>,
@@ -112,8 +113,7 @@ impl Http {
         let status = response.status();
         let body = read(&mut response).await?;
         if status.is_success() {
-            return serde_json::from_slice(&body)
-                .map_err(|source| Error::Undecodable { status: status.as_u16(), source });
+            return json::read(&body).map_err(|source| Error::Undecodable { status: status.as_u16(), source });
         }
         Err(Error::Refused(Box::new(problem(&response, &body))))
     }

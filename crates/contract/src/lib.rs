@@ -1,7 +1,10 @@
 //! All code generated from `proto/`: messages (prost), gRPC (tonic), canonical ProtoJSON with the field names of the
 //! proto files (pbjson), the REST server from `google.api.http` annotations, and the OpenAPI document.
 //!
-//! The modules mirror the proto packages. Nothing here is written by hand; `build.rs` makes it.
+//! The modules mirror the proto packages. Nothing in them is written by hand; `build.rs` makes it. [`json`] reads what a
+//! newer release wrote.
+
+pub mod json;
 
 /// Types that clients see.
 pub mod v1 {

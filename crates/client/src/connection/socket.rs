@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use godwit_contract::json;
 use godwit_contract::v1::{ClientFrame, ServerFrame};
 use prost::Message as _;
 use tokio::net::TcpStream;
@@ -84,7 +85,7 @@ impl Socket {
             match message {
                 Message::Binary(bytes) => return Ok(ServerFrame::decode(bytes).unwrap_or_else(|error| unknown(&error))),
                 Message::Text(text) => {
-                    return Ok(serde_json::from_str(text.as_str()).unwrap_or_else(|error| unknown(&error)));
+                    return Ok(json::read(text.as_bytes()).unwrap_or_else(|error| unknown(&error)));
                 }
                 Message::Close(frame) => return Err(Lost::Closed(close_code(frame.as_ref()))),
                 // The library answers pings by itself.

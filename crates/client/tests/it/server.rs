@@ -1,6 +1,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use godwit_client::{Client, Options, Session};
@@ -63,6 +64,8 @@ pub struct Server {
     tasks: Mutex<Vec<AbortHandle>>,
     /// How long a token lives that the server gives out.
     pub token_life_secs: Mutex<i64>,
+    /// Its JSON has members that this version does not know.
+    pub is_newer: AtomicBool,
 }
 
 impl Server {
@@ -77,6 +80,7 @@ impl Server {
             sockets: Mutex::default(),
             tasks: Mutex::default(),
             token_life_secs: Mutex::new(900),
+            is_newer: AtomicBool::new(false),
         });
         server.account.lock().tokens.insert("token0".to_owned());
         server.account.lock().refresh_token = "refresh0".to_owned();

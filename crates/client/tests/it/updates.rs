@@ -1,4 +1,6 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use godwit_client::{ConnectOptions, ConnectionState, Encoding, Event, Events, Snapshot};
@@ -39,7 +41,10 @@ fn pick<T: Copy, const N: usize>(of: [T; N]) -> T {
 }
 
 async fn everything_comes_once_and_in_order(encoding: Encoding, event_capacity: usize) {
-    let server = Server::start().await;
+    everything_comes_from(&Server::start().await, encoding, event_capacity).await;
+}
+
+async fn everything_comes_from(server: &Arc<Server>, encoding: Encoding, event_capacity: usize) {
     let chats = [chat_id(), chat_id(), chat_id()];
     server.append(chats[0], Live::Lost);
     let client = server.client();
@@ -58,21 +63,30 @@ async fn everything_comes_once_and_in_order(encoding: Encoding, event_capacity: 
         }
         match round % 4 {
             1 => server.break_off(),
-            2 => server.broadcast(server_frame::Frame::Resync(ResyncFrame {})),
+            2 => server.broadcast(server_frame::Frame::Resync(ResyncFrame::default())),
             3 => server.close(1012),
             _ => {}
         }
         // Every other round the application falls behind.
         if round % 2 == 1 {
-            take_all(&server, &mut events, &mut seqs).await;
+            take_all(server, &mut events, &mut seqs).await;
         }
     }
-    take_all(&server, &mut events, &mut seqs).await;
+    take_all(server, &mut events, &mut seqs).await;
 }
 
 #[tokio::test]
 async fn whatever_the_network_does_everything_comes_once_and_in_order() {
     everything_comes_once_and_in_order(Encoding::Binary, 1_024).await;
+}
+
+#[tokio::test]
+async fn a_newer_server_is_understood() {
+    for encoding in [Encoding::Json, Encoding::Binary] {
+        let server = Server::start().await;
+        server.is_newer.store(true, Ordering::Relaxed);
+        everything_comes_from(&server, encoding, 1_024).await;
+    }
 }
 
 #[tokio::test]

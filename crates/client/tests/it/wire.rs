@@ -2,9 +2,10 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use godwit_contract::v1::{ClientFrame, ServerFrame};
+use godwit_contract::v1::ClientFrame;
 use http::header::{
     AUTHORIZATION, CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, UPGRADE,
 };
@@ -15,6 +16,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use prost::Message as _;
+use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio_tungstenite::WebSocketStream;
@@ -65,7 +67,27 @@ async fn answer(server: Arc<Server>, mut request: Request<Incoming>) -> Answer {
     }
     let query = request.uri().query().unwrap_or_default().to_owned();
     let body = request.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-    server.answer(&path, &query, &body)
+    let answer = server.answer(&path, &query, &body);
+    if server.is_newer.load(Ordering::Relaxed) { grown_answer(answer).await } else { answer }
+}
+
+/// As a newer server writes it: with a member that this version does not know in every object.
+fn grown(mut json: Value) -> Value {
+    match &mut json {
+        Value::Object(members) => {
+            members.values_mut().for_each(|member| *member = grown(member.take()));
+            members.insert("added_later".to_owned(), serde_json::json!({"why": ["unknown", 1, null]}));
+        }
+        Value::Array(values) => values.iter_mut().for_each(|value| *value = grown(value.take())),
+        _ => {}
+    }
+    json
+}
+
+async fn grown_answer(answer: Answer) -> Answer {
+    let status = answer.status().as_u16();
+    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    json(status, &grown(serde_json::from_slice(&body).unwrap()))
 }
 
 fn bearer(headers: &HeaderMap) -> String {
@@ -99,7 +121,13 @@ async fn serve(server: Arc<Server>, mut stream: WebSocketStream<TokioIo<hyper::u
         tokio::select! {
             out = outgoing.recv() => match out {
                 Some(Out::Frame(frame)) => {
-                    if stream.send(encode(&frame, is_binary)).await.is_err() {
+                    let is_newer = server.is_newer.load(Ordering::Relaxed);
+                    let message = match (is_binary, is_newer) {
+                        (true, _) => Message::Binary(frame.encode_to_vec().into()),
+                        (false, false) => Message::text(serde_json::to_string(&frame).unwrap()),
+                        (false, true) => Message::text(grown(serde_json::to_value(&frame).unwrap()).to_string()),
+                    };
+                    if stream.send(message).await.is_err() {
                         return;
                     }
                 }
@@ -120,13 +148,5 @@ async fn serve(server: Arc<Server>, mut stream: WebSocketStream<TokioIo<hyper::u
                 _ => return,
             },
         }
-    }
-}
-
-fn encode(frame: &ServerFrame, is_binary: bool) -> Message {
-    if is_binary {
-        Message::Binary(frame.encode_to_vec().into())
-    } else {
-        Message::text(serde_json::to_string(frame).unwrap())
     }
 }

@@ -7,7 +7,7 @@ use actix_web::http::header::{
 };
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, Responder};
 use godwit_contract::rest::RestRoute;
-use godwit_rpc::Failure;
+use godwit_rpc::{Failure, FieldViolation};
 use rest_over_grpc::transcoding::TranscodeResponse;
 use tonic::{Code, Status};
 
@@ -109,7 +109,15 @@ impl Problem {
             Some((_, detail)) => ("INVALID_ARGUMENT", detail),
             None => ("INVALID_ARGUMENT", told),
         };
-        Failure::new(Code::InvalidArgument, reason, detail).into()
+        let mut failure = Failure::new(Code::InvalidArgument, reason, detail);
+        // A typing error is found more easily when it is named; newer clients find out what an older server lacks.
+        let unknown = detail.split_once("unknown field `").and_then(|(_, rest)| rest.split_once('`'));
+        if let Some((field, _)) = unknown {
+            failure
+                .fields
+                .push(FieldViolation { field: field.to_owned(), problem: "there is no such field".to_owned() });
+        }
+        failure.into()
     }
 
     /// The HTTP status.

@@ -2,6 +2,7 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use bytestring::ByteString;
+use godwit_contract::json;
 use godwit_contract::v1::server_frame::Frame;
 use godwit_contract::v1::{ClientFrame, ErrorFrame, ServerFrame};
 use godwit_rpc::Failure;
@@ -42,7 +43,7 @@ impl Wire {
     /// `frame` in this encoding.
     pub fn encode(frame: &ServerFrame, encoding: Encoding) -> Self {
         match encoding {
-            Encoding::Json => Self::Text(json(frame)),
+            Encoding::Json => Self::Text(to_json(frame)),
             Encoding::Binary => Self::Binary(frame.encode_to_vec().into()),
         }
     }
@@ -56,7 +57,7 @@ impl Wire {
     }
 }
 
-fn json(frame: &ServerFrame) -> ByteString {
+fn to_json(frame: &ServerFrame) -> ByteString {
     // Fails only for a timestamp outside of the years that JSON can write, which no service of ours makes.
     serde_json::to_string(frame)
         .inspect_err(|error| tracing::error!(%error, "a frame cannot be written as JSON"))
@@ -90,7 +91,7 @@ impl LiveFrame {
         metrics::counter!("gateway_live_json_encodings_total").increment(1);
         let frame = ServerFrame::decode(self.binary.clone());
         let frame = frame.inspect_err(|error| tracing::error!(%error, "a live frame cannot be read")).ok()?;
-        Some(json(&frame))
+        Some(to_json(&frame))
     }
 }
 
@@ -124,7 +125,8 @@ impl Malformed {
 /// When the message is none.
 pub fn decode(received: &Received, encoding: Encoding) -> Result<ClientFrame, Malformed> {
     let frame = match (encoding, received) {
-        (Encoding::Json, Received::Text(text)) => serde_json::from_str(text)
+        // What a newer client added to a frame is ignored, as the binary encoding does.
+        (Encoding::Json, Received::Text(text)) => json::read(text.as_bytes())
             .map_err(|error| Malformed::new(id_of(text), "MALFORMED_FRAME", error.to_string()))?,
         (Encoding::Binary, Received::Binary(bytes)) => ClientFrame::decode(bytes.clone())
             .map_err(|error| Malformed::new(String::new(), "MALFORMED_FRAME", error.to_string()))?,
@@ -181,7 +183,7 @@ mod tests {
 
     #[test]
     fn an_event_is_one_text_for_all_json_clients_and_as_it_came_for_binary_ones() {
-        let encoded = Bytes::from(notice(Frame::Resync(ResyncFrame {})).encode_to_vec());
+        let encoded = Bytes::from(notice(Frame::Resync(ResyncFrame::default())).encode_to_vec());
         let frame = LiveFrame::new(encoded.clone());
         let (Some(Wire::Text(one)), Some(Wire::Text(other))) = (frame.wire(Encoding::Json), frame.wire(Encoding::Json))
         else {
@@ -203,7 +205,6 @@ mod tests {
         let long = "x".repeat(65);
         for (text, id, reason) in [
             ("{", "", "MALFORMED_FRAME"),
-            (r#"{"id":"7","nope":{}}"#, "7", "MALFORMED_FRAME"),
             (r#"{"id":"7","send_message":{"chat_id":1}}"#, "7", "MALFORMED_FRAME"),
             (r#"[{"id":"7"}]"#, "", "MALFORMED_FRAME"),
             (&format!(r#"{{"id":"{long}","pong":{{}}}}"#), "", "INVALID_ARGUMENT"),
@@ -215,6 +216,18 @@ mod tests {
         assert_eq!(binary.failure.reason, "MALFORMED_FRAME");
         let wrong = decode(&Received::Text("{}".into()), Encoding::Binary).unwrap_err();
         assert_eq!(wrong.failure.reason, "WRONG_FRAME_TYPE");
+    }
+
+    #[test]
+    fn what_a_newer_client_added_is_ignored_in_both_encodings() {
+        let pong = decode(&Received::Text(r#"{"id":"1","pong":{}}"#.into()), Encoding::Json).unwrap();
+        let added = decode(&Received::Text(r#"{"id":"1","trace":[{}],"pong":{"at":1}}"#.into()), Encoding::Json);
+        assert_eq!(added.unwrap(), pong);
+        // Field 100, a varint.
+        let binary = [pong.encode_to_vec(), vec![0xa0, 0x06, 1]].concat();
+        assert_eq!(decode(&Received::Binary(binary.into()), Encoding::Binary).unwrap(), pong);
+        let unknown = decode(&Received::Text(r#"{"id":"1","fly":{}}"#.into()), Encoding::Json).unwrap();
+        assert_eq!((unknown.id.as_str(), unknown.frame), ("1", None));
     }
 
     #[test]

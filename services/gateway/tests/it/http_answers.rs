@@ -53,6 +53,22 @@ async fn bad_requests_are_problems_and_never_failures_of_ours() {
 }
 
 #[tokio::test]
+async fn a_member_that_a_request_does_not_have_is_named() {
+    let stage = Stage::start().await;
+    let token = stage.token(&somebody());
+    for (path, body, field) in [
+        ("/auth/login", r#"{"login":"a","pasword":"b"}"#, "pasword"),
+        ("/auth/login", r#"{"device":{"colour":1}}"#, "colour"),
+        ("/chats?lmit=3", "", "lmit"),
+    ] {
+        let method = if body.is_empty() { Method::GET } else { Method::POST };
+        let request = stage.http.request(method, stage.url(path)).bearer_auth(&token);
+        let (status, _, problem) = problem(request.body(body)).await;
+        assert_eq!((status, problem.pointer("/errors/0/field").unwrap().as_str()), (400, Some(field)), "{problem}");
+    }
+}
+
+#[tokio::test]
 async fn a_wrong_method_is_told_the_right_ones() {
     let stage = Stage::start().await;
     for (path, allow) in [("/chats", "GET, POST"), ("/v1/sync", "POST"), ("/health/ready", "GET")] {

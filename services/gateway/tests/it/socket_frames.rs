@@ -49,7 +49,8 @@ async fn bad_frames_are_answered_and_the_socket_stays() {
     let room = chat();
     for (text, id, reason) in [
         ("{".to_owned(), "", "MALFORMED_FRAME"),
-        (r#"{"id":"1","nope":{}}"#.to_owned(), "1", "MALFORMED_FRAME"),
+        (r#"{"id":"1","nope":{}}"#.to_owned(), "1", "UNKNOWN_FRAME"),
+        (r#"{"id":"1","pong":7}"#.to_owned(), "1", "MALFORMED_FRAME"),
         (r#"{"id":"2"}"#.to_owned(), "2", "UNKNOWN_FRAME"),
         (r#"{"id":"3","send_message":{"chat_id":"x"}}"#.to_owned(), "3", "INVALID_ARGUMENT"),
         (format!(r#"{{"id":"4","send_message":{{"chat_id":"{room}"}}}}"#), "4", "INVALID_ARGUMENT"),
