@@ -50,10 +50,31 @@ pub struct Config {
         long = "gateway-max-sockets",
         env = "GODWIT_GATEWAY_MAX_SOCKETS",
         value_name = "GODWIT_GATEWAY_MAX_SOCKETS",
-        default_value_t = 50_000,
+        default_value_t = 100_000,
         value_parser = clap::value_parser!(u32).range(1..)
     )]
     pub max_sockets: u32,
+
+    /// The most WebSockets from one address, or from one /64 network of IPv6, on one gateway; the next handshake is refused
+    /// with 429. 0 for as many as there may be.
+    #[arg(
+        long = "gateway-sockets-per-address",
+        env = "GODWIT_GATEWAY_SOCKETS_PER_ADDRESS",
+        value_name = "GODWIT_GATEWAY_SOCKETS_PER_ADDRESS",
+        default_value_t = 20_000
+    )]
+    pub sockets_per_address: u32,
+
+    /// How many WebSockets a second may be opened in the long run, twice as many at once; the next handshake is refused with
+    /// 503 before its token is looked at.
+    #[arg(
+        long = "gateway-handshakes-per-sec",
+        env = "GODWIT_GATEWAY_HANDSHAKES_PER_SEC",
+        value_name = "GODWIT_GATEWAY_HANDSHAKES_PER_SEC",
+        default_value_t = 2_000,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+    )]
+    pub handshakes_per_sec: u32,
 
     /// The most WebSockets of one user on one gateway; one more closes the oldest.
     #[arg(

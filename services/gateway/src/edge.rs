@@ -1,4 +1,4 @@
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::clients::Services;
 use crate::http::Routes;
 use crate::identity::{Authenticator, Revocations};
 use crate::limits::Limiter;
-use crate::ws::Hub;
+use crate::ws::{Admission, Hub};
 
 /// What the gateway is built on.
 pub struct Foundation {
@@ -50,6 +50,8 @@ pub struct Edge {
     /// One permit a request that is being served.
     pub requests: Semaphore,
     pub hub: Arc<Hub>,
+    /// Whether one more socket is taken.
+    pub admission: Arc<Admission>,
 }
 
 impl Edge {
@@ -67,7 +69,8 @@ impl Edge {
             authenticator: Arc::new(Authenticator::new(services.clone(), Arc::clone(&revocations), clock)),
             limiter: Limiter::new(Arc::clone(&foundation.live), config.rates()),
             requests: Semaphore::new(usize::try_from(config.max_requests).unwrap_or(Semaphore::MAX_PERMITS)),
-            hub: Arc::new(Hub::new(&config, services.clone(), revocations)),
+            hub: Arc::new(Hub::new(&config, services.clone(), revocations, Arc::clone(&foundation.entropy))),
+            admission: Arc::new(Admission::new(&config)),
             services,
             config,
         }
@@ -86,19 +89,24 @@ impl Edge {
 
     /// Where a request comes from, past the reverse proxies that are trusted.
     pub fn client_address(&self, request: &HttpRequest) -> Option<IpAddr> {
-        let peer = request.peer_addr().map(|peer| peer.ip());
+        self.client_address_of(request.headers(), request.peer_addr())
+    }
+
+    /// Where a request with these headers comes from, when this peer brought it.
+    pub fn client_address_of(&self, headers: &HeaderMap, peer: Option<SocketAddr>) -> Option<IpAddr> {
+        let peer = peer.map(|peer| peer.ip());
         let Some(hops) = usize::from(self.config.trusted_proxies).checked_sub(1) else { return peer };
         // Each proxy appends whom it heard from: the first trusted one's entry is that many from the end.
-        let lines = request.headers().get_all("x-forwarded-for").filter_map(|line| line.to_str().ok());
+        let lines = headers.get_all("x-forwarded-for").filter_map(|line| line.to_str().ok());
         let entries: Vec<&str> = lines.flat_map(|line| line.split(',')).map(str::trim).collect();
         entries.iter().rev().nth(hops).and_then(|entry| entry.parse().ok()).or(peer)
     }
 
     /// Whether a page of this origin may use the gateway; without an origin it is no page.
-    pub fn allows_origin(&self, request: &HttpRequest) -> bool {
-        let Some(origin) = request.headers().get(ORIGIN) else { return true };
+    pub fn allows_origin(&self, headers: &HeaderMap) -> bool {
+        let Some(origin) = headers.get(ORIGIN) else { return true };
         let Ok(origin) = origin.to_str() else { return false };
-        self.config.origins.iter().any(|allowed| allowed == origin) || is_own(origin, request.headers())
+        self.config.origins.iter().any(|allowed| allowed == origin) || is_own(origin, headers)
     }
 }
 

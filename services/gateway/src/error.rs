@@ -36,6 +36,18 @@ pub enum Error {
     /// The gateway serves as much as it can.
     #[error("The gateway serves too many clients now.")]
     Overloaded,
+    /// More WebSockets are opened than can be at once.
+    #[error("Too many WebSockets are opened now.")]
+    HandshakesLimited {
+        /// When there may be the next.
+        retry_after: Duration,
+    },
+    /// The address has as many WebSockets as it may.
+    #[error("This address has too many WebSockets.")]
+    AddressFull {
+        /// When it may try again.
+        retry_after: Duration,
+    },
     /// The gateway goes away.
     #[error("The gateway is restarting.")]
     Draining,
@@ -59,10 +71,12 @@ impl ServiceError for Error {
             Self::TokenMissing | Self::TokenInvalid | Self::TokenExpired | Self::SessionRevoked => {
                 Code::Unauthenticated
             }
-            Self::KeysUnavailable | Self::Overloaded | Self::Draining => Code::Unavailable,
+            Self::KeysUnavailable | Self::Overloaded | Self::HandshakesLimited { .. } | Self::Draining => {
+                Code::Unavailable
+            }
             Self::ChatNotFound => Code::NotFound,
             Self::OtherSession => Code::InvalidArgument,
-            Self::RateLimited { .. } => Code::ResourceExhausted,
+            Self::RateLimited { .. } | Self::AddressFull { .. } => Code::ResourceExhausted,
             Self::OriginForbidden => Code::PermissionDenied,
             Self::Service(status) => status.code(),
         }
@@ -78,7 +92,8 @@ impl ServiceError for Error {
             Self::ChatNotFound => "CHAT_NOT_FOUND",
             Self::OtherSession => "OTHER_SESSION",
             Self::RateLimited { .. } => "RATE_LIMITED",
-            Self::Overloaded => "OVERLOADED",
+            Self::Overloaded | Self::HandshakesLimited { .. } => "OVERLOADED",
+            Self::AddressFull { .. } => "TOO_MANY_SOCKETS",
             Self::Draining => "RESTARTING",
             Self::OriginForbidden => "ORIGIN_FORBIDDEN",
             Self::Service(_) => "SERVICE",
@@ -87,7 +102,9 @@ impl ServiceError for Error {
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::RateLimited { retry_after } => Some(*retry_after),
+            Self::RateLimited { retry_after }
+            | Self::HandshakesLimited { retry_after }
+            | Self::AddressFull { retry_after } => Some(*retry_after),
             _ => None,
         }
     }

@@ -8,6 +8,7 @@ mod config;
 mod error;
 
 mod clients;
+mod descriptors;
 mod edge;
 mod identity;
 mod limits;
@@ -42,6 +43,7 @@ impl Service for Gateway {
             live: Arc::clone(&platform.live),
             health: platform.health.clone(),
         };
+        let config = Config { max_sockets: descriptors::make_room_for(config.max_sockets), ..config };
         start(foundation, config).await?;
         Ok(())
     }

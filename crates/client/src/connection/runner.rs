@@ -245,7 +245,9 @@ impl Runner {
                 self.outlet.tell_if_room(Event::CallSignal(Box::new(signal)));
             }
             Some(server_frame::Frame::Call(call)) => self.outlet.tell_if_room(Event::Call(call)),
-            Some(server_frame::Frame::Resync(_)) => self.sync.resync(now),
+            Some(server_frame::Frame::Resync(resync)) => {
+                self.sync.resync_after(Duration::from_millis(resync.after_ms.into()), now);
+            }
             Some(server_frame::Frame::Refreshed(refreshed)) => self.renew_before(refreshed.token_expires_at, now),
             Some(server_frame::Frame::Reconnect(reconnect)) => {
                 // The server has spread its clients itself.

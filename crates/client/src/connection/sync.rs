@@ -119,6 +119,16 @@ impl Sync {
         self.queue_last(job);
     }
 
+    /// The same, but the server spreads its clients: this one fetches after a pause, if it does not before for another
+    /// reason.
+    pub(super) fn resync_after(&mut self, pause: Duration, now: Instant) {
+        if pause.is_zero() {
+            self.resync(now);
+        } else {
+            self.account_due_at = self.account_due_at.min(now + pause);
+        }
+    }
+
     /// The socket is lost. A running call is made again after the next connect.
     pub(super) fn disconnected(&mut self) {
         if let Some((job, _)) = self.running.take() {

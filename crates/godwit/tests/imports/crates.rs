@@ -49,7 +49,7 @@ const FOR_SERVICES: [&str; 8] = [
 const HOMES: [(&[&str], &[&str]); 6] = [
     (&["rdkafka"], &["godwit-events"]),
     (&["redis", "deadpool-redis"], &["godwit-live"]),
-    (&["actix-web", "actix-ws", "actix-multipart"], &["godwit-gateway"]),
+    (&["actix-web", "actix-http", "actix-server", "actix-ws", "actix-multipart"], &["godwit-gateway"]),
     (&["rusty-s3", "s3s", "s3s-fs"], &["godwit-media"]),
     (&["openraft", "redb"], &["godwit-call-signaling"]),
     (

@@ -56,7 +56,7 @@ const HOMES: [(&[&str], &[Place]); 5] = [
     ),
     (&["rdkafka"], &[("crates/events", Some("kafka"))]),
     (&["redis", "deadpool_redis"], &[("crates/live", Some("redis"))]),
-    (&["actix_web", "actix_ws", "actix_multipart"], &[("services/gateway", None)]),
+    (&["actix_web", "actix_http", "actix_server", "actix_ws", "actix_multipart"], &[("services/gateway", None)]),
     (&["openraft", "redb"], &[("services/call-signaling", Some("raft"))]),
 ];
 

@@ -1,27 +1,42 @@
 use std::net::IpAddr;
-use std::pin::pin;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_ws::{AggregatedMessage, AggregatedMessageStream, Closed, ProtocolError, Session};
+use bytes::BytesMut;
+use futures_util::FutureExt as _;
 use godwit_contract::v1::server_frame::Frame;
-use godwit_contract::v1::{ConnectedFrame, PingFrame};
+use godwit_contract::v1::{ConnectedFrame, ReconnectFrame};
 use godwit_live::TokenBucket;
 use godwit_rpc::{EdgeRequest, timestamp};
-use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+use tokio::task::coop::consume_budget;
+use tokio::time::{Instant, sleep_until, timeout};
 use tonic::metadata::MetadataMap;
 
-use super::frames::{self, Encoding, Received, Wire, notice};
-use super::outbox::{Close, Item, Outbox, resync};
+use super::admission::Place;
+use super::frames::{self, Encoding, Wire, notice};
+use super::inbound::Inbound;
+use super::incoming::Event;
+use super::outbox::{Close, Outbox};
 use super::requests::Requests;
 use super::socket::{Scope, Socket};
+use super::writer;
+use crate::Error;
 use crate::edge::Edge;
 use crate::identity::Identity;
 use crate::limits::Bucket;
-use crate::{Config, Error};
 
-/// How long it may take to hear why it is closed.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long it may take to find out whose a token is.
+const AUTHENTICATE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long it may take until all that a socket shows is followed.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long what a client asked before it is sent away may take.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(4);
+/// How long bytes of a client are still taken after the last word, so that it gets to read that: closing at once would
+/// answer them with a reset, which takes the close code with it.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// What a handshake found out.
 pub struct Opening {
@@ -31,17 +46,24 @@ pub struct Opening {
     pub client_address: Option<IpAddr>,
     pub request_id: String,
     pub edge: Arc<Edge>,
+    /// Held until the connection is closed.
+    #[expect(dead_code, reason = "it matters when it is dropped")]
+    pub place: Place,
 }
 
 /// Starts the task of a connection, on the worker that accepted it.
 #[expect(clippy::disallowed_methods, reason = "a socket cannot leave its worker; the hub knows and ends it")]
-pub fn start(opening: Opening, session: Session, stream: AggregatedMessageStream) {
-    actix_web::rt::spawn(run(opening, session, stream));
+pub fn start(opening: Opening, stream: TcpStream, early: BytesMut) {
+    actix_web::rt::spawn(async move {
+        if AssertUnwindSafe(run(opening, stream, early)).catch_unwind().await.is_err() {
+            metrics::counter!("gateway_connection_panics_total").increment(1);
+        }
+    });
 }
 
-async fn run(opening: Opening, session: Session, stream: AggregatedMessageStream) {
-    let close = match authenticate(&opening).await {
-        Ok(identity) => Box::pin(serve(opening, identity, session, stream)).await,
+async fn run(mut opening: Opening, mut stream: TcpStream, early: BytesMut) {
+    let close = match authenticate(&mut opening).await {
+        Ok(identity) => Box::pin(serve(&opening, identity, &stream, early)).await,
         Err(error) => {
             let close = match error {
                 Error::KeysUnavailable => Close::TryAgain,
@@ -50,25 +72,27 @@ async fn run(opening: Opening, session: Session, stream: AggregatedMessageStream
             let refused = frames::error("", &error.into());
             let outbox = Outbox::new(opening.encoding);
             outbox.close(close, Some(Wire::encode(&refused, opening.encoding)));
-            write(&outbox, session, &opening.edge.config).await;
+            writer::write(&outbox, &stream, &opening.edge).await;
             close
         }
     };
-    metrics::counter!("gateway_closes_total", "code" => close.code().to_string()).increment(1);
+    metrics::counter!("gateway_closes_total", "code" => close.label()).increment(1);
+    linger(&mut stream).await;
 }
 
-async fn authenticate(opening: &Opening) -> Result<Identity, Error> {
-    let token = opening.token.as_deref().ok_or(Error::TokenMissing)?;
-    opening.edge.authenticator.authenticate(token).await
+async fn authenticate(opening: &mut Opening) -> Result<Identity, Error> {
+    let token = opening.token.take().ok_or(Error::TokenMissing)?;
+    let identity = timeout(AUTHENTICATE_TIMEOUT, opening.edge.authenticator.authenticate(&token)).await;
+    identity.map_err(|_| Error::KeysUnavailable)?
 }
 
 /// Reads and writes until one side ends; the last word is written in any case.
-async fn serve(opening: Opening, identity: Identity, session: Session, stream: AggregatedMessageStream) -> Close {
+async fn serve(opening: &Opening, identity: Identity, stream: &TcpStream, early: BytesMut) -> Close {
     let Opening { scope, encoding, client_address, request_id, edge, .. } = opening;
     let caller = identity.caller;
-    let socket = Arc::new(Socket { caller, scope, outbox: Outbox::new(encoding) });
+    let socket = Arc::new(Socket { caller, scope: *scope, outbox: Outbox::new(*encoding) });
     let _registration = edge.hub.register(&socket);
-    let passed = EdgeRequest { caller: Some(caller), request_id: &request_id, client_address };
+    let passed = EdgeRequest { caller: Some(caller), request_id, client_address: *client_address };
     let reader = Reader {
         metadata: MetadataMap::from_headers(passed.metadata(&http::HeaderMap::new())),
         heard_at: Instant::now(),
@@ -77,21 +101,40 @@ async fn serve(opening: Opening, identity: Identity, session: Session, stream: A
             capacity: edge.config.frames_per_sec.saturating_mul(2),
             refill_per_sec: edge.config.frames_per_sec.into(),
         }),
-        edge: &edge,
+        edge,
         socket: &socket,
     };
     let reading = async {
-        let close = reader.run(stream).await;
+        let close = reader.run(Inbound::new(stream, early)).await;
         socket.outbox.close(close, None);
         // The writer ends both.
         std::future::pending::<()>().await;
     };
     tokio::select! {
-        () = write(&socket.outbox, session, &edge.config) => {}
+        () = writer::write(&socket.outbox, stream, edge) => {}
         () = reading => {}
     }
     socket.outbox.close(Close::Gone, None);
     socket.outbox.closed().unwrap_or(Close::Gone)
+}
+
+/// Ends the connection so that the client can read its last word.
+pub async fn linger(stream: &mut TcpStream) {
+    let drained = async {
+        stream.shutdown().await?;
+        let mut bytes = [0; 512];
+        loop {
+            stream.readable().await?;
+            consume_budget().await;
+            match stream.try_read(&mut bytes) {
+                Ok(0) => return Ok(()),
+                Err(error) if error.kind() != std::io::ErrorKind::WouldBlock => return Err(error),
+                Ok(_) | Err(_) => {}
+            }
+        }
+    };
+    // Whoever stays longer, or is gone already, reads nothing more anyway.
+    let _: Result<std::io::Result<()>, _> = timeout(LINGER, drained).await;
 }
 
 /// The incoming side of a connection.
@@ -107,26 +150,40 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     /// Opens the socket and reads until it must be closed.
-    async fn run(mut self, stream: AggregatedMessageStream) -> Close {
-        if let Err(error) = self.edge.hub.open(self.socket).await {
+    async fn run(mut self, mut inbound: Inbound<'_>) -> Close {
+        let opened = tokio::select! {
+            opened = timeout(OPEN_TIMEOUT, self.edge.hub.open(self.socket)) => opened.unwrap_or(Err(Error::Overloaded)),
+            () = inbound.gone() => return Close::Gone,
+            after_ms = self.socket.outbox.asked_to_leave() => return self.leave(after_ms),
+        };
+        if let Err(error) = opened {
             return self.refuse(error);
         }
         self.socket.outbox.open(Wire::encode(&self.connected(), self.socket.outbox.encoding()));
-        let mut stream = pin!(stream);
         let mut requests = Requests::new(self.edge, self.socket, std::mem::take(&mut self.metadata));
+        self.heard_at = Instant::now();
         loop {
             if !requests.has_room() {
                 // Nothing is read now, so nothing can be heard.
                 self.heard_at = Instant::now();
+                inbound.forgive_delay();
             }
-            let dead_at = self.heard_at + self.edge.config.dead_after();
+            let dead_at =
+                inbound.begun_at().unwrap_or(self.heard_at).min(self.heard_at) + self.edge.config.dead_after();
             let ends_at = self.edge.instant_of(self.identity.ends_at());
             tokio::select! {
-                message = stream.recv(), if requests.has_room() => match self.take(message, &mut requests).await {
-                    Ok(()) => {}
-                    Err(close) => return close,
-                },
+                event = inbound.next(), if requests.has_room() => {
+                    if let Err(close) = self.take(event, &mut requests).await {
+                        return close;
+                    }
+                }
                 () = requests.work(), if !requests.is_idle() => {}
+                after_ms = self.socket.outbox.asked_to_leave() => {
+                    let finished = async { while !requests.is_idle() { requests.work().await } };
+                    // What is not done by then is asked again by the client, under the same id.
+                    let _ = timeout(FINISH_TIMEOUT, finished).await;
+                    return self.leave(after_ms);
+                }
                 () = sleep_until(dead_at.min(ends_at)) => {
                     // Time may have been gained while this slept: the loop looks again.
                     let now = Instant::now();
@@ -151,6 +208,13 @@ impl Reader<'_> {
         close
     }
 
+    /// The last word of a gateway that goes, behind all that waits.
+    fn leave(&self, after_ms: u32) -> Close {
+        let reconnect = notice(Frame::Reconnect(ReconnectFrame { after_ms }));
+        self.socket.outbox.finish(Close::Restart, Wire::encode(&reconnect, self.socket.outbox.encoding()));
+        Close::Restart
+    }
+
     fn connected(&self) -> godwit_contract::v1::ServerFrame {
         notice(Frame::Connected(ConnectedFrame {
             user_id: self.identity.caller.user_id.to_string(),
@@ -160,71 +224,20 @@ impl Reader<'_> {
         }))
     }
 
-    async fn take(
-        &mut self,
-        message: Option<Result<AggregatedMessage, ProtocolError>>,
-        requests: &mut Requests<'_>,
-    ) -> Result<(), Close> {
-        self.heard_at = Instant::now();
-        let received = match message {
-            Some(Ok(AggregatedMessage::Text(text))) => Received::Text(text),
-            Some(Ok(AggregatedMessage::Binary(bytes))) => Received::Binary(bytes),
-            Some(Ok(AggregatedMessage::Ping(_) | AggregatedMessage::Pong(_))) => {
-                return self.bucket.take().map_err(|_| Close::Flooding);
-            }
-            Some(Ok(AggregatedMessage::Close(_))) | None => return Err(Close::Gone),
-            Some(Err(ProtocolError::Overflow)) => return Err(Close::FrameTooBig),
-            Some(Err(ProtocolError::Io(error))) if is_too_long(&error) => return Err(Close::FrameTooBig),
-            Some(Err(_)) => return Err(Close::Protocol),
-        };
+    /// Every frame counts, also one that is only a part of a message.
+    async fn take(&mut self, event: Result<Event, Close>, requests: &mut Requests<'_>) -> Result<(), Close> {
+        let event = event?;
         self.bucket.take().map_err(|_| Close::Flooding)?;
-        if let Some(identity) = requests.begin(&received, &self.identity).await {
-            self.identity = identity;
+        self.heard_at = Instant::now();
+        match event {
+            Event::Message(received) => {
+                if let Some(identity) = requests.begin(&received, &self.identity).await {
+                    self.identity = identity;
+                }
+            }
+            Event::Ping(payload) => self.socket.outbox.pong(payload),
+            Event::Pong | Event::Fragment => {}
         }
         Ok(())
     }
-}
-
-/// The library tells a message of too many fragments only by this text.
-fn is_too_long(error: &std::io::Error) -> bool {
-    error.to_string().contains("continuation size")
-}
-
-/// Writes what waits, and pings, until the last word.
-async fn write(outbox: &Outbox, mut session: Session, config: &Config) {
-    let encoding = outbox.encoding();
-    let limit = config.write_timeout();
-    let mut ping_at = Instant::now() + config.heartbeat();
-    loop {
-        let written = match timeout_at(ping_at, outbox.next()).await {
-            Ok(Item::Close(close)) => {
-                let _ = timeout(CLOSE_TIMEOUT, session.close(Some(close.reason()))).await;
-                return;
-            }
-            Ok(Item::Live(wire) | Item::Answer(wire)) => timeout(limit, send(&mut session, wire)).await,
-            Ok(Item::Resync) => timeout(limit, send(&mut session, resync(encoding))).await,
-            Err(_) => {
-                ping_at = Instant::now() + config.heartbeat();
-                timeout(limit, ping(&mut session, encoding)).await
-            }
-        };
-        match written {
-            Ok(Ok(())) => {}
-            Ok(Err(Closed)) => return,
-            Err(_) => outbox.close(Close::TooSlow, None),
-        }
-    }
-}
-
-async fn send(session: &mut Session, wire: Wire) -> Result<(), Closed> {
-    match wire {
-        Wire::Text(text) => session.text(text).await,
-        Wire::Binary(bytes) => session.binary(bytes).await,
-    }
-}
-
-/// Both a frame, which a page can see, and a ping of the protocol, which every client library answers by itself.
-async fn ping(session: &mut Session, encoding: Encoding) -> Result<(), Closed> {
-    send(session, Wire::encode(&notice(Frame::Ping(PingFrame {})), encoding)).await?;
-    session.ping(b"").await
 }

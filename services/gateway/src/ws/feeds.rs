@@ -23,6 +23,9 @@ pub struct Feeds {
     sessions: HashMap<SessionId, Vec<Arc<Socket>>>,
     changes: Changes,
     incarnations: u64,
+    /// Counts the times at which leaves of chats may have been missed. What was found out before the latest of them is not
+    /// trusted: nothing of a chat is shown for it.
+    epoch: u64,
     /// Who left which chat lately.
     left: HashMap<(UserId, ChatId), Instant>,
 }
@@ -36,6 +39,8 @@ struct Changes {
     users: HashSet<UserId>,
     /// Users who joined a chat whose updates were not followed: some may have been missed.
     joined: HashSet<UserId>,
+    /// Users who are shown their chats again, after a time in which they were not.
+    recovered: HashSet<UserId>,
     /// Counts changes of `channels`.
     generation: u64,
 }
@@ -47,8 +52,11 @@ struct User {
     /// Followed for sockets that show all; empty until they are listed.
     chats: HashSet<ChatId>,
     is_listed: bool,
-    /// A leave may have been missed: nothing of any chat is shown until the chats are listed again.
-    is_suspect: bool,
+    /// The epoch in which listing the chats was begun.
+    listed_in: u64,
+    /// The chats of sockets that show one, with the epoch in which asking whether the user is a member was begun; `None`
+    /// before the first answer.
+    narrow: HashMap<ChatId, Option<u64>>,
     /// What was joined (true) and left (false) while the chats are being listed, which the list may not know.
     meanwhile: Option<HashMap<ChatId, bool>>,
     /// Held by who lists the chats.
@@ -72,6 +80,15 @@ impl Followers {
 pub struct Listing {
     user: UserId,
     incarnation: u64,
+    epoch: u64,
+}
+
+/// A look at whether a user is a member of a chat that was begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Check {
+    user: UserId,
+    chat: ChatId,
+    epoch: u64,
 }
 
 /// Changes of what is followed.
@@ -82,8 +99,10 @@ pub struct ChannelChanges {
     pub removed: Vec<Channel>,
     /// Once this is done, all changes until this generation are.
     pub generation: u64,
-    /// Who must sync when it is done.
+    /// Who must sync when it is done, because they joined a chat.
     pub joined: Vec<UserId>,
+    /// Who must sync when it is done, because nothing was shown to them for a time.
+    pub recovered: Vec<UserId>,
 }
 
 impl Feeds {
@@ -92,7 +111,8 @@ impl Feeds {
         self.socket_count
     }
 
-    /// Takes a socket in, and follows its user. Gives the user's oldest when they have more than `per_user` now.
+    /// Takes a socket in, and follows its user. Gives the user's oldest that is not closed when they have more than `per_user`
+    /// of these now.
     pub fn add(&mut self, socket: &Arc<Socket>, per_user: usize) -> Option<Arc<Socket>> {
         let user_id = socket.caller.user_id;
         let user = match self.users.entry(user_id) {
@@ -101,11 +121,12 @@ impl Feeds {
                 self.incarnations += 1;
                 self.changes.note(Channel::User(user_id));
                 self.changes.users.insert(user_id);
-                place.insert(User::new(self.incarnations))
+                place.insert(User::new(self.incarnations, self.epoch))
             }
         };
         user.sockets.push(Arc::clone(socket));
-        let oldest = user.sockets.first().filter(|_| user.sockets.len() > per_user).cloned();
+        let mut open = user.sockets.iter().filter(|socket| socket.outbox.closed().is_none());
+        let oldest = open.next().filter(|_| open.count() >= per_user).cloned();
         self.sessions.entry(socket.caller.session_id).or_default().push(Arc::clone(socket));
         self.socket_count += 1;
         oldest
@@ -125,6 +146,9 @@ impl Feeds {
             }
         }
         if let Scope::Chat(chat) = socket.scope {
+            if !user.sockets.iter().any(|other| other.scope == socket.scope) {
+                user.narrow.remove(&chat);
+            }
             self.unfollow(chat, |followers| followers.sockets.retain(|known| !Arc::ptr_eq(known, socket)));
         }
         let Some(user) = self.users.get_mut(&user_id) else { return };
@@ -145,11 +169,36 @@ impl Feeds {
         }
     }
 
-    /// Follows the chat of a socket that shows one.
+    /// Follows the chat of a socket that shows one. It is shown only after [`Self::finish_check`].
     pub fn follow_for(&mut self, socket: &Arc<Socket>, chat: ChatId) {
-        if self.users.get(&socket.caller.user_id).is_some_and(|user| user.has(socket)) {
-            self.follow(chat, |followers| followers.sockets.push(Arc::clone(socket)));
+        let Some(user) = self.users.get_mut(&socket.caller.user_id).filter(|user| user.has(socket)) else { return };
+        user.narrow.entry(chat).or_default();
+        self.follow(chat, |followers| followers.sockets.push(Arc::clone(socket)));
+    }
+
+    /// Begins to ask whether the user is a member of the chat that some of their sockets show.
+    pub fn begin_check(&self, user: UserId, chat: ChatId) -> Check {
+        Check { user, chat, epoch: self.epoch }
+    }
+
+    /// The user is a member of the chat. Gives the sockets to which it was not shown for a time, and is again.
+    pub fn finish_check(&mut self, check: Check) -> Vec<Arc<Socket>> {
+        let Some(user) = self.users.get_mut(&check.user) else { return Vec::new() };
+        // Who left meanwhile has no entry any more.
+        let Some(checked_in) = user.narrow.get_mut(&check.chat) else { return Vec::new() };
+        let before = checked_in.replace(check.epoch.max(checked_in.unwrap_or_default()));
+        if before.is_none_or(|before| before >= check.epoch) {
+            return Vec::new();
         }
+        let shows_chat = |socket: &&Arc<Socket>| socket.scope == Scope::Chat(check.chat);
+        user.sockets.iter().filter(shows_chat).cloned().collect()
+    }
+
+    /// The chats of the user's sockets that show one, and are not shown now.
+    pub fn unchecked_chats(&self, user: UserId) -> Vec<ChatId> {
+        let Some(user) = self.users.get(&user) else { return Vec::new() };
+        let unchecked = user.narrow.iter().filter(|(_, checked_in)| **checked_in != Some(self.epoch));
+        unchecked.map(|(chat, _)| *chat).collect()
     }
 
     /// What keeps listings of one user apart; `None` when they have no socket.
@@ -166,7 +215,7 @@ impl Feeds {
             return None;
         }
         user.meanwhile = Some(HashMap::new());
-        Some(Listing { user: user_id, incarnation: user.incarnation })
+        Some(Listing { user: user_id, incarnation: user.incarnation, epoch: self.epoch })
     }
 
     /// Follows the chats that were listed, with what was joined and left meanwhile, and no others.
@@ -184,9 +233,11 @@ impl Feeds {
             }
         }
         let was_listed = std::mem::replace(&mut user.is_listed, true);
-        let was_suspect = std::mem::replace(&mut user.is_suspect, false);
+        let listed_before = std::mem::replace(&mut user.listed_in, listing.epoch);
         let before = std::mem::replace(&mut user.chats, chats.clone());
-        if was_suspect || (was_listed && !chats.is_subset(&before)) {
+        if listed_before < listing.epoch {
+            self.changes.recovered.insert(listing.user);
+        } else if was_listed && !chats.is_subset(&before) {
             self.changes.joined.insert(listing.user);
         }
         for chat in chats.difference(&before) {
@@ -208,19 +259,10 @@ impl Feeds {
         }
     }
 
-    /// Leaves of chats may have been missed: no user gets anything of a chat until their chats are listed again.
+    /// Leaves of chats may have been missed: no user gets anything of a chat until it is found out again, from now on, that
+    /// they are a member.
     pub fn suspect_all(&mut self) {
-        for user in self.users.values_mut() {
-            user.is_suspect = true;
-        }
-    }
-
-    /// The sockets of a user that show one chat may show it: it was asked for again.
-    pub fn trust(&mut self, user_id: UserId) {
-        let Some(user) = self.users.get_mut(&user_id) else { return };
-        if std::mem::replace(&mut user.is_suspect, false) {
-            self.changes.joined.insert(user_id);
-        }
+        self.epoch += 1;
     }
 
     /// Whether word that the user joined one of these chats may be older than word that they left it.
@@ -256,6 +298,7 @@ impl Feeds {
     pub fn leave(&mut self, user_id: UserId, chats: &[ChatId]) {
         let Some(user) = self.users.get_mut(&user_id) else { return };
         user.note_meanwhile(chats, false);
+        user.narrow.retain(|chat, _| !chats.contains(chat));
         for socket in &user.sockets {
             if matches!(socket.scope, Scope::Chat(chat) if chats.contains(&chat)) {
                 socket.outbox.close(Close::Forbidden, None);
@@ -277,9 +320,10 @@ impl Feeds {
     /// Gives an event to all who follow the chat, and tells how many sockets that were.
     pub fn deliver_to_chat(&self, chat: ChatId, frame: &LiveFrame) -> u64 {
         let Some(followers) = self.chats.get(&chat) else { return 0 };
-        let trusted = followers.users.iter().filter_map(|user| self.users.get(user)).filter(|user| !user.is_suspect);
-        let narrow = followers.sockets.iter().filter(|socket| !self.is_suspect(socket.caller.user_id));
-        deliver(trusted.flat_map(User::showing_all).chain(narrow), frame)
+        let users = followers.users.iter().filter_map(|user| self.users.get(user));
+        let listed = users.filter(|user| user.listed_in == self.epoch).flat_map(User::showing_all);
+        let narrow = followers.sockets.iter().filter(|socket| self.is_checked(socket.caller.user_id, chat));
+        deliver(listed.chain(narrow), frame)
     }
 
     /// Gives an event to the user's sockets that show all, and tells how many that were.
@@ -287,8 +331,8 @@ impl Feeds {
         self.users.get(&user).map_or(0, |user| deliver(user.showing_all(), frame))
     }
 
-    fn is_suspect(&self, user_id: UserId) -> bool {
-        self.users.get(&user_id).is_some_and(|user| user.is_suspect)
+    fn is_checked(&self, user_id: UserId, chat: ChatId) -> bool {
+        self.users.get(&user_id).is_some_and(|user| user.narrow.get(&chat) == Some(&Some(self.epoch)))
     }
 
     /// Every socket.
@@ -311,9 +355,13 @@ impl Feeds {
         self.users.keys().copied()
     }
 
-    /// Who is shown nothing of their chats until these are listed again.
+    /// Who is shown nothing of some chats until it is found out again that they are a member.
     pub fn suspects(&self) -> impl Iterator<Item = UserId> {
-        self.users.iter().filter(|(_, user)| user.is_suspect).map(|(id, _)| *id)
+        let is_behind = |user: &User| {
+            let shows_all = user.listed_in < self.epoch && user.showing_all().next().is_some();
+            shows_all || user.narrow.values().any(|checked_in| checked_in.is_some_and(|epoch| epoch < self.epoch))
+        };
+        self.users.iter().filter(move |(_, user)| is_behind(user)).map(|(id, _)| *id)
     }
 
     /// Whether the user has a socket here.
@@ -343,6 +391,7 @@ impl Feeds {
             removed: Vec::new(),
             generation: self.changes.generation,
             joined: self.changes.joined.drain().collect(),
+            recovered: self.changes.recovered.drain().collect(),
         };
         for channel in std::mem::take(&mut self.changes.channels) {
             let is_wanted = match channel {
@@ -394,13 +443,14 @@ impl Changes {
 }
 
 impl User {
-    fn new(incarnation: u64) -> Self {
+    fn new(incarnation: u64, epoch: u64) -> Self {
         Self {
             incarnation,
             sockets: Vec::with_capacity(1),
             chats: HashSet::new(),
             is_listed: false,
-            is_suspect: false,
+            listed_in: epoch,
+            narrow: HashMap::new(),
             meanwhile: None,
             gate: Arc::default(),
         }

@@ -1,13 +1,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use bytes::Bytes;
 use godwit_contract::events::v1::live_payload::Payload;
 use godwit_contract::events::v1::{ChatInterest, LivePayload};
-use godwit_contract::v1::ReconnectFrame;
-use godwit_contract::v1::server_frame::Frame;
 use godwit_kernel::{ChatId, Entropy, SessionId, UserId};
 use godwit_live::{Channel, Delivery};
 use parking_lot::Mutex;
@@ -15,24 +12,25 @@ use prost::Message as _;
 use tokio::sync::{Notify, watch};
 
 use super::feeds::{ChannelChanges, Feeds, Relist};
-use super::frames::{LiveFrame, Wire, notice};
+use super::frames::LiveFrame;
 use super::outbox::Close;
 use super::socket::{Scope, Socket};
 use crate::clients::Services;
 use crate::identity::Revocations;
 use crate::{Config, Error};
 
-/// How long sockets may take to write their last words when the gateway goes away.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+/// How many clients a millisecond are told to sync, or to connect again, when many are: what the services behind can take
+/// beside their other work.
+const CLIENTS_PER_MS: u32 = 2;
 
 /// All sockets of this node, and what comes for them.
 pub struct Hub {
     feeds: Mutex<Feeds>,
     services: Services,
     revocations: Arc<Revocations>,
-    max_sockets: usize,
     per_user: usize,
     reconnect_spread_ms: u32,
+    entropy: Arc<dyn Entropy>,
     is_draining: AtomicBool,
     /// What is followed has changed; for [`super::interest`].
     channels_changed: Notify,
@@ -44,8 +42,6 @@ pub struct Hub {
     pub(super) interrupted: Notify,
     /// Users of whom word came that may be out of order.
     doubtful: Mutex<HashSet<UserId>>,
-    /// The last socket is gone.
-    emptied: Notify,
 }
 
 /// Keeps a socket in the hub while it lives.
@@ -62,34 +58,27 @@ impl Drop for Registration {
 
 impl Hub {
     /// A hub without sockets.
-    pub fn new(config: &Config, services: Services, revocations: Arc<Revocations>) -> Self {
+    pub fn new(config: &Config, services: Services, revocations: Arc<Revocations>, entropy: Arc<dyn Entropy>) -> Self {
         Self {
             feeds: Mutex::default(),
             services,
             revocations,
-            max_sockets: usize::try_from(config.max_sockets).unwrap_or(usize::MAX),
             per_user: usize::try_from(config.sockets_per_user).unwrap_or(usize::MAX),
             reconnect_spread_ms: config.reconnect_spread_ms,
+            entropy,
             is_draining: AtomicBool::new(false),
             channels_changed: Notify::new(),
             settled: watch::Sender::new(0),
             users_changed: Notify::new(),
             interrupted: Notify::new(),
             doubtful: Mutex::default(),
-            emptied: Notify::new(),
         }
     }
 
     /// # Errors
-    /// When no socket can be taken now.
-    pub fn check_room(&self) -> Result<(), Error> {
-        if self.is_draining.load(Ordering::Acquire) {
-            return Err(Error::Draining);
-        }
-        if self.feeds.lock().socket_count() >= self.max_sockets {
-            return Err(Error::Overloaded);
-        }
-        Ok(())
+    /// When sockets are taken no more, because the gateway goes away.
+    pub fn check_open(&self) -> Result<(), Error> {
+        if self.is_draining.load(Ordering::Acquire) { Err(Error::Draining) } else { Ok(()) }
     }
 
     /// Takes a socket in. From here on it can be closed, but it gets events only after [`Self::open`].
@@ -106,8 +95,9 @@ impl Hub {
         if is_revoked {
             socket.outbox.close(Close::Unauthenticated, None);
         }
+        // Whoever drains looks for sockets after saying so, so one of the two sees the other.
         if self.is_draining.load(Ordering::Acquire) {
-            socket.outbox.close(Close::Restart, None);
+            socket.outbox.ask_to_leave(self.entropy.below(self.reconnect_spread_ms));
         }
         self.channels_changed.notify_one();
         self.users_changed.notify_one();
@@ -117,14 +107,10 @@ impl Hub {
     fn remove(&self, socket: &Arc<Socket>) {
         let mut feeds = self.feeds.lock();
         feeds.remove(socket);
-        let is_empty = feeds.socket_count() == 0;
         self.gauge(&feeds);
         drop(feeds);
         self.channels_changed.notify_one();
         self.users_changed.notify_one();
-        if is_empty {
-            self.emptied.notify_waiters();
-        }
     }
 
     fn gauge(&self, feeds: &Feeds) {
@@ -140,18 +126,21 @@ impl Hub {
     /// When its user is not a member of the chat that it shows, or the chats cannot be listed.
     pub async fn open(&self, socket: &Arc<Socket>) -> Result<(), Error> {
         let user = socket.caller.user_id;
-        self.settle().await;
         match socket.scope {
-            Scope::User => self.list_chats(user, Relist::IfUnknown).await?,
+            Scope::User => {
+                self.settle().await;
+                self.list_chats(user, Relist::IfUnknown).await?;
+                self.settle().await;
+            }
             Scope::Chat(chat) => {
-                if !self.services.is_member(chat, user).await? {
-                    return Err(Error::ChatNotFound);
-                }
                 self.feeds.lock().follow_for(socket, chat);
                 self.channels_changed.notify_one();
+                self.settle().await;
+                if !self.check(user, chat).await? {
+                    return Err(Error::ChatNotFound);
+                }
             }
         }
-        self.settle().await;
         Ok(())
     }
 
@@ -161,24 +150,27 @@ impl Hub {
     /// When that cannot be told now.
     pub async fn recheck(&self, user: UserId) -> Result<(), Error> {
         self.list_chats(user, Relist::Always).await?;
-        let narrow: HashSet<ChatId> = self
-            .feeds
-            .lock()
-            .sockets_of_user(user)
-            .iter()
-            .filter_map(|socket| match socket.scope {
-                Scope::Chat(chat) => Some(chat),
-                Scope::User => None,
-            })
-            .collect();
+        let narrow = self.feeds.lock().unchecked_chats(user);
         for chat in narrow {
-            if !self.services.is_member(chat, user).await? {
+            if !self.check(user, chat).await? {
                 self.feeds.lock().leave(user, &[chat]);
+                self.channels_changed.notify_one();
             }
         }
-        self.feeds.lock().trust(user);
-        self.channels_changed.notify_one();
         Ok(())
+    }
+
+    /// Whether the user is a member of a chat that some of their sockets show, which get its events from then on.
+    async fn check(&self, user: UserId, chat: ChatId) -> Result<bool, Error> {
+        let check = self.feeds.lock().begin_check(user, chat);
+        let is_member = self.services.is_member(chat, user).await?;
+        if is_member {
+            let recovered = self.feeds.lock().finish_check(check);
+            for socket in recovered {
+                socket.outbox.push_resync("interrupted", self.spread_of_all());
+            }
+        }
+        Ok(is_member)
     }
 
     async fn list_chats(&self, user: UserId, relist: Relist) -> Result<(), Error> {
@@ -211,16 +203,34 @@ impl Hub {
         self.feeds.lock().take_channel_changes(current)
     }
 
-    /// The changes until `generation` are done; users who joined a chat since must sync, because its updates until now
-    /// may have been missed.
-    pub(super) fn changes_done(&self, generation: u64, joined: &[UserId]) {
-        self.settled.send_replace(generation);
+    /// These changes are done; users who joined a chat since, or were shown nothing for a time, must sync.
+    pub(super) fn changes_done(&self, changes: &ChannelChanges) {
+        self.settled.send_replace(changes.generation);
         let feeds = self.feeds.lock();
-        for socket in joined.iter().flat_map(|user| feeds.sockets_of_user(*user)) {
-            if socket.scope == Scope::User {
-                socket.outbox.push_resync("joined");
+        let of_joined = spread_ms(changes.joined.len());
+        let of_all = spread_ms(feeds.socket_count());
+        for (users, spread_ms, cause) in
+            [(&changes.joined, of_joined, "joined"), (&changes.recovered, of_all, "interrupted")]
+        {
+            let sockets = users.iter().flat_map(|user| feeds.sockets_of_user(*user));
+            for socket in sockets.filter(|socket| socket.scope == Scope::User) {
+                socket.outbox.push_resync(cause, self.entropy.below(spread_ms));
             }
         }
+    }
+
+    /// Events are kept from this user until it is found out what they may see: they can sync meanwhile.
+    pub(super) fn tell_of_interruption(&self, user: UserId) {
+        let after_ms = self.spread_of_all();
+        for socket in self.feeds.lock().sockets_of_user(user) {
+            socket.outbox.push_resync("interrupted", after_ms);
+        }
+    }
+
+    /// A pause for one of all clients.
+    fn spread_of_all(&self) -> u32 {
+        let sockets = self.feeds.lock().socket_count();
+        self.entropy.below(spread_ms(sockets))
     }
 
     /// Takes what came on the live channels.
@@ -232,13 +242,8 @@ impl Hub {
                 Err(error) => tracing::error!(%error, "a live payload cannot be read"),
             },
             Delivery::Interrupted => {
-                tracing::warn!("live events may have been lost: every client is told to sync");
-                let mut feeds = self.feeds.lock();
-                feeds.suspect_all();
-                for socket in feeds.sockets() {
-                    socket.outbox.push_resync("interrupted");
-                }
-                drop(feeds);
+                tracing::warn!("live events may have been lost: what every client may see is looked up again");
+                self.feeds.lock().suspect_all();
                 self.interrupted.notify_one();
             }
         }
@@ -275,7 +280,7 @@ impl Hub {
     fn join(&self, user: UserId, chats: &[ChatId]) {
         let mut feeds = self.feeds.lock();
         if feeds.has_left_lately(user, chats) {
-            self.doubtful.lock().insert(user);
+            self.doubt(user);
             self.interrupted.notify_one();
         } else {
             feeds.join(user, chats);
@@ -322,6 +327,11 @@ impl Hub {
         self.feeds.lock().users().collect()
     }
 
+    /// Word of this user may have come out of order.
+    pub(super) fn doubt(&self, user: UserId) {
+        self.doubtful.lock().insert(user);
+    }
+
     /// Who must be looked at again before they are shown anything of a chat, or were told of out of order.
     pub(super) fn unchecked_users(&self) -> Vec<UserId> {
         let mut users = std::mem::take(&mut *self.doubtful.lock());
@@ -342,21 +352,16 @@ impl Hub {
         self.feeds.lock().forget_leaves();
     }
 
-    /// Takes no more sockets, and sends those that are here away, each after another pause, so that they do not all
-    /// come back at once. Waits until they are gone.
-    pub async fn drain(&self, entropy: &dyn Entropy) {
+    /// Takes no more sockets from now on, and gives those that are here.
+    pub(super) fn close_doors(&self) -> Vec<Arc<Socket>> {
         self.is_draining.store(true, Ordering::Release);
-        let emptied = self.emptied.notified();
-        let sockets: Vec<Arc<Socket>> = self.feeds.lock().sockets().cloned().collect();
-        for socket in &sockets {
-            let after_ms = entropy.below(self.reconnect_spread_ms);
-            let reconnect = notice(Frame::Reconnect(ReconnectFrame { after_ms }));
-            socket.outbox.close(Close::Restart, Some(Wire::encode(&reconnect, socket.outbox.encoding())));
-        }
-        if !sockets.is_empty() && tokio::time::timeout(DRAIN_TIMEOUT, emptied).await.is_err() {
-            tracing::info!(sockets = self.feeds.lock().socket_count(), "sockets did not take their leave in time");
-        }
+        self.feeds.lock().sockets().cloned().collect()
     }
+}
+
+/// Over how many milliseconds so many clients are spread that all do the same.
+pub(super) fn spread_ms(clients: usize) -> u32 {
+    u32::try_from(clients).unwrap_or(u32::MAX) / CLIENTS_PER_MS
 }
 
 fn chat_ids(interest: &ChatInterest) -> Vec<ChatId> {

@@ -1,18 +1,19 @@
 use clap::{Args as _, FromArgMatches as _};
+use godwit_contract::v1::server_frame::Frame;
 use godwit_contract::v1::{ResyncFrame, ServerFrame};
 use godwit_kernel::{DeviceId, SystemClock, SystemEntropy};
 use godwit_rpc::{Caller, Directory, LocalRoutes};
 use metrics_exporter_prometheus::PrometheusBuilder;
 
 use super::super::frames::{Encoding, Wire};
-use super::super::outbox::Outbox;
+use super::super::outbox::{Item, Outbox};
 use super::*;
 
 fn hub() -> Arc<Hub> {
     let matches = Config::augment_args(clap::Command::new("test")).get_matches_from(["test"]);
     let config = Config::from_arg_matches(&matches).unwrap();
     let services = Services::new(Directory::new(LocalRoutes::new(), []));
-    Arc::new(Hub::new(&config, services, Arc::default()))
+    Arc::new(Hub::new(&config, services, Arc::default(), Arc::new(SystemEntropy)))
 }
 
 fn socket(user_id: UserId, encoding: Encoding) -> Arc<Socket> {
@@ -27,7 +28,7 @@ fn socket(user_id: UserId, encoding: Encoding) -> Arc<Socket> {
 }
 
 fn event(user: UserId) -> Delivery {
-    let frame = ServerFrame { id: String::new(), frame: Some(Frame::Resync(ResyncFrame {})) };
+    let frame = ServerFrame { id: String::new(), frame: Some(Frame::Resync(ResyncFrame::default())) };
     let payload = LivePayload { payload: Some(Payload::ServerFrame(frame.encode_to_vec().into())) };
     Delivery::Message { channel: Channel::User(user), payload: payload.encode_to_vec().into() }
 }
@@ -58,6 +59,33 @@ fn an_event_is_made_json_once_however_many_json_clients_get_it() {
     ] {
         assert!(page.lines().any(|found| found == line), "{line}\n{page}");
     }
+}
+
+#[test]
+fn users_who_are_shown_their_chats_again_sync_one_after_the_other() {
+    let hub = hub();
+    let sockets: Vec<_> =
+        (0..400).map(|_| socket(UserId::generate(&SystemClock, &SystemEntropy), Encoding::Json)).collect();
+    let registrations: Vec<_> = sockets.iter().map(|socket| hub.register(socket)).collect();
+    hub.changes_done(&ChannelChanges {
+        added: Vec::new(),
+        removed: Vec::new(),
+        generation: 0,
+        joined: Vec::new(),
+        recovered: sockets.iter().map(|socket| socket.caller.user_id).collect(),
+    });
+    let mut pauses = HashSet::new();
+    for socket in &sockets {
+        let told = std::iter::from_fn(|| socket.outbox.try_next()).find_map(|item| match item {
+            Item::Resync(after_ms) => Some(after_ms),
+            _ => None,
+        });
+        let after_ms = told.unwrap();
+        assert!(after_ms < spread_ms(400), "{after_ms}");
+        pauses.insert(after_ms);
+    }
+    assert!(pauses.len() > 20, "they would all sync at once: {pauses:?}");
+    drop(registrations);
 }
 
 #[test]

@@ -27,6 +27,6 @@ pub async fn follow(hub: Arc<Hub>, subscription: Box<dyn Subscription>, stop: Ca
         {
             tracing::warn!(%error, channels = changes.added.len(), "channels cannot be followed now");
         }
-        hub.changes_done(changes.generation, &changes.joined);
+        hub.changes_done(&changes);
     }
 }

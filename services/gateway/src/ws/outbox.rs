@@ -1,7 +1,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use actix_ws::CloseCode;
+use bytes::Bytes;
 use godwit_contract::v1::ResyncFrame;
 use godwit_contract::v1::server_frame::Frame;
 use parking_lot::Mutex;
@@ -20,8 +20,10 @@ const RESPITE: Duration = Duration::from_secs(30);
 /// Why a socket is closed, with its code (`API.md`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Close {
-    /// The client goes, or is gone.
+    /// The client is gone.
     Gone,
+    /// The client goes, with this code.
+    ByClient(u16),
     /// No valid token, or no longer.
     Unauthenticated,
     /// Not a member of the chat, or no longer.
@@ -36,6 +38,8 @@ pub enum Close {
     Flooding,
     /// Bytes that are no WebSocket.
     Protocol,
+    /// A text that is no UTF-8.
+    InvalidText,
     /// The gateway goes away.
     Restart,
     /// What is needed to serve the socket is not there now.
@@ -47,7 +51,9 @@ impl Close {
     pub const fn code(self) -> u16 {
         match self {
             Self::Gone => 1000,
+            Self::ByClient(code) => code,
             Self::Protocol => 1002,
+            Self::InvalidText => 1007,
             Self::Restart => 1012,
             Self::TryAgain => 1013,
             Self::Unauthenticated => 4401,
@@ -62,8 +68,9 @@ impl Close {
     /// For people.
     pub const fn description(self) -> &'static str {
         match self {
-            Self::Gone => "goodbye",
+            Self::Gone | Self::ByClient(_) => "goodbye",
             Self::Protocol => "protocol error",
+            Self::InvalidText => "invalid UTF-8",
             Self::Restart => "restart",
             Self::TryAgain => "try again later",
             Self::Unauthenticated => "unauthenticated",
@@ -75,9 +82,17 @@ impl Close {
         }
     }
 
-    /// The reason that is written.
-    pub fn reason(self) -> actix_ws::CloseReason {
-        actix_ws::CloseReason { code: CloseCode::from(self.code()), description: Some(self.description().to_owned()) }
+    /// Whether the client may come back, and is told when.
+    pub const fn invites_back(self) -> bool {
+        matches!(self, Self::TooSlow | Self::TryAgain)
+    }
+
+    /// The code for people who count: what a client says is its own word, and not counted by name.
+    pub fn label(self) -> String {
+        match self {
+            Self::ByClient(code) if !matches!(code, 1000 | 1001 | 1005) => "other".to_owned(),
+            close => close.code().to_string(),
+        }
     }
 }
 
@@ -90,6 +105,8 @@ pub struct Outbox {
     filled: Notify,
     /// There is room for answers again.
     drained: Notify,
+    /// The client is to be sent away; for the one reader.
+    leave: Notify,
 }
 
 #[derive(Default)]
@@ -103,6 +120,9 @@ struct State {
     /// A `resync` waits: what is published until the client gets it needs no sending.
     resync_waits: bool,
     fell_behind_at: Option<Instant>,
+    /// What the latest ping is answered with; an earlier one needs no answer any more (RFC 6455, section 5.5.3).
+    pong: Option<Bytes>,
+    leaves_after_ms: Option<u32>,
     closed: Option<Close>,
 }
 
@@ -113,8 +133,10 @@ pub enum Item {
     Live(Wire),
     /// An answer to the client.
     Answer(Wire),
-    /// Says that events were dropped.
-    Resync,
+    /// Answers a ping of the protocol.
+    Pong(Bytes),
+    /// Says that events were dropped: sync after so many milliseconds.
+    Resync(u32),
     /// The last.
     Close(Close),
 }
@@ -122,7 +144,7 @@ pub enum Item {
 impl Outbox {
     /// An empty one that does not take live events yet.
     pub fn new(encoding: Encoding) -> Self {
-        Self { encoding, state: Mutex::default(), filled: Notify::new(), drained: Notify::new() }
+        Self { encoding, state: Mutex::default(), filled: Notify::new(), drained: Notify::new(), leave: Notify::new() }
     }
 
     /// How its client reads.
@@ -158,19 +180,43 @@ impl Outbox {
         } else {
             state.fell_behind_at = Some(Instant::now());
             state.drop_live();
-            state.push_resync("behind");
+            state.push_resync("behind", 0);
         }
         drop(state);
         self.filled.notify_one();
     }
 
-    /// Tells the client that events may have been lost.
-    pub fn push_resync(&self, cause: &'static str) {
+    /// Tells the client that events may have been lost, and after how many milliseconds it should sync.
+    pub fn push_resync(&self, cause: &'static str, after_ms: u32) {
         let mut state = self.state.lock();
         if state.is_open && state.closed.is_none() && !state.resync_waits {
-            state.push_resync(cause);
+            state.push_resync(cause, after_ms);
             drop(state);
             self.filled.notify_one();
+        }
+    }
+
+    /// Answers a ping of the protocol, before all else.
+    pub fn pong(&self, payload: Bytes) {
+        self.state.lock().pong = Some(payload);
+        self.filled.notify_one();
+    }
+
+    /// Asks whoever reads from the client to finish what it asked and [`Self::finish`]; the client shall come back after so
+    /// many milliseconds.
+    pub fn ask_to_leave(&self, after_ms: u32) {
+        self.state.lock().leaves_after_ms = Some(after_ms);
+        self.leave.notify_one();
+    }
+
+    /// Waits until the client is to be sent away. For one reader; nothing is lost when it is dropped.
+    pub async fn asked_to_leave(&self) -> u32 {
+        loop {
+            let after_ms = self.state.lock().leaves_after_ms;
+            if let Some(after_ms) = after_ms {
+                return after_ms;
+            }
+            self.leave.notified().await;
         }
     }
 
@@ -208,6 +254,19 @@ impl Outbox {
         self.drained.notify_waiters();
     }
 
+    /// Closes once all that waits is written, and then `last`.
+    pub fn finish(&self, close: Close, last: Wire) {
+        let mut state = self.state.lock();
+        if state.closed.is_none() {
+            state.closed = Some(close);
+            state.push(Item::Answer(last));
+            state.push(Item::Close(close));
+        }
+        drop(state);
+        self.filled.notify_one();
+        self.drained.notify_waiters();
+    }
+
     /// Why it was closed, if it was.
     pub fn closed(&self) -> Option<Close> {
         self.state.lock().closed
@@ -216,15 +275,19 @@ impl Outbox {
     /// The next thing to write, once there is one. For one writer; nothing is lost when it is dropped.
     pub async fn next(&self) -> Item {
         loop {
-            if let Some(item) = self.pop() {
+            if let Some(item) = self.try_next() {
                 return item;
             }
             self.filled.notified().await;
         }
     }
 
-    fn pop(&self) -> Option<Item> {
+    /// The next thing to write, if there is one.
+    pub fn try_next(&self) -> Option<Item> {
         let mut state = self.state.lock();
+        if let Some(payload) = state.pong.take() {
+            return Some(Item::Pong(payload));
+        }
         let item = state.queue.pop_front()?;
         match &item {
             Item::Live(wire) => {
@@ -237,8 +300,8 @@ impl Outbox {
                     self.drained.notify_waiters();
                 }
             }
-            Item::Resync => state.resync_waits = false,
-            Item::Close(_) => {}
+            Item::Resync(_) => state.resync_waits = false,
+            Item::Pong(_) | Item::Close(_) => {}
         }
         if state.queue.is_empty() {
             // An idle connection keeps no room for a busy one.
@@ -256,15 +319,15 @@ impl State {
                 self.live_bytes += wire.len();
             }
             Item::Answer(wire) => self.answer_bytes += wire.len(),
-            Item::Resync => self.resync_waits = true,
-            Item::Close(_) => {}
+            Item::Resync(_) => self.resync_waits = true,
+            Item::Pong(_) | Item::Close(_) => {}
         }
         self.queue.push_back(item);
     }
 
-    fn push_resync(&mut self, cause: &'static str) {
+    fn push_resync(&mut self, cause: &'static str, after_ms: u32) {
         metrics::counter!("gateway_resyncs_total", "cause" => cause).increment(1);
-        self.push(Item::Resync);
+        self.push(Item::Resync(after_ms));
     }
 
     fn drop_live(&mut self) {
@@ -280,6 +343,7 @@ impl State {
         }
         self.closed = Some(close);
         self.queue.clear();
+        self.pong = None;
         (self.live_count, self.live_bytes, self.answer_bytes) = (0, 0, 0);
         if let Some(last) = last {
             self.push(Item::Answer(last));
@@ -289,13 +353,12 @@ impl State {
 }
 
 /// The frame that a [`Item::Resync`] is written as.
-pub fn resync(encoding: Encoding) -> Wire {
-    Wire::encode(&notice(Frame::Resync(ResyncFrame {})), encoding)
+pub fn resync(encoding: Encoding, after_ms: u32) -> Wire {
+    Wire::encode(&notice(Frame::Resync(ResyncFrame { after_ms })), encoding)
 }
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
     use futures_util::FutureExt as _;
 
     use super::*;
@@ -323,7 +386,7 @@ mod tests {
     fn nothing_comes_before_connected() {
         let outbox = Outbox::new(Encoding::Binary);
         outbox.push_live(&event(1));
-        outbox.push_resync("test");
+        outbox.push_resync("test", 0);
         outbox.open(wire(1));
         assert_eq!(next(&outbox), Some(Item::Answer(wire(1))));
         assert_eq!(next(&outbox), None);
@@ -341,7 +404,7 @@ mod tests {
             outbox.push_live(&event(1));
         }
         assert_eq!(next(&outbox), Some(Item::Answer(wire(7))));
-        assert_eq!(next(&outbox), Some(Item::Resync));
+        assert_eq!(next(&outbox), Some(Item::Resync(0)));
         assert_eq!(next(&outbox), None);
         outbox.push_live(&event(2));
         assert!(matches!(next(&outbox), Some(Item::Live(_))));
@@ -353,7 +416,7 @@ mod tests {
         for _ in 0..=LIVE_COUNT_MAX {
             outbox.push_live(&event(1));
         }
-        assert_eq!(next(&outbox), Some(Item::Resync));
+        assert_eq!(next(&outbox), Some(Item::Resync(0)));
         for _ in 0..=LIVE_COUNT_MAX {
             outbox.push_live(&event(1));
         }
@@ -367,7 +430,7 @@ mod tests {
         for _ in 0..9 {
             outbox.push_live(&event(LIVE_BYTES_MAX / 8));
         }
-        assert_eq!(next(&outbox), Some(Item::Resync));
+        assert_eq!(next(&outbox), Some(Item::Resync(0)));
     }
 
     #[test]
@@ -382,13 +445,42 @@ mod tests {
     }
 
     #[test]
+    fn the_latest_ping_is_answered_before_all_else() {
+        let outbox = open();
+        outbox.push_live(&event(1));
+        outbox.pong(Bytes::from_static(b"one"));
+        outbox.pong(Bytes::from_static(b"two"));
+        assert_eq!(next(&outbox), Some(Item::Pong(Bytes::from_static(b"two"))));
+        assert!(matches!(next(&outbox), Some(Item::Live(_))));
+        assert_eq!(next(&outbox), None);
+    }
+
+    #[test]
+    fn who_is_sent_away_gets_all_that_waits_first() {
+        let outbox = open();
+        assert_eq!(outbox.asked_to_leave().now_or_never(), None);
+        outbox.ask_to_leave(70);
+        assert_eq!(outbox.asked_to_leave().now_or_never(), Some(70));
+        outbox.push_live(&event(1));
+        outbox.push_answer(wire(2)).now_or_never().unwrap();
+        outbox.finish(Close::Restart, wire(3));
+        outbox.push_live(&event(1));
+        outbox.finish(Close::Restart, wire(4));
+        assert!(matches!(next(&outbox), Some(Item::Live(_))));
+        assert_eq!(next(&outbox), Some(Item::Answer(wire(2))));
+        assert_eq!(next(&outbox), Some(Item::Answer(wire(3))));
+        assert_eq!(next(&outbox), Some(Item::Close(Close::Restart)));
+        assert_eq!(next(&outbox), None);
+    }
+
+    #[test]
     fn after_a_close_only_the_last_word_is_written() {
         let outbox = open();
         outbox.push_live(&event(1));
         outbox.close(Close::Restart, Some(wire(3)));
         outbox.close(Close::TooSlow, None);
         outbox.push_live(&event(1));
-        outbox.push_resync("test");
+        outbox.push_resync("test", 0);
         outbox.push_answer(wire(9)).now_or_never().unwrap();
         assert_eq!(next(&outbox), Some(Item::Answer(wire(3))));
         assert_eq!(next(&outbox), Some(Item::Close(Close::Restart)));

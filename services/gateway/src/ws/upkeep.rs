@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,8 +17,11 @@ const EVERY: Duration = Duration::from_secs(15);
 const KEYS_EVERY_ROUNDS: u32 = 20;
 /// After a part was not there.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// Users who are looked at again at the same time.
-const CONCURRENCY: usize = 8;
+/// Users who are looked at again at the same time: one for each so many, so that many users are not kept waiting long, within
+/// bounds that leave the chat service to others.
+const USERS_PER_LOOK: usize = 64;
+const LOOKS_MIN: usize = 8;
+const LOOKS_MAX: usize = 128;
 
 /// Finds out what the gateway was not told.
 pub struct Upkeep {
@@ -32,40 +36,61 @@ impl Upkeep {
 
     /// Runs until `stop`.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        // Side by side: what takes long keeps nothing else waiting.
         tokio::select! {
             () = stop.cancelled() => {}
-            () = self.keep_up() => {}
+            () = self.forget() => {}
+            () = self.fetch_keys() => {}
+            () = self.recheck() => {}
         }
         Ok(())
     }
 
-    async fn keep_up(&self) {
-        let mut unchecked: Vec<UserId> = Vec::new();
-        let mut rounds: u32 = 0;
+    async fn forget(&self) {
         loop {
             self.hub.forget_past();
-            unchecked = self.recheck(unchecked).await;
-            if rounds.is_multiple_of(KEYS_EVERY_ROUNDS) {
-                self.authenticator.refresh_keys().await;
-            }
-            rounds = rounds.wrapping_add(1);
-            let pause = if unchecked.is_empty() { EVERY } else { RETRY_AFTER };
-            tokio::select! {
-                () = self.hub.interrupted.notified() => {
-                    unchecked.extend(self.hub.unchecked_users());
-                    unchecked.sort_unstable();
-                    unchecked.dedup();
-                }
-                () = tokio::time::sleep(pause) => {}
-            }
+            tokio::time::sleep(EVERY).await;
         }
     }
 
-    /// Looks again at what users may see, and gives those for whom that failed.
-    async fn recheck(&self, users: Vec<UserId>) -> Vec<UserId> {
+    async fn fetch_keys(&self) {
+        loop {
+            self.authenticator.refresh_keys().await;
+            tokio::time::sleep(EVERY * KEYS_EVERY_ROUNDS).await;
+        }
+    }
+
+    /// Looks again at what users may see, whenever some of it may have been missed.
+    async fn recheck(&self) {
+        // Who was told to sync because this takes long.
+        let mut told = HashSet::new();
+        loop {
+            let unchecked = self.hub.unchecked_users();
+            if unchecked.is_empty() {
+                told.clear();
+                self.hub.interrupted.notified().await;
+                continue;
+            }
+            let failed = self.look_at(unchecked).await;
+            if failed.is_empty() {
+                continue;
+            }
+            for user in failed {
+                self.hub.doubt(user);
+                if told.insert(user) {
+                    self.hub.tell_of_interruption(user);
+                }
+            }
+            tokio::time::sleep(RETRY_AFTER).await;
+        }
+    }
+
+    /// Gives the users for whom it failed.
+    async fn look_at(&self, users: Vec<UserId>) -> Vec<UserId> {
+        let looks = (users.len() / USERS_PER_LOOK).clamp(LOOKS_MIN, LOOKS_MAX);
         let failed = Mutex::new(Vec::new());
         stream::iter(users)
-            .for_each_concurrent(CONCURRENCY, |user| {
+            .for_each_concurrent(looks, |user| {
                 let failed = &failed;
                 async move {
                     if self.hub.recheck(user).await.is_err() {

@@ -8,8 +8,10 @@ mod http_answers;
 mod http_identity;
 mod http_pages;
 
+mod socket_clients;
 mod socket_closes;
 mod socket_events;
 mod socket_frames;
+mod socket_hostile;
 mod socket_identity;
 mod socket_presence;

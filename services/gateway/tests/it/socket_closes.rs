@@ -1,7 +1,8 @@
 use godwit_contract::v1::server_frame::Frame;
 use serde_json::json;
 
-use crate::stage::{Client, Heard, Stage, elsewhere, somebody};
+use crate::stage::raw::RawClient;
+use crate::stage::{Client, Heard, SOON, Stage, chat, elsewhere, somebody};
 
 #[tokio::test]
 async fn a_frame_over_the_limit_closes_with_4413() {
@@ -69,6 +70,109 @@ async fn a_full_gateway_refuses_handshakes() {
         Client::try_open(stage.address, "/ws/me", &headers).await.is_ok()
     })
     .await;
+}
+
+#[tokio::test]
+async fn an_address_with_all_its_sockets_gets_no_more_and_others_do() {
+    let stage = Stage::with(&["--gateway-sockets-per-address=1", "--gateway-trusted-proxies=1"]).await;
+    let bearer = format!("Bearer {}", stage.token(&somebody()));
+    let from = |address| [("authorization", bearer.as_str()), ("x-forwarded-for", address)];
+    let first = Client::open(stage.address, "/ws/me", &from("2001:db8:1:2::1")).await;
+    assert_eq!(Client::refused(stage.address, "/ws/me", &from("2001:db8:1:2::ffff")).await, 429, "the same network");
+    Client::open(stage.address, "/ws/me", &from("2001:db8:1:3::1")).await.connected().await;
+    first.close().await;
+    godwit_testkit::eventually(SOON, || async {
+        Client::try_open(stage.address, "/ws/me", &from("2001:db8:1:2::2")).await.is_ok()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn handshakes_that_come_too_fast_are_refused_before_their_token_is_looked_at() {
+    let stage = Stage::with(&["--gateway-handshakes-per-sec=1"]).await;
+    let mut heads = Vec::new();
+    for _ in 0..10 {
+        let mut client = RawClient::connect(stage.address).await;
+        heads.push(client.handshake(stage.address, "made-up").await);
+    }
+    let refused: Vec<_> = heads.iter().filter(|head| head.starts_with("HTTP/1.1 503 ")).collect();
+    assert!(refused.len() >= 5, "{heads:?}");
+    // Those that are let in hear that their token is none only after their handshake.
+    assert!(refused.len() < 10, "{heads:?}");
+    assert!(refused.iter().all(|head| head.contains("retry-after: 1")), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_socket_that_cannot_be_served_now_is_told_when_to_come_back() {
+    let stage = Stage::start().await;
+    stage.services.hides_chats.store(true, std::sync::atomic::Ordering::SeqCst);
+    let mut client = stage.open("/ws/me", &somebody()).await;
+    assert_eq!(client.error().await.2, 503);
+    assert!(matches!(client.frame().await.frame, Some(Frame::Reconnect(_))));
+    assert_eq!(client.close_code().await, 1013);
+}
+
+#[tokio::test]
+async fn a_client_that_stays_behind_is_closed_with_4408_and_told_when_to_come_back() {
+    let stage = Stage::start().await;
+    let (slow, quick) = (somebody(), somebody());
+    let room = chat();
+    stage.services.add_member(room, &slow);
+    stage.services.add_member(room, &quick);
+    let mut behind = stage.connect(&slow).await;
+    let mut abreast = stage.connect(&quick).await;
+    let large = "x".repeat(30_000);
+    for seq in 1..=400 {
+        stage.publish(room, seq, &large).await;
+        assert_eq!(abreast.update().await.seq, seq);
+    }
+    while !matches!(behind.frame().await.frame, Some(Frame::Resync(_))) {}
+    for seq in 401..=800 {
+        stage.publish(room, seq, &large).await;
+        assert_eq!(abreast.update().await.seq, seq);
+    }
+    while !matches!(behind.frame().await.frame, Some(Frame::Reconnect(_))) {}
+    assert_eq!(behind.close_code().await, 4408);
+}
+
+#[tokio::test]
+async fn a_gateway_that_stops_finishes_what_was_asked_and_loses_no_event() {
+    let stage = Stage::start().await;
+    let (caller, witness) = (somebody(), somebody());
+    let room = chat();
+    stage.services.add_member(room, &caller);
+    stage.services.add_member(room, &witness);
+    let mut client = stage.connect(&caller).await;
+    let mut abreast = stage.connect(&witness).await;
+    let message = json!({"chat_id": room.to_string(), "client_message_id": "a", "text": "wait for it"});
+    client.say(json!({"id": "1", "send_message": message})).await;
+    stage.services.held.notified().await;
+    // More than the network takes, and the client does not read yet.
+    let large = "x".repeat(20_000);
+    for seq in 1..=40 {
+        stage.publish(room, seq, &large).await;
+        assert_eq!(abreast.update().await.seq, seq);
+    }
+    let leaving = async {
+        // It stops by now when it takes no more sockets; only then the message is committed.
+        let bearer = format!("Bearer {}", stage.token(&somebody()));
+        let headers = [("authorization", bearer.as_str())];
+        godwit_testkit::eventually(SOON, || async {
+            Client::try_open(stage.address, "/ws/me", &headers).await.is_err()
+        })
+        .await;
+        stage.services.sends.add_permits(1);
+        for seq in 1..=40 {
+            assert_eq!(client.update().await.seq, seq);
+        }
+        let acknowledged = client.frame().await;
+        assert!(matches!(acknowledged.frame, Some(Frame::Ack(_))), "{acknowledged:?}");
+        assert!(matches!(client.frame().await.frame, Some(Frame::Reconnect(_))));
+        assert_eq!(client.close_code().await, 1012);
+        drop((client, abreast));
+    };
+    let (late, ()) = tokio::join!(stage.stop(), leaving);
+    assert_eq!(late, Vec::<&str>::new());
 }
 
 #[tokio::test]

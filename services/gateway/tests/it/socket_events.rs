@@ -189,6 +189,49 @@ async fn a_client_that_falls_behind_is_told_to_sync_and_goes_on() {
 }
 
 #[tokio::test]
+async fn a_socket_of_one_chat_syncs_when_it_is_shown_its_chat_again() {
+    let stage = Stage::start().await;
+    let caller = somebody();
+    let room = chat();
+    stage.services.add_member(room, &caller);
+    let mut narrow = stage.open(&format!("/ws/{room}"), &caller).await;
+    narrow.connected().await;
+    for seq in 1..=20 {
+        stage.live.interrupt().await;
+        assert!(matches!(narrow.frame().await.frame, Some(Frame::Resync(_))));
+        // From here on nothing is kept from it: what it does not find when it syncs, it hears.
+        stage.publish(room, seq, "again").await;
+        assert_eq!(narrow.update().await.seq, seq);
+    }
+}
+
+#[tokio::test]
+async fn clients_that_never_read_delay_nobody() {
+    let stage = Stage::start().await;
+    let room = chat();
+    let mut deaf = Vec::new();
+    for _ in 0..5 {
+        let caller = somebody();
+        stage.services.add_member(room, &caller);
+        deaf.push(stage.connect(&caller).await);
+    }
+    let caller = somebody();
+    stage.services.add_member(room, &caller);
+    let mut client = stage.connect(&caller).await;
+    let large = "x".repeat(30_000);
+    for seq in 1..=200 {
+        stage.publish(room, seq, &large).await;
+        assert_eq!(client.update().await.seq, seq);
+    }
+    // And what it asks is answered, while the others are still there.
+    client.say(serde_json::json!({"id": "1"})).await;
+    assert_eq!(client.error().await.0, "1");
+    for silent in &mut deaf {
+        assert!(matches!(silent.hear().await, Heard::Frame(_)));
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_never_reads_is_closed() {
     let stage = Stage::with(&["--gateway-write-timeout-ms=300"]).await;
     let caller = somebody();

@@ -3,6 +3,7 @@
 mod actions;
 mod client;
 mod live;
+pub mod raw;
 mod services;
 mod tokens;
 
