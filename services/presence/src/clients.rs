@@ -1,5 +1,7 @@
 //! What is asked of other services.
 
+use godwit_contract::auth::v1::ListFriendIdsRequest;
+use godwit_contract::auth::v1::relationship_internal_service_client::RelationshipInternalServiceClient;
 use godwit_contract::chat::v1::ListDirectPeersRequest;
 use godwit_contract::chat::v1::chat_internal_service_client::ChatInternalServiceClient;
 use godwit_kernel::{UserId, limits};
@@ -42,8 +44,37 @@ impl Chats {
             async move { client.list_direct_peers(request).await }
         });
         let answer = answer.await?.into_inner();
-        let user_ids: Result<Vec<UserId>, _> = answer.user_ids.iter().map(|id| id.parse()).collect();
-        let user_ids = user_ids.map_err(|_| Status::internal("the chat service answered with what is no user id"))?;
-        Ok(DirectPeers { user_ids, has_more: answer.has_more })
+        Ok(DirectPeers { user_ids: ids(&answer.user_ids)?, has_more: answer.has_more })
     }
+}
+
+/// The auth service, as far as it knows who is a friend of whom.
+#[derive(Clone, Debug)]
+pub struct Friends {
+    client: RelationshipInternalServiceClient<Channel>,
+}
+
+impl Friends {
+    /// The auth service where the directory says it is.
+    pub fn new(directory: &Directory) -> Self {
+        Self { client: RelationshipInternalServiceClient::new(directory.channel(Target::Auth)) }
+    }
+
+    /// All friends of a user: nobody has more than fit in one answer.
+    ///
+    /// # Errors
+    /// When the service does not answer.
+    pub async fn of(&self, user_id: UserId) -> Result<Vec<UserId>, Status> {
+        let request = ListFriendIdsRequest { user_id: user_id.to_string(), after_user_id: String::new(), limit: 0 };
+        let answer = retry_idempotent(|| {
+            let (mut client, request) = (self.client.clone(), request.clone());
+            async move { client.list_friend_ids(request).await }
+        });
+        ids(&answer.await?.into_inner().user_ids)
+    }
+}
+
+fn ids(texts: &[String]) -> Result<Vec<UserId>, Status> {
+    let ids: Result<Vec<UserId>, _> = texts.iter().map(|id| id.parse()).collect();
+    ids.map_err(|_| Status::internal("a service answered with what is no user id"))
 }

@@ -3,7 +3,7 @@
 //! was online is kept in PostgreSQL.
 //!
 //! Reading order: [`domain`] (what presence is), [`roster`] (who is where, in live), [`app`] (one file a use case),
-//! [`store`] (the `last_seen` table), [`clients`] (the chat service), [`events`] (what is told on live), [`grpc`] (the
+//! [`store`] (the `last_seen` table), [`clients`] (chat and auth), [`events`] (what is told on live), [`grpc`] (the
 //! contract), [`workers`] (leases that end, and telling others).
 
 pub mod app;
@@ -25,12 +25,13 @@ use std::sync::Arc;
 
 use godwit_contract::presence::v1::presence_internal_service_server::PresenceInternalServiceServer;
 use godwit_contract::presence::v1::presence_service_server::PresenceServiceServer;
+use godwit_contract::presence::v1::presence_watch_service_server::PresenceWatchServiceServer;
 use godwit_rpc::{AccessChecks, Target};
 use godwit_runtime::{Platform, Service};
 use tokio::sync::Notify;
 
 use crate::app::{Announcements, App};
-use crate::clients::Chats;
+use crate::clients::{Chats, Friends};
 use crate::roster::Roster;
 
 /// The presence service.
@@ -47,6 +48,8 @@ impl Service for Presence {
             live: Arc::clone(&platform.live),
             roster: Roster::new(Arc::clone(&platform.live), config.lease()),
             chats: Chats::new(&platform.directory),
+            friends: Friends::new(&platform.directory),
+            grace: config.grace(),
             access: AccessChecks::new(&platform.directory),
             clock: Arc::clone(&platform.clock),
             entropy: Arc::clone(&platform.entropy),
@@ -57,6 +60,7 @@ impl Service for Presence {
         platform.tasks.spawn("presence.end_leases", |stop| workers::end_leases(ending, stop));
         platform.tasks.spawn("presence.announce", |stop| workers::announce(announcing, stop));
         platform.grpc.add(PresenceServiceServer::new(grpc::PresenceGrpc::new(Arc::clone(&app))));
+        platform.grpc.add(PresenceWatchServiceServer::new(grpc::PresenceWatchGrpc::new(Arc::clone(&app))));
         platform.grpc.add(PresenceInternalServiceServer::new(grpc::PresenceInternalGrpc::new(app)));
         Ok(())
     }

@@ -3,27 +3,26 @@
 mod announce;
 mod announcements;
 mod end_leases;
-mod get_presence;
-mod list_presences;
 mod part_users;
+mod presences;
 mod report_node;
+mod watch_presence;
 
 pub use announcements::Announcements;
 pub use report_node::NodeLease;
+pub use watch_presence::Watch;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use godwit_kernel::{Clock, Entropy, UserId};
+use godwit_kernel::{Clock, Entropy};
 use godwit_live::Live;
 use godwit_pg::Pool;
 use godwit_rpc::AccessChecks;
 use tokio::sync::Notify;
 
-use crate::clients::Chats;
-use crate::domain::Presence;
-use crate::error::Error;
+use crate::clients::{Chats, Friends};
 use crate::roster::Roster;
-use crate::store;
 
 /// What every use case works with.
 pub struct App {
@@ -33,31 +32,20 @@ pub struct App {
     pub live: Arc<dyn Live>,
     /// Who is where.
     pub roster: Roster,
-    /// Who knows whom.
+    /// Who shares a direct chat with whom.
     pub chats: Chats,
+    /// Who is a friend of whom.
+    pub friends: Friends,
     /// Who may see whose presence.
     pub access: AccessChecks,
     /// The present.
     pub clock: Arc<dyn Clock>,
     /// For leases.
     pub entropy: Arc<dyn Entropy>,
+    /// How long who leaves, or goes away, is held as they were: who is back by then was never gone.
+    pub grace: Duration,
     /// Whose change is still to be told.
     pub announcements: Announcements,
     /// Told when a node gave its lease back.
     pub lease_ended: Notify,
-}
-
-impl App {
-    /// The presence of a user, whoever asks.
-    async fn presence_of(&self, user_id: UserId) -> Result<Presence, Error> {
-        match self.roster.is_online(user_id).await {
-            Ok(true) => Ok(Presence::Online),
-            Ok(false) => {
-                let mut conn = self.pool.get().await?;
-                Ok(Presence::Offline { last_seen_at: store::last_seen_at(&mut conn, user_id).await? })
-            }
-            Err(error) if error.is_unavailable() => Ok(Presence::Unknown),
-            Err(error) => Err(error.into()),
-        }
-    }
 }

@@ -1,4 +1,5 @@
 use godwit_kernel::UserId;
+use time::OffsetDateTime;
 
 use super::App;
 use crate::domain::Lease;
@@ -9,16 +10,22 @@ use crate::store;
 const PART: usize = 500;
 
 impl App {
-    /// Takes users from a lease. Who is nowhere else is offline then: the time is recorded first, so that a failure
-    /// in between is made good by doing the same again.
-    pub(super) async fn part_users(&self, lease: Lease, users: &[UserId]) -> Result<(), Error> {
+    /// Takes users from a lease who were there until `seen_at`. Who is nowhere else is offline then: the time is
+    /// recorded first, so that a failure in between is made good by doing the same again.
+    pub(super) async fn part_users(
+        &self,
+        lease: Lease,
+        users: &[UserId],
+        seen_at: OffsetDateTime,
+    ) -> Result<(), Error> {
         for part in users.chunks(PART) {
-            let offline = self.roster.only_at(lease, part).await?;
-            if !offline.is_empty() {
-                store::record_last_seen(&mut *self.pool.get().await?, &offline, self.clock.now()).await?;
+            let worse = self.roster.worse_without(lease, part).await?;
+            if !worse.offline.is_empty() {
+                store::record_last_seen(&mut *self.pool.get().await?, &worse.offline, seen_at).await?;
             }
             self.roster.leave(lease, part).await?;
-            self.announcements.add(offline);
+            self.announcements.add(worse.offline);
+            self.announcements.add(worse.away);
         }
         Ok(())
     }

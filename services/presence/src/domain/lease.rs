@@ -1,7 +1,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use godwit_kernel::{Entropy, NodeId};
+use godwit_kernel::{Clock, Entropy, NodeId};
+
+/// The serials of leases that no node holds.
+const OF_NOBODY: u64 = 1 << 63;
 
 /// A node's unbroken right to speak for its users. A node whose lease has ended gets another one, with another serial:
 /// what was reported under the old lease never counts again, so ending it cannot hit what is reported under the new.
@@ -16,7 +19,18 @@ pub struct Lease {
 impl Lease {
     /// A lease that was never held before.
     pub fn generate(node_id: NodeId, entropy: &dyn Entropy) -> Self {
-        Self { node_id, serial: u64::from_be_bytes(entropy.bytes()) }
+        Self { node_id, serial: u64::from_be_bytes(entropy.bytes()) & !OF_NOBODY }
+    }
+
+    /// A lease that no node can hold: under it are those who left nodes a moment ago.
+    pub fn of_nobody(clock: &dyn Clock, entropy: &dyn Entropy) -> Self {
+        let node_id = NodeId::generate(clock, entropy);
+        Self { node_id, serial: u64::from_be_bytes(entropy.bytes()) | OF_NOBODY }
+    }
+
+    /// Whether no node holds it, or did.
+    pub const fn is_of_nobody(self) -> bool {
+        self.serial & OF_NOBODY != 0
     }
 }
 
@@ -56,6 +70,15 @@ mod tests {
         }
         for text in ["", ":", "a:1", "00000000-0000-7000-8000-000000000000", "00000000-0000-7000-8000-000000000000:x"] {
             assert_eq!(text.parse::<Lease>(), Err(InvalidLease), "{text}");
+        }
+    }
+
+    #[test]
+    fn leases_of_nobody_are_told_from_those_of_nodes() {
+        let node_id = NodeId::generate(&SystemClock, &SystemEntropy);
+        for _ in 0..100 {
+            assert!(!Lease::generate(node_id, &SystemEntropy).is_of_nobody());
+            assert!(Lease::of_nobody(&SystemClock, &SystemEntropy).is_of_nobody());
         }
     }
 

@@ -5,5 +5,5 @@ mod presence;
 mod report;
 
 pub use lease::{InvalidLease, Lease};
-pub use presence::Presence;
+pub use presence::{Activity, Presence, Reading};
 pub use report::{Intent, REPORT_USERS_MAX, Report};

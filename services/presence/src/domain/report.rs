@@ -8,9 +8,11 @@ pub const REPORT_USERS_MAX: usize = limits::INTERNAL_PAGE_MAX as usize;
 pub struct Report {
     /// Who reports.
     pub node_id: NodeId,
-    /// Who has connections at the node now, and had none at the last report.
+    /// Who has connections at the node now, one of them in the foreground.
     pub joined: Vec<UserId>,
-    /// Who has none any more. Who is in both lists has joined.
+    /// Who has connections there, all in the background. Who is in both of these lists has joined.
+    pub away: Vec<UserId>,
+    /// Who has none any more. Who is in another list, too, has come back.
     pub left: Vec<UserId>,
     /// Whether the node goes on.
     pub intent: Intent,

@@ -2,6 +2,8 @@
 
 mod presence;
 mod presence_internal;
+mod presence_watch;
 
 pub use presence::PresenceGrpc;
 pub use presence_internal::PresenceInternalGrpc;
+pub use presence_watch::PresenceWatchGrpc;

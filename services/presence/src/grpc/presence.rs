@@ -32,8 +32,8 @@ impl PresenceService for PresenceGrpc {
     ) -> Result<Response<proto::GetPresenceResponse>, Status> {
         let caller = Caller::of(&request)?;
         let user_id = parse_id("user_id", &request.get_ref().user_id).map_err(to_status)?;
-        let presence = self.app.get_presence(caller.user_id, user_id).await.map_err(to_status)?;
-        Ok(Response::new(proto::GetPresenceResponse { presence: Some(encode_presence(user_id, presence)) }))
+        let reading = self.app.get_presence(caller.user_id, user_id).await.map_err(to_status)?;
+        Ok(Response::new(proto::GetPresenceResponse { presence: Some(encode_presence(user_id, reading)) }))
     }
 
     async fn list_presences(
@@ -42,8 +42,8 @@ impl PresenceService for PresenceGrpc {
     ) -> Result<Response<proto::ListPresencesResponse>, Status> {
         let caller = Caller::of(&request)?;
         let users = decode_users(&request.get_ref().user_ids).map_err(to_status)?;
-        let presences = self.app.list_presences(caller.user_id, &users).await.map_err(to_status)?;
-        let presences = users.iter().zip(presences).map(|(user_id, presence)| encode_presence(*user_id, presence));
+        let readings = self.app.list_presences(caller.user_id, &users).await.map_err(to_status)?;
+        let presences = users.iter().zip(readings).map(|(user_id, reading)| encode_presence(*user_id, reading));
         Ok(Response::new(proto::ListPresencesResponse { presences: presences.collect() }))
     }
 }

@@ -40,6 +40,7 @@ fn decode(request: &proto::ReportNodeRequest) -> Result<Report, InvalidField> {
     Ok(Report {
         node_id: parse_id("node_id", &request.node_id)?,
         joined: decode_users("joined_user_ids", &request.joined_user_ids)?,
+        away: decode_users("away_user_ids", &request.away_user_ids)?,
         left: decode_users("left_user_ids", &request.left_user_ids)?,
         intent: if request.leaving { Intent::Leave } else { Intent::Stay },
     })

@@ -25,15 +25,6 @@ pub async fn record_last_seen(conn: &mut Connection, users: &[UserId], seen_at: 
     Ok(())
 }
 
-/// When a user was last online, if that was recorded.
-///
-/// # Errors
-/// When the database does.
-pub async fn last_seen_at(conn: &mut Connection, user_id: UserId) -> Result<Option<OffsetDateTime>, Error> {
-    let seen_at = last_seen::table.find(user_id.as_uuid()).select(last_seen::seen_at).first(conn).await;
-    Ok(seen_at.optional()?)
-}
-
 /// When these users were last online, as far as that was recorded.
 ///
 /// # Errors

@@ -3,7 +3,7 @@
 mod last_seen;
 mod schema;
 
-pub use last_seen::{last_seen_at, last_seen_of, record_last_seen};
+pub use last_seen::{last_seen_of, record_last_seen};
 
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use godwit_pg as pg;

@@ -1,10 +1,11 @@
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use godwit_contract::auth::v1::auth_internal_service_server::AuthInternalService;
+use godwit_contract::auth::v1::relationship_internal_service_server::RelationshipInternalService;
 use godwit_contract::auth::v1::{
     AccessAction, AccessAnswer, CheckAccessRequest, CheckAccessResponse, GetUsersRequest, GetUsersResponse,
-    ListRevocationsRequest, ListRevocationsResponse,
+    ListFriendIdsRequest, ListFriendIdsResponse, ListRevocationsRequest, ListRevocationsResponse,
 };
 use godwit_kernel::UserId;
 use parking_lot::Mutex;
@@ -19,6 +20,7 @@ pub struct FakeAuth {
 #[derive(Default)]
 struct State {
     refusals: HashMap<(UserId, UserId), &'static str>,
+    friends: HashMap<UserId, BTreeSet<UserId>>,
     is_down: bool,
     calls: usize,
 }
@@ -31,6 +33,18 @@ impl FakeAuth {
 
     pub fn allow(&self, actor: UserId, target: UserId) {
         self.state.lock().refusals.remove(&(actor, target));
+    }
+
+    pub fn befriend(&self, one: UserId, other: UserId) {
+        let mut state = self.state.lock();
+        state.friends.entry(one).or_default().insert(other);
+        state.friends.entry(other).or_default().insert(one);
+    }
+
+    pub fn unfriend(&self, one: UserId, other: UserId) {
+        let mut state = self.state.lock();
+        state.friends.entry(one).or_default().remove(&other);
+        state.friends.entry(other).or_default().remove(&one);
     }
 
     pub fn set_down(&self, is_down: bool) {
@@ -79,5 +93,21 @@ impl AuthInternalService for FakeAuth {
         _: Request<godwit_contract::auth::v1::ResolveUsernamesRequest>,
     ) -> Result<Response<godwit_contract::auth::v1::ResolveUsernamesResponse>, Status> {
         Err(Status::unimplemented(""))
+    }
+}
+
+#[tonic::async_trait]
+impl RelationshipInternalService for FakeAuth {
+    async fn list_friend_ids(
+        &self,
+        request: Request<ListFriendIdsRequest>,
+    ) -> Result<Response<ListFriendIdsResponse>, Status> {
+        let state = self.state.lock();
+        if state.is_down {
+            return Err(Status::unavailable("down"));
+        }
+        let user_id: UserId = request.get_ref().user_id.parse().unwrap();
+        let user_ids = state.friends.get(&user_id).into_iter().flatten().map(UserId::to_string).collect();
+        Ok(Response::new(ListFriendIdsResponse { user_ids, has_more: false }))
     }
 }

@@ -9,29 +9,8 @@ use godwit_rpc::{Failure, ServiceError as _};
 use godwit_testkit::eventually;
 use tonic::{Code, Request, Status};
 
-use crate::world::{DEADLINE, LONG_LEASE, Node, Replica, SHORT_LEASE, World, memory, redis, user};
-
-macro_rules! facts {
-    ($($fact:ident),+ $(,)?) => {
-        mod over_memory {
-            $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $fact() {
-                    super::$fact(super::World::over(super::memory().await).await).await;
-                }
-            )+
-        }
-
-        mod over_redis {
-            $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $fact() {
-                    super::$fact(super::World::over(super::redis().await).await).await;
-                }
-            )+
-        }
-    };
-}
+use crate::facts_macro::facts;
+use crate::world::{DEADLINE, LONG_LEASE, Node, Replica, SHORT_LEASE, World, memory, user};
 
 facts!(
     presence_is_seen_by_oneself_and_by_whom_auth_lets_see_it,
@@ -53,7 +32,7 @@ facts!(
     last_seen_never_goes_back,
     without_the_chat_service_nobody_is_told,
     without_auth_nobody_learns_anything_of_others,
-    many_peers_are_asked_for_together,
+    peers_are_asked_for_together_and_only_those_who_are_there,
     what_is_no_report_is_refused,
 );
 
@@ -363,15 +342,27 @@ async fn without_auth_nobody_learns_anything_of_others(world: World) {
     assert_eq!(bob.sees().await, (ada, Online, None));
 }
 
-async fn many_peers_are_asked_for_together(world: World) {
+async fn peers_are_asked_for_together_and_only_those_who_are_there(world: World) {
     let replica = world.replica_at_rest(LONG_LEASE);
     let ada = user();
-    let mut bob = world.phone(&[ada]).await;
-    (0..8).for_each(|_| world.chats.befriend(ada, user()));
+    for _ in 0..50 {
+        world.chats.befriend(ada, user());
+        world.auth.befriend(ada, user());
+    }
     replica.report(Node::new().joined(&[ada])).await.unwrap();
     replica.app.announce(ada).await.unwrap();
-    assert_eq!(bob.sees().await, (ada, Online, None));
-    assert_eq!(world.auth.calls(), 3, "nine peers in pages of three");
+    assert_eq!(world.auth.calls(), 0, "nobody is there");
+    let mut friends = Vec::new();
+    for _ in 0..50 {
+        let phone = world.phone(&[]).await;
+        world.auth.befriend(ada, phone.user_id);
+        friends.push(phone);
+    }
+    replica.app.announce(ada).await.unwrap();
+    for friend in &mut friends {
+        assert_eq!(friend.sees().await, (ada, Online, None));
+    }
+    assert_eq!(world.auth.calls(), 1);
 }
 
 async fn what_is_no_report_is_refused(world: World) {

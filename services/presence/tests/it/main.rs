@@ -4,5 +4,8 @@
 mod auth;
 mod chats;
 mod facts;
+mod facts_macro;
+mod grace;
 mod switch;
+mod watching;
 mod world;

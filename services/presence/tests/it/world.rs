@@ -4,13 +4,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use godwit_contract::auth::v1::auth_internal_service_server::AuthInternalServiceServer;
+use godwit_contract::auth::v1::relationship_internal_service_server::RelationshipInternalServiceServer;
 use godwit_contract::chat::v1::chat_internal_service_server::ChatInternalServiceServer;
 use godwit_contract::events::v1::{LivePayload, live_payload};
 use godwit_contract::presence::v1::presence_internal_service_client::PresenceInternalServiceClient;
 use godwit_contract::presence::v1::presence_internal_service_server::PresenceInternalServiceServer;
 use godwit_contract::presence::v1::presence_service_client::PresenceServiceClient;
 use godwit_contract::presence::v1::presence_service_server::PresenceServiceServer;
-use godwit_contract::presence::v1::{GetPresenceRequest, ReportNodeRequest, ReportNodeResponse};
+use godwit_contract::presence::v1::presence_watch_service_client::PresenceWatchServiceClient;
+use godwit_contract::presence::v1::presence_watch_service_server::PresenceWatchServiceServer;
+use godwit_contract::presence::v1::{
+    GetPresenceRequest, ListPresencesRequest, ReportNodeRequest, ReportNodeResponse, WatchPresenceRequest,
+};
 use godwit_contract::v1::{Presence, PresenceStatus, ServerFrame, server_frame};
 use godwit_kernel::{DeviceId, NodeId, SessionId, SystemClock, SystemEntropy, UserId};
 use godwit_live::memory::MemoryLive;
@@ -18,7 +23,8 @@ use godwit_live::redis::{RedisLive, RedisOptions};
 use godwit_live::{Channel, Delivery, Live, Subscription};
 use godwit_pg::{Pool, PoolOptions};
 use godwit_presence::app::{Announcements, App};
-use godwit_presence::clients::Chats;
+use godwit_presence::clients::{Chats, Friends};
+use godwit_presence::domain::Lease;
 use godwit_presence::roster::Roster;
 use godwit_presence::{grpc, store, workers};
 use godwit_rpc::{AccessChecks, Caller, Directory, LocalRoutes, ServerLayer, Target};
@@ -75,6 +81,11 @@ impl World {
         self.replica_with(lease, self.db.pool(&store::SCHEMA)).at_work()
     }
 
+    /// A replica that does nothing by itself, and lets people come back within `grace`.
+    pub fn forgiving_replica_at_rest(&self, grace: Duration) -> Replica {
+        self.replica_of(LONG_LEASE, grace, self.db.pool(&store::SCHEMA))
+    }
+
     /// A replica that does nothing by itself.
     pub fn replica_at_rest(&self, lease: Duration) -> Replica {
         self.replica_with(lease, self.db.pool(&store::SCHEMA))
@@ -87,6 +98,15 @@ impl World {
     }
 
     fn replica_with(&self, lease: Duration, pool: Pool) -> Replica {
+        self.replica_of(lease, Duration::ZERO, pool)
+    }
+
+    /// A replica that lets people come back within `grace`.
+    pub fn forgiving_replica(&self, grace: Duration) -> Replica {
+        self.replica_of(LONG_LEASE, grace, self.db.pool(&store::SCHEMA)).at_work()
+    }
+
+    fn replica_of(&self, lease: Duration, grace: Duration, pool: Pool) -> Replica {
         let routes = LocalRoutes::new();
         let directory = Directory::new(routes.clone(), [Target::Auth, Target::Chat, Target::Presence]);
         let live: Arc<dyn Live> = self.live.clone();
@@ -95,6 +115,8 @@ impl World {
             live: live.clone(),
             roster: Roster::new(live, lease),
             chats: Chats::new(&directory),
+            friends: Friends::new(&directory),
+            grace,
             access: AccessChecks::new(&directory),
             clock: self.clock.clone(),
             entropy: Arc::new(SystemEntropy),
@@ -103,6 +125,8 @@ impl World {
         });
         let services = Routes::new(ChatInternalServiceServer::new(self.chats.clone()))
             .add_service(AuthInternalServiceServer::new(self.auth.clone()))
+            .add_service(RelationshipInternalServiceServer::new(self.auth.clone()))
+            .add_service(PresenceWatchServiceServer::new(grpc::PresenceWatchGrpc::new(app.clone())))
             .add_service(PresenceServiceServer::new(grpc::PresenceGrpc::new(app.clone())))
             .add_service(PresenceInternalServiceServer::new(grpc::PresenceInternalGrpc::new(app.clone())));
         routes.bind(services, &ServerLayer::default());
@@ -114,13 +138,26 @@ impl World {
         self.live.members_of_sets(&[key.to_owned()]).await.unwrap().pop().unwrap()
     }
 
-    /// A person with an open connection, who knows `others`.
+    pub async fn live_remove(&self, key: &str) {
+        self.live.remove(key).await.unwrap();
+    }
+
+    pub async fn live_add(&self, key: &str, members: &[String]) {
+        self.live.add_to_sets(&[key.to_owned()], members, LONG_LEASE).await.unwrap();
+    }
+
+    /// A person with an open connection at a node of their own, who knows `others`.
     pub async fn phone(&self, others: &[UserId]) -> Phone {
         let user_id = user();
         others.iter().for_each(|other| self.chats.befriend(user_id, *other));
+        let node = Node::new();
+        let lease = Lease::generate(node.node_id, &SystemEntropy).to_string();
+        let node_key = format!("presence:node:{}", node.node_id);
+        Live::set(self.live.as_ref(), &node_key, lease.clone().into(), LONG_LEASE).await.unwrap();
+        self.live.add_to_sets(&[format!("presence:user:{user_id}")], &[lease], LONG_LEASE).await.unwrap();
         let (subscription, deliveries) = self.live.subscribe(100).await.unwrap();
         subscription.add(&[Channel::User(user_id)]).await.unwrap();
-        Phone { user_id, deliveries, _subscription: subscription }
+        Phone { user_id, node, deliveries, _subscription: subscription }
     }
 }
 
@@ -155,6 +192,32 @@ impl Replica {
         Caller { user_id: caller, session_id, device_id }.attach(&mut request);
         let answer = self.presence_client().get_presence(request).await?.into_inner();
         Ok(answer.presence.expect("an answer has a presence"))
+    }
+
+    /// What `viewer` learns of some people at once.
+    pub async fn list(&self, viewer: UserId, user_ids: &[UserId]) -> Result<Vec<Presence>, Status> {
+        let user_ids = user_ids.iter().map(UserId::to_string).collect();
+        let mut request = Request::new(ListPresencesRequest { user_ids });
+        let (session_id, device_id) = (new_id(SessionId::generate), new_id(DeviceId::generate));
+        Caller { user_id: viewer, session_id, device_id }.attach(&mut request);
+        Ok(self.presence_client().list_presences(request).await?.into_inner().presences)
+    }
+
+    /// `phone` has these people on screen, and others no longer.
+    pub async fn watch(
+        &self,
+        phone: &Phone,
+        watched: &[UserId],
+        unwatched: &[UserId],
+    ) -> Result<Vec<Presence>, Status> {
+        let request = WatchPresenceRequest {
+            node_id: phone.node.node_id.to_string(),
+            user_id: phone.user_id.to_string(),
+            watched_user_ids: watched.iter().map(UserId::to_string).collect(),
+            unwatched_user_ids: unwatched.iter().map(UserId::to_string).collect(),
+        };
+        let mut client = PresenceWatchServiceClient::new(self.directory.channel(Target::Presence));
+        Ok(client.watch_presence(request).await?.into_inner().presences)
     }
 
     /// What comes of `work`, while these reports are made again and again.
@@ -200,6 +263,10 @@ impl Node {
         self.report(&[], users)
     }
 
+    pub fn away(&self, users: &[UserId]) -> ReportNodeRequest {
+        ReportNodeRequest { away_user_ids: users.iter().map(UserId::to_string).collect(), ..self.report(&[], &[]) }
+    }
+
     pub fn leaving(&self) -> ReportNodeRequest {
         ReportNodeRequest { leaving: true, ..self.report(&[], &[]) }
     }
@@ -218,6 +285,8 @@ impl Node {
 /// A person's connection to some gateway.
 pub struct Phone {
     pub user_id: UserId,
+    /// Where they are.
+    pub node: Node,
     deliveries: mpsc::Receiver<Delivery>,
     _subscription: Box<dyn Subscription>,
 }
