@@ -17,4 +17,5 @@ WITH waiting AS (
 )
 INSERT INTO outbox (chat_id, seq, payload, occurred_at, headers, next_attempt_at)
 SELECT chat_id, seq, payload, occurred_at, '{}', now() FROM unlogged;
+DROP FUNCTION published_until();
 DROP TABLE outbox_batches;

@@ -15,8 +15,13 @@ CREATE TABLE outbox_batches (
 -- In two parts: what the sweeper has taken before waits for the stream and must not stand before what is new.
 CREATE INDEX outbox_batches_unswept ON outbox_batches (next_attempt_at) WHERE attempts = 0;
 CREATE INDEX outbox_batches_swept ON outbox_batches (next_attempt_at) WHERE attempts > 0;
--- Updates that occurred before the oldest of these are on the stream.
 CREATE INDEX outbox_batches_begun ON outbox_batches (begun_at);
+
+-- Updates that occurred before this instant are on the stream.
+CREATE FUNCTION published_until() RETURNS timestamptz
+LANGUAGE sql STABLE AS $$
+    SELECT coalesce(min(begun_at), 'infinity') FROM outbox_batches
+$$;
 
 -- The release before this one writes updates into outbox. They go the new way too, so that both can run side by side.
 CREATE FUNCTION log_at_once() RETURNS trigger LANGUAGE plpgsql AS $$

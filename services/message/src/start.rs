@@ -20,7 +20,6 @@ use crate::app::{
 };
 use crate::clients::{Chats, Media, Users};
 use crate::config::Config;
-use crate::events::link_previews::{LinkPreviewsHandler, link_previews_group};
 use crate::grpc::Server;
 use crate::{store, workers};
 
@@ -80,7 +79,9 @@ impl Parts {
         let Self { pool, directory, live, events, clock, entropy, pages, tasks } = self;
         let holder = Uuid::from_bytes(entropy.bytes());
         // Only what publishes holds the publisher, so that it ends after them.
-        let publisher = Publisher::start(&tasks, pool.clone(), live, Arc::clone(&events));
+        let (linked, links) = mpsc::channel(LINKS_MAX);
+        let linked = pages.is_some().then_some(linked);
+        let publisher = Publisher::start(&tasks, pool.clone(), live, Arc::clone(&events), linked);
         let committing = Committing { pool: pool.clone(), entropy: Arc::clone(&entropy), publisher: publisher.clone() };
         let weak_publisher = publisher.downgrade();
         let appenders = Appenders::start(&tasks, &committing, config.appenders());
@@ -111,7 +112,8 @@ impl Parts {
         let sender = Arc::clone(&app);
         tasks.spawn("message.scheduled", |stop| workers::send_scheduled(sender, stop));
         if let Some(pages) = pages {
-            preview_links(&app, pages, &events, &tasks);
+            let reader = Arc::clone(&app);
+            tasks.spawn("message.preview-links", |stop| workers::preview_links(reader, pages, links, stop));
         }
         app
     }
@@ -119,15 +121,3 @@ impl Parts {
 
 /// Links that wait for their pages.
 const LINKS_MAX: usize = 1_000;
-
-fn preview_links(app: &Arc<App>, pages: PageReader, events: &Arc<dyn EventLog>, tasks: &Tasks) {
-    let (queue, links) = mpsc::channel(LINKS_MAX);
-    let reader = Arc::clone(app);
-    tasks.spawn("message.preview-links", |stop| workers::preview_links(reader, pages, links, stop));
-    let handler = Arc::new(LinkPreviewsHandler { clock: Arc::clone(&app.clock), queue });
-    let events = Arc::clone(events);
-    tasks.spawn(
-        "message.find-links",
-        |stop| async move { Ok(events.consume(link_previews_group(), handler, stop).await?) },
-    );
-}

@@ -32,8 +32,8 @@ const MAX_POLL_INTERVAL_MS: &str = "300000";
 const FETCH_BYTES_MAX: &str = "1048576";
 /// The broker answers when it has so much, or after this time: each answer costs it and us about the same, however much is
 /// in it.
-const FETCH_BYTES_MIN: &str = "65536";
-const FETCH_WAIT_MS: &str = "100";
+const FETCH_BYTES_MIN: &str = "524288";
+const FETCH_WAIT_MS: &str = "250";
 
 /// How the handling of a batch ended.
 struct Done {

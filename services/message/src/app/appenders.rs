@@ -72,7 +72,7 @@ impl Appenders {
         let queues = (0..options.appender_count.max(1)).map(|_| {
             let (sender, queue) = mpsc::channel(options.queue_max);
             let connection = OwnConnection { pool: committing.pool.clone(), open: None };
-            let appender = Appender { committing: committing.clone(), options, queue, connection };
+            let appender = Appender { committing: committing.clone(), options, queue, connection, last_size: 0 };
             tasks.spawn("message.appender", |stop| appender.run(stop));
             sender
         });
@@ -154,6 +154,8 @@ struct Appender {
     options: AppenderOptions,
     queue: mpsc::Receiver<Waiting>,
     connection: OwnConnection,
+    /// The size of the batch before.
+    last_size: usize,
 }
 
 /// An appender's own connection: what is cut off in the middle of a batch is closed and never handed to another.
@@ -192,7 +194,12 @@ impl Appender {
             let Some(first) = first else {
                 return Ok(());
             };
+            if self.last_size > 1 {
+                // It is busy: whoever is ready to append does so first, and the batch is larger for it.
+                tokio::task::yield_now().await;
+            }
             let batch = self.gather(first);
+            self.last_size = batch.entries.len();
             if !batch.entries.is_empty() {
                 self.commit(batch).await;
             }

@@ -1,5 +1,3 @@
-//! Updates as they travel: [`outgoing`] to live and to the stream, [`link_previews`] from the stream to the pages behind
-//! links.
+//! Updates as they travel to live and to the stream.
 
-pub mod link_previews;
 pub mod outgoing;

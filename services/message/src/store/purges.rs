@@ -43,11 +43,11 @@ macro_rules! delete_some {
     };
 }
 
-/// Updates that the stream has not got yet stay; whatever occurred before the oldest batch in the outbox began is there.
+/// Updates that the stream has not got yet stay.
 const DELETE_LOG: &str = "
     DELETE FROM sync_log WHERE chat_id = $1 AND seq IN (
         SELECT seq FROM sync_log
-        WHERE chat_id = $1 AND occurred_at < coalesce((SELECT min(begun_at) FROM outbox_batches), 'infinity')
+        WHERE chat_id = $1 AND occurred_at < published_until()
         LIMIT $2
     )";
 

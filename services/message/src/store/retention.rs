@@ -46,7 +46,7 @@ pub async fn expire_logs(conn: &mut Connection, after: Option<ChatId>, age: Dura
                  THEN first_seq_after(p.chat_id, p.first_seq, p.last_seq, i.instant) ELSE p.last_seq + 1 END AS first_seq
              FROM part p, (
                  SELECT least(clock_timestamp() - make_interval(secs => $3),
-                     (SELECT min(begun_at) - interval '1 microsecond' FROM outbox_batches)) AS instant
+                     published_until() - interval '1 microsecond') AS instant
              ) AS i
              WHERE p.first_seq <= p.last_seq
          ), moved AS (
@@ -67,7 +67,8 @@ pub async fn expire_logs(conn: &mut Connection, after: Option<ChatId>, age: Dura
              SELECT l.chat_id, l.seq FROM (
                  SELECT chat_id, first_seq FROM chat_heads WHERE chat_id > $1 AND chat_id <= $2 ORDER BY chat_id
              ) AS h CROSS JOIN LATERAL (
-                 SELECT chat_id, seq FROM sync_log WHERE chat_id = h.chat_id AND seq < h.first_seq LIMIT $3
+                 SELECT chat_id, seq FROM sync_log
+                 WHERE chat_id = h.chat_id AND seq < h.first_seq AND occurred_at < published_until() LIMIT $3
              ) AS l LIMIT $3
          )",
     )

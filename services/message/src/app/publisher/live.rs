@@ -46,7 +46,7 @@ impl LiveQueue {
 
     pub(super) fn offer(&self, item: LiveItem) {
         let held = self.room.try_take(item.message.1.len());
-        if !held.is_some_and(|held| self.queue.try_send(Queued { item, held }).is_ok()) {
+        if held.is_none_or(|held| self.queue.try_send(Queued { item, held }).is_err()) {
             count("live", "dropped", 1);
         }
     }

@@ -1,5 +1,6 @@
 //! What follows a commit.
 
+mod links;
 mod live;
 mod stream;
 
@@ -15,8 +16,10 @@ use godwit_runtime::Tasks;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
+use self::links::LinkQueue;
 use self::live::{LiveItem, LiveQueue};
 use self::stream::{StreamBatch, StreamQueue};
+use super::LinkedMessage;
 use super::room::Held;
 use crate::domain::Headers;
 use crate::events::outgoing;
@@ -84,20 +87,28 @@ impl Publication {
 pub struct Publisher {
     live: LiveQueue,
     stream: StreamQueue,
+    links: LinkQueue,
 }
 
 impl Publisher {
-    /// Starts the tasks.
-    pub fn start(tasks: &Tasks, pool: Pool, live: Arc<dyn Live>, events: Arc<dyn EventLog>) -> Self {
+    /// Starts the tasks. The links of messages go to `links`, if anybody reads them.
+    pub fn start(
+        tasks: &Tasks,
+        pool: Pool,
+        live: Arc<dyn Live>,
+        events: Arc<dyn EventLog>,
+        links: Option<mpsc::Sender<LinkedMessage>>,
+    ) -> Self {
         let live = LiveQueue::start(tasks, live);
         let stream = StreamQueue::start(tasks, pool, events);
-        Self { live, stream }
+        Self { live, stream, links: LinkQueue(links) }
     }
 
-    /// Hands a batch to live and to the stream.
+    /// Hands a batch to live and to the stream, and its links to whoever reads them.
     pub fn publish(&self, batch: CommittedBatch) {
         let mut batch = batch;
         for update in &mut batch.updates {
+            self.links.offer(&update.payload);
             let mut taken = update.taken.take();
             let Committed { chat_id, payload, announced_to, left, .. } = update;
             for message in outgoing::live_messages(*chat_id, payload, announced_to, left) {

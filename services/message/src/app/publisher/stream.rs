@@ -77,7 +77,7 @@ impl StreamQueue {
             return;
         }
         let held = self.room.try_take(batch.size_bytes());
-        if !held.is_some_and(|held| self.queue.try_send(Queued { item: batch, held }).is_ok()) {
+        if held.is_none_or(|held| self.queue.try_send(Queued { item: batch, held }).is_err()) {
             self.on_their_way.lock().remove(&batch_id);
             count("stream", "dropped", count_of_updates);
         }
