@@ -1,7 +1,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::limits::Rates;
+use crate::limits::{ClassRate, Rates, RoomSizes};
 
 /// What the gateway reads from the environment.
 #[derive(clap::Args, Clone, Debug)]
@@ -96,7 +96,9 @@ pub struct Config {
     )]
     pub frames_per_sec: u32,
 
-    /// How many HTTP requests a second one user may make in the long run; four times as many at once.
+    /// How many HTTP requests a second one user may make in the long run to read; four times as many at once. They may
+    /// change things and send half as often, sync a fourth, search and move files a tenth. One device has three fourths of
+    /// what its user has.
     #[arg(
         long = "gateway-requests-per-sec",
         env = "GODWIT_GATEWAY_REQUESTS_PER_SEC",
@@ -128,7 +130,17 @@ pub struct Config {
     )]
     pub login_requests_per_sec: u32,
 
-    /// The most HTTP requests that are served at once; the next is refused with 503.
+    /// Instead, the requests a second of some classes, separated by commas, such as `search=5,media=50`. Classes are read,
+    /// write, send, sync, search, media (of a user), login and open (of an address).
+    #[arg(
+        long = "gateway-class-rates",
+        env = "GODWIT_GATEWAY_CLASS_RATES",
+        value_name = "GODWIT_GATEWAY_CLASS_RATES",
+        value_delimiter = ','
+    )]
+    pub class_rates: Vec<ClassRate>,
+
+    /// The most HTTP requests that are served at once, without the two kinds below; the next is refused with 503.
     #[arg(
         long = "gateway-max-requests",
         env = "GODWIT_GATEWAY_MAX_REQUESTS",
@@ -137,6 +149,28 @@ pub struct Config {
         value_parser = clap::value_parser!(u32).range(1..=1_000_000)
     )]
     pub max_requests: u32,
+
+    /// The most requests to catch up that are served at once. Sixteen times as many wait for at most 5 s; the next is refused
+    /// with 503.
+    #[arg(
+        long = "gateway-max-syncs",
+        env = "GODWIT_GATEWAY_MAX_SYNCS",
+        value_name = "GODWIT_GATEWAY_MAX_SYNCS",
+        default_value_t = 64,
+        value_parser = clap::value_parser!(u32).range(1..=100_000)
+    )]
+    pub max_syncs: u32,
+
+    /// The most requests that cost a password hash or a mail that are served at once. Sixteen times as many wait for at most
+    /// 5 s; the next is refused with 503.
+    #[arg(
+        long = "gateway-max-logins",
+        env = "GODWIT_GATEWAY_MAX_LOGINS",
+        value_name = "GODWIT_GATEWAY_MAX_LOGINS",
+        default_value_t = 32,
+        value_parser = clap::value_parser!(u32).range(1..=100_000)
+    )]
+    pub max_logins: u32,
 
     /// How often a WebSocket client is pinged, in milliseconds.
     #[arg(
@@ -199,7 +233,12 @@ impl Config {
     /// How much users and addresses may ask.
     pub(crate) fn rates(&self) -> Rates {
         let Self { requests_per_sec: user, open_requests_per_sec: address, login_requests_per_sec: logins, .. } = *self;
-        Rates { user, address, logins }
+        Rates { user, address, logins, classes: self.class_rates.clone() }
+    }
+
+    /// How many requests are served at once.
+    pub(crate) fn room_sizes(&self) -> RoomSizes {
+        RoomSizes { requests: self.max_requests, syncs: self.max_syncs, logins: self.max_logins }
     }
 
     /// # Errors

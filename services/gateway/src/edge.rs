@@ -5,19 +5,18 @@ use std::time::Duration;
 use actix_web::HttpRequest;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, ORIGIN};
 use godwit_contract::rest::{ForwardingTranscoder, forwarding_transcoder};
-use godwit_kernel::{Clock, Entropy};
+use godwit_kernel::{Clock, Entropy, NodeId};
 use godwit_live::Live;
 use godwit_rpc::Directory;
 use godwit_runtime::{Health, Tasks};
 use time::OffsetDateTime;
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::Config;
 use crate::clients::Services;
 use crate::http::Routes;
 use crate::identity::{Authenticator, Revocations};
-use crate::limits::Limiter;
+use crate::limits::{Limiter, Rooms};
 use crate::ws::{Admission, Hub};
 
 /// What the gateway is built on.
@@ -47,9 +46,12 @@ pub struct Edge {
     pub routes: Routes,
     pub authenticator: Arc<Authenticator>,
     pub limiter: Limiter,
-    /// One permit a request that is being served.
-    pub requests: Semaphore,
+    /// Room for the requests that are being served.
+    pub rooms: Rooms,
     pub hub: Arc<Hub>,
+    pub live: Arc<dyn Live>,
+    /// Names this process to presence.
+    pub node_id: NodeId,
     /// Whether one more socket is taken.
     pub admission: Arc<Admission>,
 }
@@ -67,8 +69,10 @@ impl Edge {
             transcoder: forwarding_transcoder(&services),
             routes: Routes::of_contract(),
             authenticator: Arc::new(Authenticator::new(services.clone(), Arc::clone(&revocations), clock)),
+            live: Arc::clone(&foundation.live),
+            node_id: NodeId::generate(&*foundation.clock, &*foundation.entropy),
             limiter: Limiter::new(Arc::clone(&foundation.live), config.rates()),
-            requests: Semaphore::new(usize::try_from(config.max_requests).unwrap_or(Semaphore::MAX_PERMITS)),
+            rooms: Rooms::new(config.room_sizes()),
             hub: Arc::new(Hub::new(&config, services.clone(), revocations, Arc::clone(&foundation.entropy))),
             admission: Arc::new(Admission::new(&config)),
             services,

@@ -48,6 +48,12 @@ pub enum Error {
         /// When it may try again.
         retry_after: Duration,
     },
+    /// The gateway serves as many calls of this kind as it can.
+    #[error("The gateway serves too many such requests now.")]
+    Busy {
+        /// When to try again; another for everybody.
+        retry_after: Duration,
+    },
     /// The gateway goes away.
     #[error("The gateway is restarting.")]
     Draining,
@@ -71,9 +77,11 @@ impl ServiceError for Error {
             Self::TokenMissing | Self::TokenInvalid | Self::TokenExpired | Self::SessionRevoked => {
                 Code::Unauthenticated
             }
-            Self::KeysUnavailable | Self::Overloaded | Self::HandshakesLimited { .. } | Self::Draining => {
-                Code::Unavailable
-            }
+            Self::KeysUnavailable
+            | Self::Overloaded
+            | Self::HandshakesLimited { .. }
+            | Self::Busy { .. }
+            | Self::Draining => Code::Unavailable,
             Self::ChatNotFound => Code::NotFound,
             Self::OtherSession => Code::InvalidArgument,
             Self::RateLimited { .. } | Self::AddressFull { .. } => Code::ResourceExhausted,
@@ -92,7 +100,7 @@ impl ServiceError for Error {
             Self::ChatNotFound => "CHAT_NOT_FOUND",
             Self::OtherSession => "OTHER_SESSION",
             Self::RateLimited { .. } => "RATE_LIMITED",
-            Self::Overloaded | Self::HandshakesLimited { .. } => "OVERLOADED",
+            Self::Overloaded | Self::HandshakesLimited { .. } | Self::Busy { .. } => "OVERLOADED",
             Self::AddressFull { .. } => "TOO_MANY_SOCKETS",
             Self::Draining => "RESTARTING",
             Self::OriginForbidden => "ORIGIN_FORBIDDEN",
@@ -104,6 +112,7 @@ impl ServiceError for Error {
         match self {
             Self::RateLimited { retry_after }
             | Self::HandshakesLimited { retry_after }
+            | Self::Busy { retry_after }
             | Self::AddressFull { retry_after } => Some(*retry_after),
             _ => None,
         }

@@ -44,6 +44,7 @@ impl Plan {
         set(&mut common, "GODWIT_PUSH_ALLOW_PRIVATE_ENDPOINTS", "true");
         // Everybody in a test comes from one address.
         set(&mut common, "GODWIT_GATEWAY_LOGIN_REQUESTS_PER_SEC", "1000");
+        set(&mut common, "GODWIT_GATEWAY_REQUESTS_PER_SEC", "1000");
         let mailbox = mail(shape, dir, &mut common);
         match shape {
             Shape::Embedded => {

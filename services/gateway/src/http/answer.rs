@@ -12,9 +12,13 @@ use rest_over_grpc::transcoding::TranscodeResponse;
 use tonic::{Code, Status};
 
 use crate::Error;
+use crate::limits::Quota;
 
 /// The header that names the request.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// draft-ietf-httpapi-ratelimit-headers-10.
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
@@ -25,6 +29,8 @@ pub struct Answer {
     pub request_id: String,
     /// JSON with its status, or why not.
     pub outcome: Result<Success, Problem>,
+    /// What the request was counted with, if it was.
+    pub quota: Option<Quota>,
 }
 
 /// A JSON document.
@@ -178,10 +184,18 @@ impl Responder for Answer {
     type Body = BoxBody;
 
     fn respond_to(self, _: &HttpRequest) -> HttpResponse<BoxBody> {
-        match self.outcome {
+        let mut response = match self.outcome {
             Ok(Success { status, json }) => start(status, JSON, &self.request_id).body(json),
             Err(problem) => problem.respond(&self.request_id),
+        };
+        if let Some(quota) = self.quota {
+            for (name, value) in [(RATE_LIMIT_POLICY, quota.policy()), (RATE_LIMIT, quota.state())] {
+                if let Ok(value) = HeaderValue::try_from(value) {
+                    response.headers_mut().insert(name, value);
+                }
+            }
         }
+        response
     }
 }
 

@@ -13,7 +13,8 @@ use crate::edge::Edge;
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE");
 const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static("authorization, content-type, idempotency-key");
-const RESPONSE_HEADERS: HeaderValue = HeaderValue::from_static("x-request-id, retry-after");
+const RESPONSE_HEADERS: HeaderValue =
+    HeaderValue::from_static("x-request-id, retry-after, ratelimit, ratelimit-policy");
 const MAX_AGE: HeaderValue = HeaderValue::from_static("3600");
 const BY_ORIGIN: HeaderValue = HeaderValue::from_static("origin");
 

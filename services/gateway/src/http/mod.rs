@@ -30,7 +30,8 @@ fn page(path: &str) -> Resource {
 }
 
 async fn not_read(edge: Data<Edge>) -> Answer {
-    Answer { request_id: edge.request_id(), outcome: Err(Problem::method_not_allowed("GET".to_owned())) }
+    let outcome = Err(Problem::method_not_allowed("GET".to_owned()));
+    Answer { request_id: edge.request_id(), outcome, quota: None }
 }
 
 fn pages(app: &mut ServiceConfig) {

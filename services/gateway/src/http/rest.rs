@@ -1,3 +1,4 @@
+use std::cell::OnceCell;
 use std::time::Instant;
 
 use actix_web::HttpRequest;
@@ -13,6 +14,7 @@ use super::routes::Resolved;
 use super::{Answer, Problem, body};
 use crate::Error;
 use crate::edge::{Edge, bearer};
+use crate::limits::{Class, Quota};
 
 /// Calls after which a session is over, and which: this gateway must not wait to be told. Other sessions that end with
 /// them are told of by auth.
@@ -21,17 +23,6 @@ const ENDING_SESSION: &[(&str, &str, Ended)] = &[
     ("godwit.auth.v1.AuthService", "LogoutAll", Ended::OfCaller),
     ("godwit.auth.v1.AuthService", "RevokeSession", Ended::NamedBy("{session_id}")),
     ("godwit.auth.v1.UserService", "DeleteMe", Ended::OfCaller),
-];
-
-/// Open calls that cost auth a password hash or a mail.
-const LOGIN_CALLS: &[(&str, &str)] = &[
-    ("godwit.auth.v1.AuthService", "Register"),
-    ("godwit.auth.v1.AuthService", "VerifyEmail"),
-    ("godwit.auth.v1.AuthService", "ResendCode"),
-    ("godwit.auth.v1.AuthService", "Login"),
-    ("godwit.auth.v1.AuthService", "ForgotPassword"),
-    ("godwit.auth.v1.AuthService", "ResetPassword"),
-    ("godwit.auth.v1.AuthService", "VerifyTwoFactor"),
 ];
 
 /// Which session is over.
@@ -48,7 +39,7 @@ pub async fn serve(request: HttpRequest, payload: Payload, edge: Data<Edge>) -> 
     let started = Instant::now();
     let request_id = edge.request_id();
     let path = unversioned(request.path());
-    let (template, outcome) = match edge.routes.resolve(request.method().as_str(), path) {
+    let (template, outcome, quota) = match edge.routes.resolve(request.method().as_str(), path) {
         Resolved::Route(route) => {
             let span = tracing::info_span!(
                 "http",
@@ -58,14 +49,17 @@ pub async fn serve(request: HttpRequest, payload: Payload, edge: Data<Edge>) -> 
                 http.route = route.template,
                 request.id = request_id,
             );
-            let call = Call { edge: &edge, route, request: &request, path, request_id: &request_id };
-            (route.template, call.serve(payload).instrument(span).await)
+            let class = Class::of(route);
+            let quota = OnceCell::new();
+            let call = Call { edge: &edge, route, class, request: &request, path, request_id: &request_id, quota };
+            let outcome = call.serve(payload).instrument(span).await;
+            (route.template, outcome, call.quota.into_inner())
         }
-        Resolved::OtherMethods(allow) => ("other", Err(Problem::method_not_allowed(allow))),
-        Resolved::Nothing => ("none", Err(Problem::route_not_found())),
+        Resolved::OtherMethods(allow) => ("other", Err(Problem::method_not_allowed(allow)), None),
+        Resolved::Nothing => ("none", Err(Problem::route_not_found()), None),
     };
     measure(&request, template, started, &outcome);
-    Answer { request_id, outcome }
+    Answer { request_id, outcome, quota }
 }
 
 fn measure(request: &HttpRequest, template: &'static str, started: Instant, outcome: &Result<Success, Problem>) {
@@ -92,16 +86,20 @@ fn measure(request: &HttpRequest, template: &'static str, started: Instant, outc
 struct Call<'a> {
     edge: &'a Edge,
     route: &'static RestRoute,
+    class: Class,
     request: &'a HttpRequest,
     path: &'a str,
     request_id: &'a str,
+    /// What the call was counted with, once it was.
+    quota: OnceCell<Quota>,
 }
 
 impl Call<'_> {
     async fn serve(&self, payload: Payload) -> Result<Success, Problem> {
-        let _permit = self.edge.requests.try_acquire().map_err(|_| Error::Overloaded)?;
+        let place = self.edge.rooms.of(self.class).place(&*self.edge.entropy)?;
         let caller = self.admit().await?;
         let body = body::read(self.request, payload).await?;
+        let _turn = place.turn(&*self.edge.entropy).await?;
         let edge_request =
             EdgeRequest { caller, request_id: self.request_id, client_address: self.edge.client_address(self.request) };
         let metadata = edge_request.metadata(&self.passed_headers());
@@ -121,17 +119,20 @@ impl Call<'_> {
     async fn admit(&self) -> Result<Option<Caller>, Error> {
         if self.route.is_open {
             if let Some(address) = self.edge.client_address(self.request) {
-                match LOGIN_CALLS.contains(&(self.route.service, self.route.rpc)) {
-                    true => self.edge.limiter.take_for_login(address).await?,
-                    false => self.edge.limiter.take_for_address(address).await?,
-                }
+                self.count(self.edge.limiter.take_for_address(self.class, address).await)?;
             }
             return Ok(None);
         }
         let token = bearer(self.request.headers()).ok_or(Error::TokenMissing)?;
         let identity = self.edge.authenticator.authenticate(token).await?;
-        self.edge.limiter.take_for_user(identity.caller.user_id).await?;
+        self.count(self.edge.limiter.take_for_caller(self.class, &identity.caller).await)?;
         Ok(Some(identity.caller))
+    }
+
+    /// Notes what the answer tells of the limit.
+    fn count(&self, quota: Quota) -> Result<(), Error> {
+        let quota = self.quota.get_or_init(|| quota);
+        quota.retry_after.map_or(Ok(()), |retry_after| Err(Error::RateLimited { retry_after }))
     }
 
     /// The headers of the client that may reach a service, as `EdgeRequest` knows them.
@@ -188,16 +189,13 @@ mod tests {
     }
 
     #[test]
-    fn calls_that_end_a_session_and_those_that_log_in_are_in_the_contract() {
+    fn calls_that_end_a_session_are_in_the_contract() {
         for (service, rpc, ended) in ENDING_SESSION {
             let route = route(service, rpc);
             assert!(!route.is_open, "{rpc}");
             if let Ended::NamedBy(place) = ended {
                 assert!(route.template.split('/').any(|part| part == *place), "{rpc}");
             }
-        }
-        for (service, rpc) in LOGIN_CALLS {
-            assert!(route(service, rpc).is_open, "{rpc}");
         }
     }
 

@@ -1,7 +1,8 @@
 use reqwest::Method;
 use serde_json::Value;
+use tokio::task::JoinSet;
 
-use crate::stage::{Stage, somebody};
+use crate::stage::{Stage, elsewhere, somebody};
 
 /// What a request comes to: status and reason, and that the answer is a whole problem document.
 async fn problem(request: reqwest::RequestBuilder) -> (u16, String, Value) {
@@ -126,20 +127,50 @@ async fn what_is_made_is_201_and_both_prefixes_serve_it() {
 async fn who_asks_too_much_is_told_when_to_come_back() {
     let stage = Stage::with(&["--gateway-requests-per-sec=1", "--gateway-open-requests-per-sec=1"]).await;
     let (greedy, modest) = (somebody(), somebody());
-    for _ in 0..4 {
-        assert_eq!(stage.get("/chats", &greedy).send().await.unwrap().status(), 200);
+    let header =
+        |response: &reqwest::Response, name| response.headers().get(name).unwrap().to_str().unwrap().to_owned();
+    for left in ["2", "1", "0"] {
+        let answer = stage.get("/chats", &greedy).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        assert_eq!(header(&answer, "ratelimit-policy"), r#""read-device";q=3;w=4"#);
+        assert!(header(&answer, "ratelimit").starts_with(&format!(r#""read-device";r={left};t="#)));
     }
     let refused = stage.get("/chats", &greedy).send().await.unwrap();
-    assert_eq!(
-        (refused.status().as_u16(), refused.headers().get("retry-after").unwrap().to_str().unwrap()),
-        (429, "1")
-    );
+    assert_eq!((refused.status().as_u16(), header(&refused, "retry-after").as_str()), (429, "2"));
+    assert_eq!(header(&refused, "ratelimit"), r#""read-device";r=0;t=4"#);
+    // Another device of the same user has what this one had to leave.
+    assert_eq!(stage.get("/chats", &elsewhere(&greedy)).send().await.unwrap().status(), 200);
+    let refused = stage.get("/chats", &elsewhere(&greedy)).send().await.unwrap();
+    assert_eq!((refused.status().as_u16(), header(&refused, "ratelimit-policy").as_str()), (429, r#""read";q=4;w=4"#));
     assert_eq!(stage.get("/chats", &modest).send().await.unwrap().status(), 200);
     for _ in 0..4 {
         assert_eq!(stage.http.get(stage.url("/auth/keys")).send().await.unwrap().status(), 200);
     }
     let (status, reason, _) = problem(stage.http.get(stage.url("/auth/keys"))).await;
     assert_eq!((status, reason.as_str()), (429, "RATE_LIMITED"));
+}
+
+#[tokio::test]
+async fn classes_of_routes_have_limits_of_their_own() {
+    let stage = Stage::with(&["--gateway-requests-per-sec=100", "--gateway-class-rates=write=1"]).await;
+    let caller = somebody();
+    let block = |id: u32| {
+        let path = format!("/users/0190c8c0-0000-7000-8000-{id:012}/block");
+        stage.http.post(stage.url(&path)).bearer_auth(stage.token(&caller)).body("{}")
+    };
+    for id in 0..3 {
+        assert_ne!(block(id).send().await.unwrap().status(), 429);
+    }
+    let (status, reason, _) = problem(block(3)).await;
+    assert_eq!((status, reason.as_str()), (429, "RATE_LIMITED"));
+    let read = stage.get("/chats", &caller).send().await.unwrap();
+    assert_eq!(
+        (read.status().as_u16(), read.headers().get("ratelimit-policy").unwrap().to_str().unwrap()),
+        (200, r#""read-device";q=300;w=4"#)
+    );
+    // What is no call of the API is not counted.
+    let page = stage.http.get(stage.url("/openapi.json")).send().await.unwrap();
+    assert!(page.headers().get("ratelimit").is_none());
 }
 
 #[tokio::test]
@@ -194,4 +225,29 @@ async fn a_delete_carries_its_proof_in_a_body() {
     assert_eq!((status, reason.as_str()), (400, "INVALID_ARGUMENT"));
     assert_eq!(told.pointer("/errors/0/field").unwrap(), "password", "without a body it has no password");
     assert_eq!(problem(delete("/users/me", "{")).await.1, "MALFORMED_JSON");
+}
+
+#[tokio::test]
+async fn a_storm_of_syncs_waits_in_line_and_stops_nothing_else() {
+    let stage = Stage::with(&["--gateway-max-syncs=1", "--gateway-requests-per-sec=1000"]).await;
+    let caller = somebody();
+    let sync = || stage.http.post(stage.url("/sync")).bearer_auth(stage.token(&caller)).body(r#"{"cursor":"wait"}"#);
+    // One is served, sixteen wait, the others are refused.
+    let mut storm: JoinSet<_> = (0..20).map(|_| sync().send()).collect();
+    let mut refused = Vec::new();
+    while refused.len() < 3 {
+        refused.push(storm.join_next().await.unwrap().unwrap().unwrap());
+    }
+    for answer in refused {
+        assert_eq!(answer.status(), 503);
+        let pause: u64 = answer.headers().get("retry-after").unwrap().to_str().unwrap().parse().unwrap();
+        assert!((1..=30).contains(&pause), "{pause}");
+        let problem: Value = answer.json().await.unwrap();
+        assert_eq!(problem.get("reason").unwrap(), "OVERLOADED");
+    }
+    assert_eq!(stage.get("/chats", &caller).send().await.unwrap().status(), 200);
+    stage.services.syncs.add_permits(17);
+    for answer in storm.join_all().await {
+        assert_eq!(answer.unwrap().status(), 200);
+    }
 }

@@ -6,6 +6,7 @@ mod stage;
 
 mod http_answers;
 mod http_identity;
+mod http_limits;
 mod http_pages;
 
 mod socket_clients;
@@ -14,4 +15,5 @@ mod socket_events;
 mod socket_frames;
 mod socket_hostile;
 mod socket_identity;
+mod socket_notices;
 mod socket_presence;

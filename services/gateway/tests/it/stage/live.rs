@@ -1,3 +1,5 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,9 +16,18 @@ pub struct TestLive {
     inner: MemoryLive,
     links: Mutex<Vec<mpsc::Sender<Delivery>>>,
     forwarders: Mutex<JoinSet<()>>,
+    /// Another store for the tokens.
+    tokens: Mutex<Option<Arc<dyn Live>>>,
+    /// How often it was asked for one.
+    pub token_asks: AtomicUsize,
 }
 
 impl TestLive {
+    /// Has limits counted by another store.
+    pub fn count_by(&self, store: Arc<dyn Live>) {
+        *self.tokens.lock() = Some(store);
+    }
+
     /// As if the link to the store had been down for a moment.
     pub async fn interrupt(&self) {
         let links = self.links.lock().clone();
@@ -70,7 +81,12 @@ impl Live for TestLive {
         self.inner.members_of_sets(keys).await
     }
     async fn take_token(&self, key: &str, bucket: TokenBucket) -> Result<TokenDecision, Error> {
-        self.inner.take_token(key, bucket).await
+        self.token_asks.fetch_add(1, Ordering::Relaxed);
+        let store = self.tokens.lock().clone();
+        match store {
+            Some(store) => store.take_token(key, bucket).await,
+            None => self.inner.take_token(key, bucket).await,
+        }
     }
     async fn check(&self) -> Result<(), Error> {
         self.inner.check().await

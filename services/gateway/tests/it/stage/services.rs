@@ -6,6 +6,8 @@ use godwit_contract::auth::v1::auth_internal_service_server::{AuthInternalServic
 use godwit_contract::auth::v1::auth_service_server::{AuthService, AuthServiceServer};
 use godwit_contract::auth::v1::user_service_server::{UserService, UserServiceServer};
 use godwit_contract::auth::v1::*;
+use godwit_contract::call::v1::call_relay_service_server::{CallRelayService, CallRelayServiceServer};
+use godwit_contract::call::v1::{RelaySignalRequest, RelaySignalResponse};
 use godwit_contract::chat::v1::chat_internal_service_server::{ChatInternalService, ChatInternalServiceServer};
 use godwit_contract::chat::v1::chat_service_server::{ChatService, ChatServiceServer};
 use godwit_contract::chat::v1::*;
@@ -19,8 +21,11 @@ use godwit_contract::message::v1::*;
 use godwit_contract::presence::v1::presence_internal_service_server::{
     PresenceInternalService, PresenceInternalServiceServer,
 };
-use godwit_contract::presence::v1::{ReportNodeRequest, ReportNodeResponse};
-use godwit_contract::v1::{Message, User};
+use godwit_contract::presence::v1::presence_watch_service_server::{PresenceWatchService, PresenceWatchServiceServer};
+use godwit_contract::presence::v1::{
+    ReportNodeRequest, ReportNodeResponse, WatchPresenceRequest, WatchPresenceResponse,
+};
+use godwit_contract::v1::{Message, Presence, User};
 use godwit_kernel::{ChatId, Clock as _, SessionId, UserId};
 use godwit_rpc::{Caller, FieldViolation, InvalidField, ServiceError, to_status};
 use godwit_testkit::TestClock;
@@ -54,6 +59,8 @@ pub struct Services {
     pub bunches: Arc<Mutex<Vec<usize>>>,
     /// A text that starts with `wait` takes one of these.
     pub sends: Arc<Semaphore>,
+    /// A sync from the cursor `wait` takes one of these.
+    pub syncs: Arc<Semaphore>,
     /// Told when a text waits.
     pub held: Arc<Notify>,
     pub reports: Arc<Mutex<Vec<ReportNodeRequest>>>,
@@ -64,6 +71,11 @@ pub struct Services {
     pub actions: Arc<Mutex<Vec<String>>>,
     /// With what deletions were proven.
     pub proofs: Arc<Mutex<Vec<String>>>,
+    /// What members may do in chats that are not groups of three.
+    pub policies: Arc<Mutex<BTreeMap<ChatId, GetPostingPolicyResponse>>>,
+    pub policy_asks: Arc<AtomicUsize>,
+    pub watches: Arc<Mutex<Vec<WatchPresenceRequest>>>,
+    pub signals: Arc<Mutex<Vec<RelaySignalRequest>>>,
 }
 
 impl Default for Services {
@@ -80,12 +92,17 @@ impl Default for Services {
             sent: Arc::default(),
             bunches: Arc::default(),
             sends: Arc::new(Semaphore::new(0)),
+            syncs: Arc::new(Semaphore::new(0)),
             held: Arc::default(),
             reports: Arc::default(),
             ask_for_all: Arc::default(),
             clients: Arc::default(),
             actions: Arc::default(),
             proofs: Arc::default(),
+            policies: Arc::default(),
+            policy_asks: Arc::default(),
+            watches: Arc::default(),
+            signals: Arc::default(),
         }
     }
 }
@@ -102,6 +119,8 @@ impl Services {
             .add_service(ReactionServiceServer::new(self.clone()))
             .add_service(ReceiptServiceServer::new(self.clone()))
             .add_service(PresenceInternalServiceServer::new(self.clone()))
+            .add_service(PresenceWatchServiceServer::new(self.clone()))
+            .add_service(CallRelayServiceServer::new(self.clone()))
     }
 
     /// Ends a session now, and tells nobody.
@@ -344,12 +363,16 @@ impl ChatInternalService for Services {
         let GetPostingPolicyRequest { chat_id, user_id } = request.into_inner();
         let (chat, user) = (chat_id.parse().unwrap(), user_id.parse().unwrap());
         let is_member = self.members.lock().get(&chat).is_some_and(|members| members.contains(&user));
-        Ok(Response::new(GetPostingPolicyResponse {
-            is_member,
-            may_post: is_member,
+        self.policy_asks.fetch_add(1, Ordering::SeqCst);
+        let usual = GetPostingPolicyResponse {
+            may_post: true,
             membership_version: 1,
+            kind: godwit_contract::v1::ChatKind::Group.into(),
+            member_count: 3,
             ..GetPostingPolicyResponse::default()
-        }))
+        };
+        let policy = self.policies.lock().get(&chat).cloned().unwrap_or(usual);
+        Ok(Response::new(GetPostingPolicyResponse { is_member, may_post: is_member && policy.may_post, ..policy }))
     }
     async fn list_chat_ids(&self, request: Request<ListChatIdsRequest>) -> Answer<ListChatIdsResponse> {
         if self.hides_chats.load(Ordering::SeqCst) {
@@ -409,8 +432,11 @@ impl MessageService for Services {
         let chat = ChatUpdates { chat_id, head_seq: after_seq + 1, epoch, ..ChatUpdates::default() };
         Ok(Response::new(SyncChatResponse { chat: Some(chat) }))
     }
-    async fn sync(&self, _: Request<SyncRequest>) -> Answer<SyncResponse> {
-        Err(Status::unimplemented(""))
+    async fn sync(&self, request: Request<SyncRequest>) -> Answer<SyncResponse> {
+        if request.into_inner().cursor == "wait" {
+            self.syncs.acquire().await.unwrap().forget();
+        }
+        Ok(Response::new(SyncResponse::default()))
     }
     async fn forward_messages(&self, _: Request<ForwardMessagesRequest>) -> Answer<ForwardMessagesResponse> {
         Err(Status::unimplemented(""))
@@ -498,5 +524,29 @@ impl PresenceInternalService for Services {
         self.reports.lock().push(request.into_inner());
         let resend_all = std::mem::take(&mut *self.ask_for_all.lock());
         Ok(Response::new(ReportNodeResponse { lease_ms: 3_000, resend_all }))
+    }
+}
+
+#[tonic::async_trait]
+impl PresenceWatchService for Services {
+    /// Everybody is online, but for whom nobody asked by an id.
+    async fn watch_presence(&self, request: Request<WatchPresenceRequest>) -> Answer<WatchPresenceResponse> {
+        let request = request.into_inner();
+        let online = |user_id: &String| Presence { user_id: user_id.clone(), status: 1, ..Presence::default() };
+        let presences = request.watched_user_ids.iter().map(online).collect();
+        self.watches.lock().push(request);
+        Ok(Response::new(WatchPresenceResponse { presences }))
+    }
+}
+
+#[tonic::async_trait]
+impl CallRelayService for Services {
+    async fn relay_signal(&self, request: Request<RelaySignalRequest>) -> Answer<RelaySignalResponse> {
+        Caller::of(&request)?;
+        if request.get_ref().call_id == "none" {
+            return Err(Status::not_found("no such call"));
+        }
+        self.signals.lock().push(request.into_inner());
+        Ok(Response::new(RelaySignalResponse {}))
     }
 }
