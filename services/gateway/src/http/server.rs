@@ -127,3 +127,18 @@ fn set_socket_options(stream: &TcpStream) {
         tracing::debug!(%error, "a connection keeps its own socket options");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_who_come_at_once_are_taken_before_anybody_is_accepted() {
+        let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listener.address().unwrap();
+        // Past the backlog a connect waits for a second at least until it is tried again.
+        let connect = |_| std::net::TcpStream::connect_timeout(&address, Duration::from_millis(900)).unwrap();
+        let waiting: Vec<_> = (0..500).map(connect).collect();
+        assert_eq!(waiting.len(), 500);
+    }
+}
