@@ -1,6 +1,8 @@
 //! Generates the whole crate from `proto/`; the steps and what was proved of them are in
 //! `docs/adr/0001-contract-generation.md`.
 
+#[path = "build/asyncapi.rs"]
+mod asyncapi;
 #[path = "build/forward.rs"]
 mod forward;
 #[path = "build/model.rs"]
@@ -54,6 +56,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(out.join("forward.rs"), forward::render(&services))?;
     fs::write(out.join("rpcs.rs"), rpcs::render(&compiler.descriptor_pool()))?;
     fs::write(out.join("routes.rs"), routes::render(&services))?;
+    let version = env::var("CARGO_PKG_VERSION")?;
+    fs::write(out.join("asyncapi.json"), asyncapi::document(&compiler.descriptor_pool(), &version)?)?;
     fs::write(out.join("openapi.json"), openapi::document(&compiler.descriptor_pool(), &services, &out)?)?;
     Ok(())
 }

@@ -2,7 +2,10 @@
 
 use std::error::Error;
 
-use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor, ServiceDescriptor, Value};
+use prost_reflect::{
+    DescriptorPool, DynamicMessage, EnumDescriptor, FieldDescriptor, MessageDescriptor, MethodDescriptor,
+    ServiceDescriptor, Value,
+};
 
 /// RPCs that make a resource: their success is 201.
 const CREATING: &[&str] = &[
@@ -130,6 +133,21 @@ pub fn comment(file: &prost_reflect::prost_types::FileDescriptorProto, path: &[i
     let locations = file.source_code_info.iter().flat_map(|info| &info.location);
     let text = locations.filter(|l| l.path == path).find_map(|l| l.leading_comments.as_deref()).unwrap_or_default();
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The comment of a message.
+pub fn message_comment(message: &MessageDescriptor) -> String {
+    comment(message.parent_file().file_descriptor_proto(), message.path())
+}
+
+/// The comment of a field.
+pub fn field_comment(field: &FieldDescriptor) -> String {
+    comment(field.parent_message().parent_file().file_descriptor_proto(), field.path())
+}
+
+/// The comment of an enum.
+pub fn enum_comment(names: &EnumDescriptor) -> String {
+    comment(names.parent_file().file_descriptor_proto(), names.path())
 }
 
 /// `crate::auth::v1::LoginRequest` for `godwit.auth.v1.LoginRequest`.

@@ -13,7 +13,9 @@ use crate::model::{Rpc, Service, comment};
 const ABOUT: &str = "The client surface of Godwit. JSON is ProtoJSON with the field names of the proto files: 64-bit \
     numbers are strings, fields with their default value are absent. Lists take `limit` and `cursor` and answer \
     `next_cursor`. Live events come over the WebSockets `/ws/me` and `/ws/{chat_id}` (subprotocols `godwit.v1.json` \
-    and `godwit.v1.proto`), whose frames are `godwit.v1.ClientFrame` and `godwit.v1.ServerFrame`.";
+    and `godwit.v1.proto`), whose frames are described in [`/asyncapi.json`](/asyncapi.json). Answers to limited calls \
+    carry `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers), refusals to come again \
+    `Retry-After`.";
 
 /// The document as text.
 pub fn document(pool: &DescriptorPool, services: &[Service], out: &Path) -> Result<String, Box<dyn Error>> {

@@ -120,5 +120,8 @@ pub mod rpcs {
 /// The encoded `google.protobuf.FileDescriptorSet` of the contract, with comments.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
+/// The AsyncAPI 3.0 document of the WebSocket protocol, as JSON.
+pub const ASYNCAPI_JSON: &str = include_str!(concat!(env!("OUT_DIR"), "/asyncapi.json"));
+
 /// The OpenAPI 3.1 document of the REST surface, as JSON.
 pub const OPENAPI_JSON: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));

@@ -9,7 +9,7 @@ fn document() -> Value {
 }
 
 /// Every `$ref` of a document.
-fn references(value: &Value, found: &mut BTreeSet<String>) {
+pub fn references(value: &Value, found: &mut BTreeSet<String>) {
     match value {
         Value::Object(object) => {
             if let Some(Value::String(reference)) = object.get("$ref") {

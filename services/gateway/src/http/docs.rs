@@ -18,6 +18,11 @@ const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 const FILES: &[File] = &[
+    File {
+        path: "/asyncapi.json",
+        content_type: "application/json",
+        content: godwit_contract::ASYNCAPI_JSON.as_bytes(),
+    },
     File { path: "/openapi.json", content_type: "application/json", content: godwit_contract::OPENAPI_JSON.as_bytes() },
     File { path: "/docs", content_type: HTML, content: include_bytes!("../../assets/swagger-ui/index.html") },
     File { path: "/docs/init.js", content_type: SCRIPT, content: include_bytes!("../../assets/swagger-ui/init.js") },
@@ -45,7 +50,7 @@ const FILES: &[File] = &[
     },
 ];
 
-/// The OpenAPI document and the two pages that show it.
+/// The OpenAPI document with the two pages that show it, and the AsyncAPI document that it links to.
 pub fn configure(app: &mut ServiceConfig) {
     for file in FILES {
         app.service(super::page(file.path).wrap(Compress::default()).route(web::get().to(move || show(file))));

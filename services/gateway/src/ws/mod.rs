@@ -28,3 +28,28 @@ pub use drain::drain;
 pub use handshake::{configure, upgrade};
 pub use hub::Hub;
 pub use live::start;
+
+#[cfg(test)]
+mod tests {
+    use super::outbox::Close;
+
+    #[test]
+    fn every_close_code_is_documented() {
+        let document: serde_json::Value = serde_json::from_str(godwit_contract::ASYNCAPI_JSON).unwrap();
+        let documented = document.pointer("/channels/me/x-close-codes").unwrap().as_object().unwrap();
+        let closes = [
+            Close::Protocol,
+            Close::InvalidText,
+            Close::Restart,
+            Close::TryAgain,
+            Close::Unauthenticated,
+            Close::Forbidden,
+            Close::TooSlow,
+            Close::Replaced,
+            Close::FrameTooBig,
+            Close::Flooding,
+        ];
+        let codes: std::collections::BTreeSet<_> = closes.map(|close| close.code().to_string()).into();
+        assert_eq!(codes, documented.keys().cloned().collect());
+    }
+}

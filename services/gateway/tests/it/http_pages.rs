@@ -1,3 +1,6 @@
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
 use reqwest::Method;
 use serde_json::Value;
 
@@ -22,6 +25,26 @@ async fn the_documentation_needs_no_other_server() {
     }
     let document: Value = stage.http.get(stage.url("/openapi.json")).send().await.unwrap().json().await.unwrap();
     assert_eq!(document.get("openapi").unwrap(), "3.1.0");
+}
+
+#[tokio::test]
+async fn the_protocol_of_sockets_is_documented_as_asyncapi_has_it() {
+    let stage = Stage::start().await;
+    let response = stage.http.get(stage.url("/asyncapi.json")).send().await.unwrap();
+    assert_eq!(response.headers().get("content-type").unwrap(), "application/json");
+    let document = response.bytes().await.unwrap();
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/asyncapi");
+    let mut validator = Command::new(godwit_testkit::env::python())
+        .args([format!("{folder}/validate.py"), format!("{folder}/schema-3.0.0.json")])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    validator.stdin.take().unwrap().write_all(&document).unwrap();
+    let told = validator.wait_with_output().unwrap();
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+    let openapi = stage.http.get(stage.url("/openapi.json")).send().await.unwrap().text().await.unwrap();
+    assert!(openapi.contains("](/asyncapi.json)"), "the pages link to it");
 }
 
 #[tokio::test]
@@ -52,6 +75,11 @@ async fn pages_of_configured_origins_can_read_answers_and_problems() {
         let get = stage.get(path, &somebody()).header("origin", origin).send().await.unwrap();
         assert_eq!(get.headers().get("access-control-allow-origin").unwrap(), origin);
         assert_eq!(get.headers().get("vary").unwrap(), "origin");
+        let readable = get.headers().get("access-control-expose-headers").unwrap().to_str().unwrap().to_owned();
+        assert!(
+            ["retry-after", "ratelimit", "ratelimit-policy"].iter().all(|name| readable.contains(name)),
+            "{readable}"
+        );
     }
     let preflight = stage.http.request(Method::OPTIONS, stage.url("/chats"));
     let preflight = preflight.header("origin", origin).header("access-control-request-method", "POST");
