@@ -12,6 +12,8 @@ pub const PAGE_MAX: u32 = 200;
 pub const SYNC_CHAT_DEFAULT: u32 = 200;
 /// The most updates of one sync answer.
 pub const SYNC_MAX: u32 = 1_000;
+/// The most updates of one answer to `POST /sync` with a cursor of the last minutes.
+pub const RESUME_MAX: u32 = 10_000;
 /// Updates of `POST /sync` when the caller names no limit.
 pub const SYNC_DEFAULT: u32 = 500;
 /// Items of a list between services.

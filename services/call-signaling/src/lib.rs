@@ -19,11 +19,12 @@ mod grpc;
 
 pub use config::Config;
 pub use error::Error;
-pub use grpc::{CallGrpc, RaftGrpc};
+pub use grpc::{CallGrpc, CallInternalGrpc, RaftGrpc};
 
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use godwit_contract::call::v1::call_internal_service_server::CallInternalServiceServer;
 use godwit_contract::call::v1::call_service_server::CallServiceServer;
 use godwit_contract::call::v1::raft_service_server::RaftServiceServer;
 use godwit_events::outbox::Relay;
@@ -67,6 +68,7 @@ impl Service for CallSignaling {
         platform.tasks.spawn("call.time_calls", |stop| workers::time_calls(timing, stop));
         platform.tasks.spawn("call.record_finished", |stop| workers::record_finished(recording, stop));
         platform.tasks.spawn("call.relay_outbox", |stop| async move { Ok(relay.run(stop).await?) });
+        platform.grpc.add(CallInternalServiceServer::new(CallInternalGrpc::new(Arc::clone(&app))));
         platform.grpc.add(CallServiceServer::new(CallGrpc::new(app)));
         platform.grpc.add(RaftServiceServer::new(RaftGrpc::new(node)));
         Ok(())

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use godwit_contract::chat::v1::channel_service_server::ChannelServiceServer;
 use godwit_contract::chat::v1::chat_internal_service_server::ChatInternalServiceServer;
 use godwit_contract::chat::v1::chat_service_server::ChatServiceServer;
+use godwit_contract::chat::v1::draft_internal_service_server::DraftInternalServiceServer;
 use godwit_contract::chat::v1::invite_service_server::InviteServiceServer;
 use godwit_contract::chat::v1::member_service_server::MemberServiceServer;
 use godwit_contract::chat::v1::settings_service_server::SettingsServiceServer;
@@ -47,6 +48,7 @@ impl Service for Chat {
         platform.grpc.add(ChannelServiceServer::new(server.clone()));
         platform.grpc.add(InviteServiceServer::new(server.clone()));
         platform.grpc.add(SettingsServiceServer::new(server.clone()));
+        platform.grpc.add(DraftInternalServiceServer::new(server.clone()));
         platform.grpc.add(ChatInternalServiceServer::new(server));
         Ok(())
     }

@@ -4,9 +4,13 @@ use std::collections::HashMap;
 
 use godwit_contract::auth::v1::ResolveUsernamesRequest;
 use godwit_contract::auth::v1::auth_internal_service_client::AuthInternalServiceClient;
+use godwit_contract::call::v1::ListRunningCallsRequest;
+use godwit_contract::call::v1::call_internal_service_client::CallInternalServiceClient;
 use godwit_contract::chat::v1::chat_internal_service_client::ChatInternalServiceClient;
+use godwit_contract::chat::v1::draft_internal_service_client::DraftInternalServiceClient;
 use godwit_contract::chat::v1::{
-    GetPostingPolicyRequest, GetPostingPolicyResponse, ListChatIdsRequest, OpenSavedMessagesRequest, PostingRefusal,
+    GetPostingPolicyRequest, GetPostingPolicyResponse, ListChatIdsRequest, ListDraftsRequest, OpenSavedMessagesRequest,
+    PostingRefusal,
 };
 use godwit_contract::media::v1::DescribeAttachmentsRequest;
 use godwit_contract::media::v1::media_internal_service_client::MediaInternalServiceClient;
@@ -18,10 +22,14 @@ use tonic::{Code, Status};
 use crate::domain::{Attachment, ChatKind, MembershipVersion, Posting, PostingPolicy, Right, Rights};
 use crate::wire::decode_attachment;
 
+/// 1,000 drafts of 4,096 characters with their entities fit.
+const DRAFTS_BYTES_MAX: usize = 32 * 1024 * 1024;
+
 /// The chat service.
 #[derive(Clone, Debug)]
 pub struct Chats {
     client: ChatInternalServiceClient<Channel>,
+    drafts: DraftInternalServiceClient<Channel>,
 }
 
 /// A page of the chats of a user.
@@ -36,8 +44,9 @@ pub struct ChatIds {
 impl Chats {
     /// The chat service where the directory says it is.
     pub fn new(directory: &Directory) -> Self {
-        let client = ChatInternalServiceClient::new(directory.channel(Target::Chat));
-        Self { client }
+        let channel = directory.channel(Target::Chat);
+        let drafts = DraftInternalServiceClient::new(channel.clone()).max_decoding_message_size(DRAFTS_BYTES_MAX);
+        Self { client: ChatInternalServiceClient::new(channel), drafts }
     }
 
     /// What a user may do in a chat now; `None` for who is not a member, also of a chat that does not exist.
@@ -82,6 +91,20 @@ impl Chats {
         Ok(())
     }
 
+    /// What a user was about to send, to any chat.
+    ///
+    /// # Errors
+    /// When the service does not answer.
+    pub async fn drafts(&self, user_id: UserId) -> Result<Vec<pb::Draft>, Status> {
+        let request = ListDraftsRequest { user_id: user_id.to_string() };
+        let answer = retry_idempotent(|| {
+            let (mut client, request) = (self.drafts.clone(), request.clone());
+            async move { client.list_drafts(request).await }
+        })
+        .await?;
+        Ok(answer.into_inner().drafts)
+    }
+
     /// The first chats of a user above an id, or from the lowest on.
     ///
     /// # Errors
@@ -101,6 +124,33 @@ impl Chats {
         let chat_ids: Result<Vec<ChatId>, _> = answer.chat_ids.iter().map(|id| id.parse()).collect();
         let chat_ids = chat_ids.map_err(|_| Status::internal("the chat service answered with what is no chat id"))?;
         Ok(ChatIds { chat_ids, has_more: answer.has_more })
+    }
+}
+
+/// The call service.
+#[derive(Clone, Debug)]
+pub struct Calls {
+    client: CallInternalServiceClient<Channel>,
+}
+
+impl Calls {
+    /// The call service where the directory says it is.
+    pub fn new(directory: &Directory) -> Self {
+        Self { client: CallInternalServiceClient::new(directory.channel(Target::Call)) }
+    }
+
+    /// The calls of a user that ring or run.
+    ///
+    /// # Errors
+    /// When the service does not answer.
+    pub async fn running(&self, user_id: UserId) -> Result<Vec<pb::Call>, Status> {
+        let request = ListRunningCallsRequest { user_id: user_id.to_string() };
+        let answer = retry_idempotent(|| {
+            let (mut client, request) = (self.client.clone(), request.clone());
+            async move { client.list_running_calls(request).await }
+        })
+        .await?;
+        Ok(answer.into_inner().calls)
     }
 }
 

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::app::{
     App, Appenders, Cleaner, Committing, PageReader, PostingPolicies, Publisher, ReportPublisher, Sweeper,
 };
-use crate::clients::{Chats, Media, Users};
+use crate::clients::{Calls, Chats, Media, Users};
 use crate::config::Config;
 use crate::grpc::Server;
 use crate::{store, workers};
@@ -100,6 +100,7 @@ impl Parts {
         let app = Arc::new(App {
             pool,
             chats,
+            calls: Calls::new(&directory),
             users,
             media,
             access: AccessChecks::new(&directory),

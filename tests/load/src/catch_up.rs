@@ -87,8 +87,8 @@ async fn read(reader: &Client, mut cursor: String) -> anyhow::Result<Found> {
     let mut found = Found { update_count: 0, call_count: 0, gap_count: 0 };
     let mut seqs: HashMap<String, u64> = HashMap::new();
     loop {
-        let request = SyncRequest { cursor, limit: 1_000 };
-        let SyncResponse { chats, next_cursor, has_more, reset } = reader.sync(&request).await?;
+        let request = SyncRequest { cursor, limit: 1_000, with_state: false };
+        let SyncResponse { chats, next_cursor, has_more, reset, .. } = reader.sync(&request).await?;
         ensure!(!reset, "the cursor was refused");
         found.call_count += 1;
         for update in chats.into_iter().flat_map(|chat| chat.updates) {

@@ -1,6 +1,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use godwit_contract::message::v1::UnloggedState;
 use godwit_contract::v1::{Call, CallSignalEvent, Chat, Draft, Presence, TypingEvent, Update};
 use godwit_kernel::ChatId;
 use parking_lot::Mutex;
@@ -21,15 +22,17 @@ pub enum Event {
     ChatLoaded(Box<Chat>),
     /// The chat is no longer there for this user.
     ChatGone(ChatId),
+    /// What no log holds, as it is now: all drafts of the user, and their calls that ring or run. Told after every connect.
+    State(Box<UnloggedState>),
     /// Somebody came online or went offline. Not told again when it was missed.
     Presence(Presence),
-    /// The user changed a draft on another device; it is gone when it has no text. Not told again when it was missed.
+    /// The user changed a draft on another device; it is gone when it has no text. When it was missed, [`Self::State`] tells.
     Draft(Draft),
     /// Somebody types, or no longer. Not told again when it was missed: what it says of how long it holds does.
     Typing(TypingEvent),
     /// From the other party of a call. Not told again when it was missed.
     CallSignal(Box<CallSignalEvent>),
-    /// A call changed. Not told again when it was missed: ask by `Client::get_call`.
+    /// A call changed. When it was missed, [`Self::State`] tells what still rings or runs.
     Call(Call),
     /// A queued message was refused for good.
     SendRefused {
@@ -91,7 +94,8 @@ impl Events {
             Event::ChatGone(chat_id) => {
                 self.told.chats.remove(&chat_id.to_string());
             }
-            Event::Presence(_)
+            Event::State(_)
+            | Event::Presence(_)
             | Event::Draft(_)
             | Event::Typing(_)
             | Event::CallSignal(_)

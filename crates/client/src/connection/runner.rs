@@ -244,7 +244,7 @@ impl Runner {
             Some(server_frame::Frame::CallSignal(signal)) => {
                 self.outlet.tell_if_room(Event::CallSignal(Box::new(signal)));
             }
-            Some(server_frame::Frame::Call(call)) => self.outlet.tell_if_room(Event::Call(call)),
+            Some(server_frame::Frame::Call(call)) => self.tell_unlogged(Event::Call(call)),
             Some(server_frame::Frame::Resync(resync)) => {
                 self.sync.resync_after(Duration::from_millis(resync.after_ms.into()), now);
             }
@@ -254,11 +254,16 @@ impl Runner {
                 self.backoff.reset();
                 return Err(After::Pause(Duration::from_millis(reconnect.after_ms.into())));
             }
-            Some(server_frame::Frame::Draft(draft)) => self.outlet.tell_if_room(Event::Draft(draft)),
+            Some(server_frame::Frame::Draft(draft)) => self.tell_unlogged(Event::Draft(draft)),
             // Nothing is asked by sync and action frames, and a frame of a newer server is none of ours.
             Some(server_frame::Frame::Synced(_) | server_frame::Frame::Done(_)) | None => {}
         }
         Ok(())
+    }
+
+    fn tell_unlogged(&mut self, event: Event) {
+        self.sync.note_state();
+        self.outlet.tell_if_room(event);
     }
 
     fn connected(&mut self, connected: &ConnectedFrame, now: Instant) {

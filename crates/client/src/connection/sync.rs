@@ -22,6 +22,8 @@ use crate::snapshot::Snapshot;
 const TOLD_FROM_BEGINNING: u64 = 1_000;
 const CHATS_PAGE: u32 = 200;
 const UPDATES_PAGE: u32 = 500;
+/// Of the whole account: who was away for a moment gets everything in one answer; after longer the server gives less.
+const ACCOUNT_PAGE: u32 = 10_000;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
@@ -84,6 +86,10 @@ pub(super) struct Sync {
     account_due_at: Instant,
     /// Live deliveries were dropped because the application was behind.
     has_dropped: bool,
+    /// What no log holds may have been missed.
+    wants_state: bool,
+    /// Some of it was told live since it was asked for: the answer may be older.
+    has_newer_state: bool,
 }
 
 impl Sync {
@@ -103,13 +109,21 @@ impl Sync {
             interval,
             account_due_at: now + interval,
             has_dropped: false,
+            wants_state: false,
+            has_newer_state: false,
         }
     }
 
     /// A socket is open: from here on live deliveries arrive, so what was missed can be fetched.
     pub(super) fn connected(&mut self, now: Instant) {
         self.resume_at = None;
+        self.wants_state = true;
         self.resync(now);
+    }
+
+    /// Something that no log holds was told live.
+    pub(super) fn note_state(&mut self) {
+        self.has_newer_state = true;
     }
 
     /// Live deliveries may have been lost: fetch what changed.
@@ -239,7 +253,9 @@ impl Sync {
         match job {
             Job::Begin | Job::SyncAccount | Job::Commit { .. } => {
                 let cursor = if *job == Job::Begin { String::new() } else { self.cursor.clone() };
-                let request = SyncRequest { cursor, limit: UPDATES_PAGE };
+                let with_state = self.wants_state && *job == Job::SyncAccount;
+                self.has_newer_state = false;
+                let request = SyncRequest { cursor, limit: ACCOUNT_PAGE, with_state };
                 Box::pin(async move { client.sync(&request).await.map(Answer::Account) })
             }
             Job::ListChats { list, page } => {
@@ -286,7 +302,9 @@ impl Sync {
                 self.repair(*chat_id);
             }
             // An answer without its content: the same as one that did not come.
-            (job, Answer::Chats(_) | Answer::Updates(_) | Answer::Chat(_)) => self.again(job.clone(), now),
+            (job, Answer::Chats(_) | Answer::Updates(_) | Answer::Chat(_)) => {
+                self.again(job.clone(), Duration::ZERO, now);
+            }
         }
     }
 
@@ -310,8 +328,16 @@ impl Sync {
             let has_gap = self.logs.get(&chat_id).is_some_and(ChatLog::has_gap);
             jobs.extend(job.or_else(|| has_gap.then(|| self.repair_job(chat_id))));
         }
+        let is_outdated = answer.state.is_some() && self.has_newer_state;
+        if let Some(state) = answer.state.filter(|_| !is_outdated) {
+            self.wants_state = false;
+            outlet.tell(Event::State(Box::new(state)));
+        }
         let has_moved = answer.next_cursor != self.cursor;
         jobs.push(Job::Commit { cursor: answer.next_cursor });
+        if is_outdated && !answer.has_more {
+            jobs.push(Job::SyncAccount);
+        }
         if answer.has_more && has_moved {
             jobs.push(Job::SyncAccount);
         }
@@ -370,6 +396,7 @@ impl Sync {
 
     fn failed(&mut self, job: Job, error: &Error, outlet: &mut Outlet, now: Instant) {
         tracing::debug!(error = error as &dyn std::error::Error, ?job, "a sync failed");
+        let pause = error.retry_after().unwrap_or_default();
         match (&job, error.status()) {
             (Job::SyncChat(chat_id) | Job::LoadChat(chat_id), Some(403 | 404)) => {
                 let chat_id = *chat_id;
@@ -380,18 +407,19 @@ impl Sync {
                 }
             }
             // The server does not know the cursor, or the list's page: begin again.
-            (Job::SyncAccount, Some(400)) => self.again(Job::Begin, now),
+            (Job::SyncAccount, Some(400)) => self.again(Job::Begin, pause, now),
             (Job::ListChats { list, .. }, Some(400)) => {
                 let list = *list;
-                self.again(Job::ListChats { list, page: String::new() }, now);
+                self.again(Job::ListChats { list, page: String::new() }, pause, now);
             }
-            _ => self.again(job, now),
+            _ => self.again(job, pause, now),
         }
     }
 
-    fn again(&mut self, job: Job, now: Instant) {
+    /// Makes a call again, not before the pause that the server named.
+    fn again(&mut self, job: Job, at_least: Duration, now: Instant) {
         self.queue_first(vec![job]);
-        self.resume_at = Some(now + self.backoff.pause(self.client.entropy()));
+        self.resume_at = Some(now + at_least + self.backoff.pause(self.client.entropy()));
     }
 
     fn is_new_and_far(&self, chat_id: ChatId, seq: u64) -> bool {

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use godwit_contract::message::v1::ChatUpdates;
+use godwit_contract::message::v1::{ChatUpdates, UnloggedState};
 use godwit_contract::v1::{Chat, Message, MessageCreated, Update, update};
 
 /// The state of the only account.
 #[derive(Default)]
 pub struct Account {
+    /// What no log holds.
+    pub state: Option<UnloggedState>,
     pub chats: BTreeMap<String, Vec<Update>>,
     pub epochs: HashMap<String, String>,
     /// Every update of every chat, in the order of the account cursor.

@@ -243,7 +243,8 @@ impl Server {
             ["sync"] => {
                 let request: SyncRequest = serde_json::from_slice(body).unwrap();
                 // Small pages, so that paging is what the tests see.
-                json(200, &sync(&account, &request.cursor, 7))
+                let state = account.state.clone().filter(|_| request.with_state);
+                json(200, &SyncResponse { state, ..sync(&account, &request.cursor, 7) })
             }
             ["chats"] => {
                 // Half of the chats are archived, by the last digit of their names.
@@ -280,7 +281,7 @@ fn sync(account: &Account, cursor: &str, limit: usize) -> SyncResponse {
         return SyncResponse { next_cursor: account.cursor_now().to_string(), reset: true, ..SyncResponse::default() };
     };
     let (chats, next, has_more) = account.changes(cursor, limit);
-    SyncResponse { chats, next_cursor: next.to_string(), has_more, reset: false }
+    SyncResponse { chats, next_cursor: next.to_string(), has_more, ..SyncResponse::default() }
 }
 
 fn frame_out(id: &str, frame: server_frame::Frame) -> Out {

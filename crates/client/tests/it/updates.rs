@@ -1,10 +1,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use godwit_client::{ConnectOptions, ConnectionState, Encoding, Event, Events, Snapshot};
-use godwit_contract::v1::{ResyncFrame, server_frame};
+use godwit_contract::message::v1::UnloggedState;
+use godwit_contract::v1::{Draft, ResyncFrame, server_frame};
 use godwit_kernel::{ChatId, Entropy, SystemEntropy};
 use tokio::time::timeout;
 
@@ -97,6 +98,22 @@ async fn json_frames_carry_the_same() {
 #[tokio::test]
 async fn an_application_that_is_behind_gets_everything_all_the_same() {
     everything_comes_once_and_in_order(Encoding::Binary, 2).await;
+}
+
+#[tokio::test]
+async fn a_resync_with_a_pause_is_followed_after_it() {
+    let server = Server::start().await;
+    let chat = chat_id();
+    server.append(chat, Live::Lost);
+    let (connection, mut events) = server.client().connect(ConnectOptions::default());
+    timeout(SOON, connection.live()).await.unwrap().unwrap();
+    assert!(matches!(next(&mut events).await, Event::ChatLoaded(_)));
+    server.append(chat, Live::Lost);
+    let told_at = Instant::now();
+    server.broadcast(server_frame::Frame::Resync(ResyncFrame { after_ms: 400 }));
+    let Event::Update(update) = next(&mut events).await else { panic!("an update") };
+    assert_eq!(update.seq, 2);
+    assert!(told_at.elapsed() >= Duration::from_millis(400), "it did not wait");
 }
 
 #[tokio::test]
@@ -204,4 +221,21 @@ async fn a_chat_that_is_gone_is_told() {
     server.append(chat, Live::Once);
     server.account.lock().chats.clear();
     assert_eq!(next(&mut events).await, Event::ChatGone(chat));
+}
+
+#[tokio::test]
+async fn what_no_log_holds_is_told_after_every_connect() {
+    let server = Server::start().await;
+    let chat = chat_id();
+    server.append(chat, Live::Lost);
+    let draft = Draft { chat_id: chat.to_string(), text: "what I".to_owned(), ..Draft::default() };
+    let state = UnloggedState { drafts: vec![draft], calls: Vec::new() };
+    server.account.lock().state = Some(state.clone());
+    let (connection, mut events) = server.client().connect(ConnectOptions::default());
+    assert!(matches!(next(&mut events).await, Event::ChatLoaded(_)));
+    assert_eq!(next(&mut events).await, Event::State(Box::new(state)));
+    timeout(SOON, connection.live()).await.unwrap().unwrap();
+    server.account.lock().state = Some(UnloggedState::default());
+    server.break_off();
+    assert_eq!(next(&mut events).await, Event::State(Box::default()));
 }

@@ -5,6 +5,7 @@ mod announce;
 mod create_call;
 mod expire_calls;
 mod get_call;
+mod list_running_calls;
 mod record_finished;
 
 pub use announce::FrameOrder;

@@ -118,6 +118,11 @@ impl Machine {
         self.calls.get(&id)
     }
 
+    /// The call that a user rings, is rung by, or is in.
+    pub fn call_of(&self, user_id: UserId) -> Option<&Call> {
+        self.call(*self.engaged.get(&user_id)?)
+    }
+
     /// All calls, in id order.
     pub fn calls(&self) -> impl Iterator<Item = &Call> {
         self.calls.values()

@@ -1,8 +1,10 @@
 //! The contract: decode, call the use case, encode.
 
+mod call_internal_service;
 mod call_service;
 mod decode;
 mod raft_service;
 
+pub use call_internal_service::CallInternalGrpc;
 pub use call_service::CallGrpc;
 pub use raft_service::RaftGrpc;

@@ -4,6 +4,7 @@ mod channel_service;
 mod chat_internal_service;
 mod chat_service;
 mod decode;
+mod draft_internal_service;
 mod encode;
 mod invite_service;
 mod member_service;

@@ -22,6 +22,21 @@ pub async fn draft_of(conn: &mut Connection, user_id: UserId, chat_id: ChatId) -
     Ok(payload.map(|payload| Draft(payload.into())))
 }
 
+/// What somebody was about to send to any chat, the newest first.
+///
+/// # Errors
+/// When the database does.
+pub async fn drafts_of(conn: &mut Connection, user_id: UserId, limit: i64) -> Result<Vec<Draft>, Error> {
+    let payloads: Vec<Vec<u8>> = drafts::table
+        .filter(drafts::user_id.eq(user_id.as_uuid()))
+        .order((drafts::updated_at.desc(), drafts::chat_id))
+        .limit(limit)
+        .select(drafts::payload)
+        .load(conn)
+        .await?;
+    Ok(payloads.into_iter().map(|payload| Draft(payload.into())).collect())
+}
+
 /// Keeps what somebody is about to send in place of what they were before.
 ///
 /// # Errors

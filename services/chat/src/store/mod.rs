@@ -24,7 +24,7 @@ pub use chats::{
 pub use deletion::{emptying_chats, forget_chat, forget_person, lock_deleted_chat, mark_deleted, remove_some_members};
 pub use direct_blocks::set_direct_block;
 pub use direct_chats::{NewDirectChat, create_direct_chat, direct_chat_id};
-pub use drafts::{delete_draft, draft_of, set_draft};
+pub use drafts::{delete_draft, draft_of, drafts_of, set_draft};
 pub use folders::{delete_folder, folders_of, save_folders, take_from_folders};
 pub use invites::{
     delete_stale_invites, insert_invite, invite_of, invites_of, lock_invite, revoke_invites, use_invite,

@@ -37,6 +37,7 @@ mod sweep_outbox;
 mod sync_account;
 mod sync_chat;
 mod tell_scheduled;
+mod unlogged_state;
 mod update_scheduled;
 
 pub use append_update::AppendUpdate;
@@ -70,7 +71,7 @@ use godwit_kernel::{Clock, Entropy};
 use godwit_pg::Pool;
 use godwit_rpc::AccessChecks;
 
-use crate::clients::{Chats, Media, Users};
+use crate::clients::{Calls, Chats, Media, Users};
 
 /// What every use case works with.
 pub struct App {
@@ -78,6 +79,8 @@ pub struct App {
     pub pool: Pool,
     /// The chat service.
     pub chats: Chats,
+    /// The call service.
+    pub calls: Calls,
     /// The auth service.
     pub users: Users,
     /// The media service.

@@ -1,12 +1,15 @@
 use std::collections::HashMap;
 
+use godwit_kernel::limits::{RESUME_MAX, SYNC_MAX};
 use godwit_kernel::{ChatId, Seq, UserId};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::App;
 use super::sync_chat::{ChatPage, check_gapless};
-use crate::domain::{ANSWER_BYTES_MAX, AccountCursor, COMMIT_MARGIN, Position, Round, StoredUpdate};
+use crate::domain::{
+    ANSWER_BYTES_MAX, AccountCursor, COMMIT_MARGIN, Position, RESUME_BYTES_MAX, RESUME_WITHIN, Round, StoredUpdate,
+};
 use crate::error::Error;
 use crate::store::{self, ChangedChat};
 
@@ -33,6 +36,9 @@ pub struct AccountPage {
 impl App {
     /// What changed in all chats of the caller since a cursor; nothing but a cursor when it is empty.
     ///
+    /// With a cursor of the last minutes an answer has room for all that they can hold, so that who comes back after a short
+    /// while needs one.
+    ///
     /// A cursor is as of an instant T0 of the log's clock. What was not visible at T0 occurred after T0 less
     /// [`COMMIT_MARGIN`]; so a round gives, chat by chat, everything that occurred after that, in pages, and its
     /// last page a cursor as of the instant at which the round began. An update can come twice, never out of order.
@@ -54,7 +60,11 @@ impl App {
         }
         let round = cursor.round.unwrap_or(Round { began_at: clock.now, position: START });
         let since = cursor.as_of - COMMIT_MARGIN;
-        let mut walk = Walk::new(self, caller, since, round.position, limit);
+        let room = match cursor.as_of >= clock.now - RESUME_WITHIN {
+            true => Room { places: limit.min(RESUME_MAX), bytes: RESUME_BYTES_MAX },
+            false => Room { places: limit.min(SYNC_MAX), bytes: ANSWER_BYTES_MAX },
+        };
+        let mut walk = Walk { app: self, caller, since, position: round.position, pages: Vec::new(), room };
         let is_over = walk.run().await?;
         let next = if is_over {
             AccountCursor::finished(clock.generation, round.began_at)
@@ -84,6 +94,11 @@ struct Walk<'a> {
     since: OffsetDateTime,
     position: Position,
     pages: Vec<ChatPage>,
+    room: Room,
+}
+
+/// What an answer may still take.
+struct Room {
     places: u32,
     bytes: usize,
 }
@@ -94,11 +109,7 @@ enum Answer {
     IsFull,
 }
 
-impl<'a> Walk<'a> {
-    fn new(app: &'a App, caller: UserId, since: OffsetDateTime, position: Position, limit: u32) -> Self {
-        Self { app, caller, since, position, pages: Vec::new(), places: limit, bytes: ANSWER_BYTES_MAX }
-    }
-
+impl Walk<'_> {
     /// Whether the last chat was passed.
     async fn run(&mut self) -> Result<bool, Error> {
         for _ in 0..ID_PAGES_MAX {
@@ -127,20 +138,20 @@ impl<'a> Walk<'a> {
     }
 
     async fn visit(&mut self, chat_ids: &[ChatId]) -> Result<Answer, Error> {
-        if self.places == 0 || self.bytes == 0 {
+        if self.room.places == 0 || self.room.bytes == 0 {
             return Ok(Answer::IsFull);
         }
         let mut conn = self.app.pool.get().await?;
         // One more than has room: the position's own chat may have been given to its end.
-        let changed = store::changed_chats(&mut conn, chat_ids, self.caller, self.since, self.places + 1).await?;
+        let changed = store::changed_chats(&mut conn, chat_ids, self.caller, self.since, self.room.places + 1).await?;
         drop(conn);
-        let may_have_more = changed.len() > usize::try_from(self.places).unwrap_or(usize::MAX);
+        let may_have_more = changed.len() > usize::try_from(self.room.places).unwrap_or(usize::MAX);
         let changed = self.known(changed).await?;
         let changed: Vec<ChangedChat> = changed.into_iter().filter_map(|chat| self.unread(chat)).collect();
-        let taken = fitting(&changed, self.places);
+        let taken = fitting(&changed, self.room.places);
         let starts: Vec<(ChatId, Seq)> = taken.iter().map(|chat| (chat.chat_id, chat.from_seq)).collect();
         let mut conn = self.app.pool.get().await?;
-        let updates = store::updates_from(&mut conn, &starts, self.places, self.bytes).await?;
+        let updates = store::updates_from(&mut conn, &starts, self.room.places, self.room.bytes).await?;
         drop(conn);
         if self.give(taken, updates)? == Answer::IsFull || taken.len() < changed.len() || may_have_more {
             return Ok(Answer::IsFull);
@@ -178,8 +189,8 @@ impl<'a> Walk<'a> {
         let mut by_chat: HashMap<ChatId, Vec<StoredUpdate>> = HashMap::new();
         let is_empty = updates.is_empty();
         for update in updates {
-            self.bytes = self.bytes.saturating_sub(update.payload.len());
-            self.places = self.places.saturating_sub(1);
+            self.room.bytes = self.room.bytes.saturating_sub(update.payload.len());
+            self.room.places = self.room.places.saturating_sub(1);
             by_chat.entry(update.chat_id).or_default().push(update);
         }
         for chat in chats {

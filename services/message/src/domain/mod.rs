@@ -53,3 +53,7 @@ pub const COMMIT_DEADLINE: std::time::Duration = std::time::Duration::from_secs(
 pub const CHANGE_BYTES_MAX: usize = 64 * 1024;
 /// The most bytes of stored updates, or of message texts, in one answer; one item is always given.
 pub const ANSWER_BYTES_MAX: usize = 1024 * 1024;
+/// The most stored bytes of an answer to who was away for a moment only.
+pub const RESUME_BYTES_MAX: usize = 4 * ANSWER_BYTES_MAX;
+/// How old the cursor of who was away for a moment may be: two minutes away, and what clients let pass between two syncs.
+pub const RESUME_WITHIN: Duration = Duration::minutes(5);

@@ -8,7 +8,7 @@ use godwit_contract::message::v1::{
     ReportMessageResponse, SendMessageRequest, SendMessageResponse, SyncChatRequest, SyncChatResponse, SyncRequest,
     SyncResponse,
 };
-use godwit_kernel::limits::{PAGE_DEFAULT, PAGE_MAX, SYNC_CHAT_DEFAULT, SYNC_DEFAULT, SYNC_MAX, page_size};
+use godwit_kernel::limits::{PAGE_DEFAULT, PAGE_MAX, RESUME_MAX, SYNC_CHAT_DEFAULT, SYNC_DEFAULT, SYNC_MAX, page_size};
 use godwit_kernel::{MessageId, Seq};
 use godwit_rpc::{Caller, InvalidField, instant, parse_id, timestamp, to_status};
 use tonic::{Request, Response, Status, async_trait};
@@ -76,15 +76,18 @@ impl MessageService for Server {
 
     async fn sync(&self, request: Request<SyncRequest>) -> Result<Response<SyncResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let SyncRequest { cursor, limit } = request.get_ref();
-        let limit = page_size(*limit, SYNC_DEFAULT, SYNC_MAX);
+        let SyncRequest { cursor, limit, with_state } = request.get_ref();
+        let limit = page_size(*limit, SYNC_DEFAULT, RESUME_MAX);
         let page = self.0.sync_account(caller.user_id, cursor, limit).await.map_err(to_status)?;
+        // After the log, so that it is no older.
+        let state = if *with_state { self.0.unlogged_state(caller.user_id).await } else { None };
         let chats = page.chats.into_iter().map(encode_page).collect::<Result<_, Error>>().map_err(to_status)?;
         Ok(Response::new(SyncResponse {
             chats,
             next_cursor: page.next_cursor,
             has_more: page.has_more,
             reset: page.reset,
+            state,
         }))
     }
 

@@ -23,6 +23,7 @@ mod outage;
 mod path;
 mod push;
 mod restarts;
+mod resumption;
 mod sdk;
 mod secrets;
 mod slices;

@@ -9,6 +9,9 @@ use crate::error::Error;
 use crate::events::outgoing;
 use crate::store;
 
+/// The most drafts of an answer.
+const DRAFTS_MAX: i64 = 1_000;
+
 impl App {
     /// What the caller was about to send to a chat.
     ///
@@ -19,6 +22,16 @@ impl App {
         self.check_right(caller, chat_id, Right::Read).await?;
         let mut conn = self.pool.get().await?;
         Ok(store::draft_of(&mut conn, caller, chat_id).await?)
+    }
+
+    /// What a user was about to send to any chat, the newest first.
+    ///
+    /// # Errors
+    /// When the database does.
+    #[tracing::instrument(name = "chat.list_drafts", skip_all, err(level = "debug"))]
+    pub async fn list_drafts(&self, user_id: UserId) -> Result<Vec<Draft>, Error> {
+        let mut conn = self.pool.get().await?;
+        Ok(store::drafts_of(&mut conn, user_id, DRAFTS_MAX).await?)
     }
 
     /// Keeps what the caller is about to send to a chat, in place of what it was before, and tells their devices.

@@ -227,7 +227,7 @@ impl Client {
     }
 
     pub async fn sync(&self, cursor: &str, limit: u32) -> Result<api::SyncResponse, Status> {
-        let request = self.request(api::SyncRequest { cursor: cursor.to_owned(), limit });
+        let request = self.request(api::SyncRequest { cursor: cursor.to_owned(), limit, with_state: false });
         Ok(self.server.sync(request).await?.into_inner())
     }
 
