@@ -56,7 +56,8 @@ pub struct Config {
     pub max_sockets: u32,
 
     /// The most WebSockets from one address, or from one /64 network of IPv6, on one gateway; the next handshake is refused
-    /// with 429. 0 for as many as there may be.
+    /// with 429. 0 for as many as there may be. All clients behind a reverse proxy have its address, unless
+    /// `GODWIT_GATEWAY_TRUSTED_PROXIES` counts it.
     #[arg(
         long = "gateway-sockets-per-address",
         env = "GODWIT_GATEWAY_SOCKETS_PER_ADDRESS",

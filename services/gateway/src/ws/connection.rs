@@ -13,7 +13,6 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, sleep_until, timeout};
-use tonic::metadata::MetadataMap;
 
 use super::admission::Place;
 use super::frames::{self, Encoding, Wire, notice};
@@ -61,8 +60,9 @@ pub fn start(opening: Opening, stream: TcpStream, early: BytesMut) {
     });
 }
 
+/// What is done once is in boxes: a connection holds the room for its calls to other services no longer than they take.
 async fn run(mut opening: Opening, mut stream: TcpStream, early: BytesMut) {
-    let close = match authenticate(&mut opening).await {
+    let close = match Box::pin(authenticate(&mut opening)).await {
         Ok(identity) => Box::pin(serve(&opening, identity, &stream, early)).await,
         Err(error) => {
             let close = match error {
@@ -72,12 +72,12 @@ async fn run(mut opening: Opening, mut stream: TcpStream, early: BytesMut) {
             let refused = frames::error("", &error.into());
             let outbox = Outbox::new(opening.encoding);
             outbox.close(close, Some(Wire::encode(&refused, opening.encoding)));
-            writer::write(&outbox, &stream, &opening.edge).await;
+            Box::pin(writer::write(&outbox, &stream, &opening.edge)).await;
             close
         }
     };
     metrics::counter!("gateway_closes_total", "code" => close.label()).increment(1);
-    linger(&mut stream).await;
+    Box::pin(linger(&mut stream)).await;
 }
 
 async fn authenticate(opening: &mut Opening) -> Result<Identity, Error> {
@@ -92,9 +92,8 @@ async fn serve(opening: &Opening, identity: Identity, stream: &TcpStream, early:
     let caller = identity.caller;
     let socket = Arc::new(Socket { caller, scope: *scope, outbox: Outbox::new(*encoding) });
     let _registration = edge.hub.register(&socket);
-    let passed = EdgeRequest { caller: Some(caller), request_id, client_address: *client_address };
     let reader = Reader {
-        metadata: MetadataMap::from_headers(passed.metadata(&http::HeaderMap::new())),
+        from: EdgeRequest { caller: Some(caller), request_id, client_address: *client_address },
         heard_at: Instant::now(),
         identity,
         bucket: Bucket::new(TokenBucket {
@@ -141,7 +140,7 @@ pub async fn linger(stream: &mut TcpStream) {
 struct Reader<'a> {
     edge: &'a Arc<Edge>,
     socket: &'a Arc<Socket>,
-    metadata: MetadataMap,
+    from: EdgeRequest<'a>,
     identity: Identity,
     bucket: Bucket,
     /// The last sign of life.
@@ -151,8 +150,9 @@ struct Reader<'a> {
 impl Reader<'_> {
     /// Opens the socket and reads until it must be closed.
     async fn run(mut self, mut inbound: Inbound<'_>) -> Close {
+        let opening = timeout(OPEN_TIMEOUT, Box::pin(self.edge.hub.open(self.socket)));
         let opened = tokio::select! {
-            opened = timeout(OPEN_TIMEOUT, self.edge.hub.open(self.socket)) => opened.unwrap_or(Err(Error::Overloaded)),
+            opened = opening => opened.unwrap_or(Err(Error::Overloaded)),
             () = inbound.gone() => return Close::Gone,
             after_ms = self.socket.outbox.asked_to_leave() => return self.leave(after_ms),
         };
@@ -160,7 +160,7 @@ impl Reader<'_> {
             return self.refuse(error);
         }
         self.socket.outbox.open(Wire::encode(&self.connected(), self.socket.outbox.encoding()));
-        let mut requests = Requests::new(self.edge, self.socket, std::mem::take(&mut self.metadata));
+        let mut requests = Requests::new(self.edge, self.socket, self.from);
         self.heard_at = Instant::now();
         loop {
             if !requests.has_room() {

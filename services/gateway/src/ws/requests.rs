@@ -1,3 +1,4 @@
+use std::cell::OnceCell;
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
@@ -13,7 +14,7 @@ use godwit_contract::v1::{
 };
 use godwit_kernel::ChatId;
 use godwit_kernel::limits::SEND_MESSAGES_MAX;
-use godwit_rpc::{Failure, parse_id, timestamp, to_status};
+use godwit_rpc::{EdgeRequest, Failure, parse_id, timestamp, to_status};
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 use tracing::Instrument as _;
@@ -56,7 +57,9 @@ impl Done {
 pub struct Requests<'a> {
     edge: &'a Arc<Edge>,
     socket: &'a Arc<Socket>,
-    metadata: Arc<MetadataMap>,
+    from: EdgeRequest<'a>,
+    /// What calls carry, from the first of them on: who only listens has none.
+    metadata: OnceCell<Arc<MetadataMap>>,
     working: FuturesUnordered<Work<'a>>,
     /// Messages that wait for those before them; a chat is here while messages of it are being sent.
     lanes: HashMap<ChatId, VecDeque<(String, SendMessageFrame)>>,
@@ -65,16 +68,22 @@ pub struct Requests<'a> {
 }
 
 impl<'a> Requests<'a> {
-    /// Nothing asked yet. Calls carry `metadata`.
-    pub fn new(edge: &'a Arc<Edge>, socket: &'a Arc<Socket>, metadata: MetadataMap) -> Self {
+    /// Nothing asked yet. Calls carry where they are `from`.
+    pub fn new(edge: &'a Arc<Edge>, socket: &'a Arc<Socket>, from: EdgeRequest<'a>) -> Self {
         Self {
             edge,
             socket,
-            metadata: Arc::new(metadata),
+            from,
+            metadata: OnceCell::new(),
             working: FuturesUnordered::new(),
             lanes: HashMap::new(),
             pending: 0,
         }
+    }
+
+    fn metadata(&self) -> Arc<MetadataMap> {
+        let make = || Arc::new(MetadataMap::from_headers(self.from.metadata(&http::HeaderMap::new())));
+        Arc::clone(self.metadata.get_or_init(make))
     }
 
     /// Whether one more may be read.
@@ -139,7 +148,7 @@ impl<'a> Requests<'a> {
             Some(ClientFrame::Pong(_)) => count("pong"),
             Some(ClientFrame::Refresh(refresh)) => {
                 count("refresh");
-                return self.refresh(id, &refresh.access_token, identity).await;
+                return Box::pin(self.refresh(id, &refresh.access_token, identity)).await;
             }
             Some(
                 ClientFrame::Typing(_)
@@ -190,7 +199,7 @@ impl<'a> Requests<'a> {
     }
 
     fn send(&self, chat: ChatId, batch: Vec<(String, SendMessageFrame)>) {
-        let (edge, socket, metadata) = (self.edge, self.socket, Arc::clone(&self.metadata));
+        let (edge, socket, metadata) = (self.edge, self.socket, self.metadata());
         let frames = batch.len();
         let span =
             tracing::info_span!("socket", otel.name = "gateway.send_messages", chat.id = %chat, messages = frames);
@@ -221,7 +230,7 @@ impl<'a> Requests<'a> {
 
     /// What is done to messages and cursors is done side by side with all else: each change stands for itself.
     fn begin_action(&mut self, id: String, action: Action) {
-        let (edge, socket, metadata) = (self.edge, self.socket, Arc::clone(&self.metadata));
+        let (edge, socket, metadata) = (self.edge, self.socket, self.metadata());
         let span = tracing::info_span!("socket", otel.name = "gateway.act");
         self.pending += 1;
         let work = async move {
@@ -241,7 +250,7 @@ impl<'a> Requests<'a> {
             let detail = format!("cursors: 1 to {CURSORS_MAX}");
             return self.refuse(id, Failure::new(Code::InvalidArgument, "INVALID_ARGUMENT", detail));
         }
-        let (edge, socket, metadata) = (self.edge, self.socket, Arc::clone(&self.metadata));
+        let (edge, socket, metadata) = (self.edge, self.socket, self.metadata());
         let span = tracing::info_span!("socket", otel.name = "gateway.sync", chats = asked);
         self.pending += 1;
         let work = async move {

@@ -73,9 +73,7 @@ impl RawClient {
             if let Some((first, start, length)) = header(&self.received)
                 && self.received.len() >= start + length
             {
-                let payload = self.received[start..start + length].to_vec();
-                self.received.drain(..start + length);
-                return Some((first, payload));
+                return Some((first, self.received.drain(..start + length).skip(start).collect()));
             }
             if !self.more().await {
                 return None;
@@ -96,14 +94,8 @@ impl RawClient {
     }
 
     async fn more(&mut self) -> bool {
-        let mut bytes = [0; 16 * 1024];
-        match timeout(SOON, self.stream.read(&mut bytes)).await.expect("something comes soon") {
-            Ok(0) | Err(_) => false,
-            Ok(count) => {
-                self.received.extend_from_slice(&bytes[..count]);
-                true
-            }
-        }
+        let read = timeout(SOON, self.stream.read_buf(&mut self.received)).await;
+        matches!(read.expect("something comes soon"), Ok(1..))
     }
 }
 
@@ -122,8 +114,8 @@ fn header(bytes: &[u8]) -> Option<(u8, usize, usize)> {
 pub fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let mask = [0x37, 0xfa, 0x21, 0x3d];
     let mut bytes = announced(first, u64::try_from(payload.len()).unwrap());
-    let end = bytes.len();
-    bytes[end - 4..].copy_from_slice(&mask);
+    bytes.truncate(bytes.len() - mask.len());
+    bytes.extend(mask);
     bytes.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, key)| byte ^ key));
     bytes
 }
