@@ -1,5 +1,7 @@
 //! The calls to other services.
 
+mod people;
+
 use std::time::Duration;
 
 use godwit_contract::auth::v1::auth_internal_service_client::AuthInternalServiceClient;

@@ -35,8 +35,6 @@ pub struct Feeds {
 struct Changes {
     /// Channels that may be followed now and were not, or the other way.
     channels: HashSet<Channel>,
-    /// Users who came or went.
-    users: HashSet<UserId>,
     /// Users who joined a chat whose updates were not followed: some may have been missed.
     joined: HashSet<UserId>,
     /// Users who are shown their chats again, after a time in which they were not.
@@ -120,7 +118,6 @@ impl Feeds {
             Entry::Vacant(place) => {
                 self.incarnations += 1;
                 self.changes.note(Channel::User(user_id));
-                self.changes.users.insert(user_id);
                 place.insert(User::new(self.incarnations, self.epoch))
             }
         };
@@ -165,7 +162,6 @@ impl Feeds {
         if is_gone {
             self.users.remove(&user_id);
             self.changes.note(Channel::User(user_id));
-            self.changes.users.insert(user_id);
         }
     }
 
@@ -326,6 +322,21 @@ impl Feeds {
         deliver(listed.chain(narrow), frame)
     }
 
+    /// Gives an event that is worth nothing later to all who follow the chat but one, and tells how many sockets that were.
+    pub fn deliver_to_others(&self, chat: ChatId, but: UserId, frame: &LiveFrame) -> u64 {
+        let Some(followers) = self.chats.get(&chat) else { return 0 };
+        let users = followers.users.iter().filter(|user| **user != but).filter_map(|user| self.users.get(user));
+        let listed = users.filter(|user| user.listed_in == self.epoch).flat_map(User::showing_all);
+        let others = followers.sockets.iter().filter(|socket| socket.caller.user_id != but);
+        let others = others.filter(|socket| self.is_checked(socket.caller.user_id, chat));
+        let mut count = 0;
+        for socket in listed.chain(others) {
+            socket.outbox.push_passing(frame);
+            count += 1;
+        }
+        count
+    }
+
     /// Gives an event to the user's sockets that show all, and tells how many that were.
     pub fn deliver_to_user(&self, user: UserId, frame: &LiveFrame) -> u64 {
         self.users.get(&user).map_or(0, |user| deliver(user.showing_all(), frame))
@@ -350,11 +361,6 @@ impl Feeds {
         self.users.get(&user).map(|user| user.sockets.as_slice()).unwrap_or_default()
     }
 
-    /// Who has a socket here.
-    pub fn users(&self) -> impl Iterator<Item = UserId> {
-        self.users.keys().copied()
-    }
-
     /// Who is shown nothing of some chats until it is found out again that they are a member.
     pub fn suspects(&self) -> impl Iterator<Item = UserId> {
         let is_behind = |user: &User| {
@@ -362,16 +368,6 @@ impl Feeds {
             shows_all || user.narrow.values().any(|checked_in| checked_in.is_some_and(|epoch| epoch < self.epoch))
         };
         self.users.iter().filter(move |(_, user)| is_behind(user)).map(|(id, _)| *id)
-    }
-
-    /// Whether the user has a socket here.
-    pub fn has_user(&self, user: UserId) -> bool {
-        self.users.contains_key(&user)
-    }
-
-    /// Users who came or went since this was last asked.
-    pub fn take_changed_users(&mut self) -> HashSet<UserId> {
-        std::mem::take(&mut self.changes.users)
     }
 
     /// How many channels are followed.

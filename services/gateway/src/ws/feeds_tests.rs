@@ -165,16 +165,6 @@ fn the_oldest_socket_over_the_limit_is_given_back() {
 }
 
 #[test]
-fn users_who_come_and_go_are_noted_once() {
-    let mut scene = scene();
-    let socket = scene.connect(Scope::User);
-    scene.connect(Scope::User);
-    assert_eq!(scene.feeds.take_changed_users(), HashSet::from([scene.user]));
-    scene.feeds.remove(&socket);
-    assert!(scene.feeds.take_changed_users().is_empty());
-}
-
-#[test]
 fn who_left_a_chat_gets_nothing_of_it_and_others_still_do() {
     let (mut scene, chat) = (scene(), chat());
     let socket = scene.connect(Scope::User);

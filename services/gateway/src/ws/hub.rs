@@ -1,10 +1,11 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use bytes::Bytes;
 use godwit_contract::events::v1::live_payload::Payload;
-use godwit_contract::events::v1::{ChatInterest, LivePayload};
+use godwit_contract::events::v1::{ChatInterest, LivePayload, Typing as LiveTyping};
 use godwit_kernel::{ChatId, Entropy, SessionId, UserId};
 use godwit_live::{Channel, Delivery};
 use parking_lot::Mutex;
@@ -14,7 +15,9 @@ use tokio::sync::{Notify, watch};
 use super::feeds::{ChannelChanges, Feeds, Relist};
 use super::frames::LiveFrame;
 use super::outbox::Close;
+use super::people::People;
 use super::socket::{Scope, Socket};
+use super::typing::Typing;
 use crate::clients::Services;
 use crate::identity::Revocations;
 use crate::{Config, Error};
@@ -36,12 +39,14 @@ pub struct Hub {
     channels_changed: Notify,
     /// Until which generation changes of what is followed are done.
     settled: watch::Sender<u64>,
-    /// Users came or went; for [`super::presence`].
-    pub(super) users_changed: Notify,
     /// There are users to look at again; for [`super::upkeep`].
     pub(super) interrupted: Notify,
     /// Users of whom word came that may be out of order.
     doubtful: Mutex<HashSet<UserId>>,
+    /// Who is here and what they do; for [`super::requests`] and [`super::presence`].
+    pub(super) people: People,
+    /// Who may be shown typing.
+    pub(super) typing: Typing,
 }
 
 /// Keeps a socket in the hub while it lives.
@@ -69,9 +74,10 @@ impl Hub {
             is_draining: AtomicBool::new(false),
             channels_changed: Notify::new(),
             settled: watch::Sender::new(0),
-            users_changed: Notify::new(),
             interrupted: Notify::new(),
             doubtful: Mutex::default(),
+            people: People::default(),
+            typing: Typing::default(),
         }
     }
 
@@ -100,7 +106,6 @@ impl Hub {
             socket.outbox.ask_to_leave(self.entropy.below(self.reconnect_spread_ms));
         }
         self.channels_changed.notify_one();
-        self.users_changed.notify_one();
         Registration { hub: Arc::clone(self), socket: Arc::clone(socket) }
     }
 
@@ -110,7 +115,6 @@ impl Hub {
         self.gauge(&feeds);
         drop(feeds);
         self.channels_changed.notify_one();
-        self.users_changed.notify_one();
     }
 
     fn gauge(&self, feeds: &Feeds) {
@@ -244,6 +248,7 @@ impl Hub {
             Delivery::Interrupted => {
                 tracing::warn!("live events may have been lost: what every client may see is looked up again");
                 self.feeds.lock().suspect_all();
+                self.typing.note_interruption(Instant::now());
                 self.interrupted.notify_one();
             }
         }
@@ -255,17 +260,30 @@ impl Hub {
                 self.deliver("chat", frame, |feeds, frame| feeds.deliver_to_chat(chat, frame))
             }
             (Payload::ServerFrame(frame), Channel::User(user)) => {
+                self.people.deliver_presence(user, &frame);
                 self.deliver("user", frame, |feeds, frame| feeds.deliver_to_user(user, frame))
             }
+            (Payload::ForDevice(only), Channel::User(user)) => match only.device_id.parse() {
+                Ok(device) => {
+                    let frame = only.server_frame;
+                    self.deliver("device", frame, |_, frame| self.people.deliver_to_device(user, device, frame));
+                }
+                Err(_) => tracing::error!("a device has a malformed id"),
+            },
+            (Payload::Typing(typing), Channel::Chat(chat)) => self.show_typing(chat, typing),
+            (Payload::PostingChanged(_), Channel::Chat(chat)) => self.typing.note_changed(chat, Instant::now()),
             (Payload::Joined(interest), Channel::User(user)) => self.join(user, &chat_ids(&interest)),
             (Payload::MembersLeft(left), Channel::Chat(chat)) => {
                 if !left.server_frame.is_empty() {
                     self.deliver("chat", left.server_frame, |feeds, frame| feeds.deliver_to_chat(chat, frame));
                 }
+                self.typing.note_left(chat, left.user_ids.iter().filter_map(|id| id.parse().ok()), Instant::now());
                 self.leave_chat(chat, &left.user_ids);
             }
             (Payload::Left(interest), Channel::User(user)) => {
-                self.feeds.lock().leave(user, &chat_ids(&interest));
+                let chats = chat_ids(&interest);
+                chats.iter().for_each(|chat| self.typing.note_left(*chat, [user], Instant::now()));
+                self.feeds.lock().leave(user, &chats);
                 self.channels_changed.notify_one();
             }
             (Payload::SessionRevoked(revoked), _) => match revoked.session_id.parse() {
@@ -274,6 +292,19 @@ impl Hub {
             },
             (_, channel) => tracing::error!(%channel, "a live payload is on the wrong channel"),
         }
+    }
+
+    /// Not to whoever types, and nothing of somebody who may have been removed or blocked meanwhile.
+    fn show_typing(&self, chat: ChatId, typing: LiveTyping) {
+        let Ok(user) = typing.user_id.parse() else {
+            tracing::error!("somebody who types has a malformed id");
+            return;
+        };
+        if self.typing.is_quiet(chat, user, Instant::now()) {
+            metrics::counter!("gateway_typing_muted_total").increment(1);
+            return;
+        }
+        self.deliver("chat", typing.server_frame, |feeds, frame| feeds.deliver_to_others(chat, user, frame));
     }
 
     /// Two channels keep no order between them: when the user left such a chat a moment ago, the chat service is asked.
@@ -322,11 +353,6 @@ impl Hub {
         }
     }
 
-    /// Who has a socket here.
-    pub(super) fn users(&self) -> Vec<UserId> {
-        self.feeds.lock().users().collect()
-    }
-
     /// Word of this user may have come out of order.
     pub(super) fn doubt(&self, user: UserId) {
         self.doubtful.lock().insert(user);
@@ -337,13 +363,6 @@ impl Hub {
         let mut users = std::mem::take(&mut *self.doubtful.lock());
         users.extend(self.feeds.lock().suspects());
         users.into_iter().collect()
-    }
-
-    /// Users who came (true) or went (false) since this was last asked.
-    pub(super) fn take_changed_users(&self) -> Vec<(UserId, bool)> {
-        let mut feeds = self.feeds.lock();
-        let changed = feeds.take_changed_users();
-        changed.into_iter().map(|user| (user, feeds.has_user(user))).collect()
     }
 
     /// Forgets ended sessions whose tokens are over, and leaves that are long past.

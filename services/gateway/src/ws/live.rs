@@ -1,7 +1,6 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use godwit_kernel::NodeId;
 use godwit_live::{Channel, Delivery};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -31,8 +30,7 @@ pub async fn start(foundation: &Foundation, edge: &Arc<Edge>) -> anyhow::Result<
     tasks.spawn("gateway.ended-sessions", |stop| ended.run(stop));
     let upkeep = upkeep::Upkeep::new(edge);
     tasks.spawn("gateway.upkeep", |stop| upkeep.run(stop));
-    let node = NodeId::generate(&*foundation.clock, &*foundation.entropy);
-    let reporter = presence::Reporter::new(node, edge);
+    let reporter = presence::Reporter::new(edge);
     tasks.spawn_in(godwit_runtime::Stage::Edge, "gateway.presence", |stop| reporter.run(stop));
     Ok(())
 }

@@ -9,6 +9,7 @@ mod frames;
 mod handshake;
 mod inbound;
 mod incoming;
+mod notices;
 mod outbox;
 mod outgoing;
 mod requests;
@@ -17,7 +18,9 @@ mod writer;
 mod feeds;
 mod hub;
 mod interest;
+mod people;
 mod socket;
+mod typing;
 
 mod live;
 mod presence;

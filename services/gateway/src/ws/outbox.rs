@@ -12,6 +12,8 @@ use super::frames::{Encoding, LiveFrame, Wire, notice};
 /// Live events that wait for a client; one more, and all that wait are dropped for one `resync`.
 const LIVE_COUNT_MAX: usize = 256;
 const LIVE_BYTES_MAX: usize = 1024 * 1024;
+/// With so many waiting, what only passes by is not put.
+const PASSING_COUNT_MAX: usize = LIVE_COUNT_MAX / 4;
 /// Answers that wait for a client before what it asked is worked on no further. Answers are never dropped.
 const ANSWER_BYTES_MAX: usize = 256 * 1024;
 /// A client that falls behind again within this time after a `resync` stays behind.
@@ -182,6 +184,22 @@ impl Outbox {
             state.drop_live();
             state.push_resync("behind", 0);
         }
+        drop(state);
+        self.filled.notify_one();
+    }
+
+    /// Puts an event that is worth nothing later, unless much waits already: nobody falls behind, or has to sync, by it.
+    pub fn push_passing(&self, frame: &LiveFrame) {
+        let Some(wire) = frame.wire(self.encoding) else { return };
+        let mut state = self.state.lock();
+        if !state.is_open || state.closed.is_some() {
+            return;
+        }
+        if state.resync_waits || state.live_count >= PASSING_COUNT_MAX {
+            metrics::counter!("gateway_live_dropped_total").increment(1);
+            return;
+        }
+        state.push(Item::Live(wire));
         drop(state);
         self.filled.notify_one();
     }
@@ -390,6 +408,19 @@ mod tests {
         outbox.open(wire(1));
         assert_eq!(next(&outbox), Some(Item::Answer(wire(1))));
         assert_eq!(next(&outbox), None);
+    }
+
+    #[test]
+    fn nobody_falls_behind_by_what_only_passes_by() {
+        let outbox = open();
+        for _ in 0..LIVE_COUNT_MAX * 2 {
+            outbox.push_passing(&event(1));
+        }
+        let passed = std::iter::from_fn(|| next(&outbox)).collect::<Vec<Item>>();
+        assert_eq!(passed.len(), PASSING_COUNT_MAX);
+        assert!(passed.iter().all(|item| matches!(item, Item::Live(_))));
+        outbox.push_passing(&event(1));
+        assert!(matches!(next(&outbox), Some(Item::Live(_))));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Hub;
+use super::people::Activity;
 use crate::clients::Services;
 use crate::edge::Edge;
 
@@ -15,6 +16,8 @@ use crate::edge::Edge;
 const GATHER: Duration = Duration::from_millis(100);
 const FIRST_LEASE: Duration = Duration::from_secs(30);
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// How long those who are here may take to leave when the gateway stops. Its sockets are closed by then.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(12);
 /// The most users of one report, either way.
 const REPORT_USERS_MAX: usize = 10_000;
 
@@ -23,16 +26,16 @@ pub struct Reporter {
     node: NodeId,
     hub: Arc<Hub>,
     services: Services,
-    /// What presence was not told yet: whether the user is here.
-    untold: HashMap<UserId, bool>,
+    /// What presence was not told yet: what the user does here, or that they are not.
+    untold: HashMap<UserId, Option<Activity>>,
     lease: Duration,
 }
 
 impl Reporter {
     /// The reporter of this process.
-    pub fn new(node: NodeId, edge: &Edge) -> Self {
+    pub fn new(edge: &Edge) -> Self {
         Self {
-            node,
+            node: edge.node_id,
             hub: Arc::clone(&edge.hub),
             services: edge.services.clone(),
             untold: HashMap::new(),
@@ -40,12 +43,22 @@ impl Reporter {
         }
     }
 
-    /// Reports until `stop`, then takes leave with all who are here.
+    /// Reports until `stop` and until all who are here have taken their leave, then gives the lease back.
     pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
+        let hub = Arc::clone(&self.hub);
+        let all_left = async {
+            stop.cancelled().await;
+            let until = Instant::now() + LEAVE_TIMEOUT;
+            while !hub.people.is_empty() && Instant::now() < until {
+                tokio::time::sleep(GATHER).await;
+            }
+        };
         tokio::select! {
-            () = stop.cancelled() => {}
+            () = all_left => {}
             () = self.report_for_ever() => {}
         }
+        // Who left last is told so, so that their grace begins now and not when the lease ends.
+        self.report().await;
         let leave = ReportNodeRequest { leaving: true, ..self.empty_report() };
         if let Err(status) = self.services.report_node(leave).await {
             tracing::info!(code = ?status.code(), "presence was not told that this gateway goes: its lease will end");
@@ -58,7 +71,7 @@ impl Reporter {
             let is_told = self.report().await;
             // Within a third of the lease, so that two reports may fail.
             let next = Instant::now() + if is_told { self.lease / 3 } else { RETRY_AFTER };
-            if tokio::time::timeout_at(next, self.hub.users_changed.notified()).await.is_ok() {
+            if tokio::time::timeout_at(next, self.hub.people.stirred.notified()).await.is_ok() {
                 tokio::time::sleep(GATHER).await;
             }
             if !is_told {
@@ -69,7 +82,7 @@ impl Reporter {
 
     /// Tells all that is untold, and renews the lease; whether that went through.
     async fn report(&mut self) -> bool {
-        self.untold.extend(self.hub.take_changed_users());
+        self.untold.extend(self.hub.people.take_changed());
         let mut has_resent = false;
         loop {
             let (report, users) = self.next_report();
@@ -82,7 +95,7 @@ impl Reporter {
                     // Once a round, whatever presence answers.
                     if answer.resend_all && !has_resent {
                         has_resent = true;
-                        self.untold.extend(self.hub.users().into_iter().map(|user| (user, true)));
+                        self.untold.extend(self.hub.people.all());
                     }
                 }
                 Err(status) => {
@@ -99,9 +112,13 @@ impl Reporter {
     fn next_report(&self) -> (ReportNodeRequest, Vec<UserId>) {
         let mut report = self.empty_report();
         let mut users = Vec::new();
-        for (user, is_here) in self.untold.iter().take(REPORT_USERS_MAX) {
+        for (user, activity) in self.untold.iter().take(REPORT_USERS_MAX) {
             users.push(*user);
-            let list = if *is_here { &mut report.joined_user_ids } else { &mut report.left_user_ids };
+            let list = match activity {
+                Some(Activity::Active) => &mut report.joined_user_ids,
+                Some(Activity::Away) => &mut report.away_user_ids,
+                None => &mut report.left_user_ids,
+            };
             list.push(user.to_string());
         }
         (report, users)

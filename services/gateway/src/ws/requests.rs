@@ -10,10 +10,12 @@ use godwit_contract::message::v1::{ChatUpdates, OutgoingMessage, SyncChatRequest
 use godwit_contract::v1::client_frame::Frame as ClientFrame;
 use godwit_contract::v1::server_frame::Frame;
 use godwit_contract::v1::{
-    AckFrame, ChatCursor, RefreshedFrame, SendMessageFrame, ServerFrame, SyncFrame, SyncedFrame,
+    AckFrame, ChatCursor, DoneFrame, PresenceStatus, RefreshedFrame, SendMessageFrame, ServerFrame, SyncFrame,
+    SyncedFrame,
 };
 use godwit_kernel::ChatId;
 use godwit_kernel::limits::SEND_MESSAGES_MAX;
+use godwit_live::TokenBucket;
 use godwit_rpc::{EdgeRequest, Failure, parse_id, timestamp, to_status};
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
@@ -21,10 +23,13 @@ use tracing::Instrument as _;
 
 use super::actions::Action;
 use super::frames::{self, Malformed, Received, Wire};
+use super::notices::Notice;
+use super::people::{Activity, Seat};
 use super::socket::Socket;
 use crate::Error;
 use crate::edge::Edge;
 use crate::identity::Identity;
+use crate::limits::Bucket;
 
 /// Frames of one connection that are being worked on or wait for an earlier one; with more, nothing is read.
 const PENDING_MAX: usize = 64;
@@ -35,6 +40,9 @@ const SYNC_CONCURRENCY: usize = 4;
 
 /// Messages that go together have no more text than this, in bytes.
 const BATCH_TEXT_BYTES: usize = 512 * 1024;
+
+/// What one connection may say that is only passed on: a call begins with some dozens of signals at once.
+const NOTICES: TokenBucket = TokenBucket { capacity: 100, refill_per_sec: 10.0 };
 
 type Work<'a> = Pin<Box<dyn Future<Output = Done> + 'a>>;
 
@@ -65,6 +73,9 @@ pub struct Requests<'a> {
     lanes: HashMap<ChatId, VecDeque<(String, SendMessageFrame)>>,
     /// Frames that were taken and are not done.
     pending: usize,
+    /// Of what is only passed on.
+    budget: Bucket,
+    _seat: Seat<'a>,
 }
 
 impl<'a> Requests<'a> {
@@ -78,6 +89,8 @@ impl<'a> Requests<'a> {
             working: FuturesUnordered::new(),
             lanes: HashMap::new(),
             pending: 0,
+            budget: Bucket::new(NOTICES),
+            _seat: edge.hub.people.enter(socket),
         }
     }
 
@@ -150,13 +163,23 @@ impl<'a> Requests<'a> {
                 count("refresh");
                 return Box::pin(self.refresh(id, &refresh.access_token, identity)).await;
             }
-            Some(
-                ClientFrame::Typing(_)
-                | ClientFrame::Presence(_)
-                | ClientFrame::WatchPresence(_)
-                | ClientFrame::CallSignal(_),
-            )
-            | None => {
+            Some(ClientFrame::Typing(typing)) => {
+                count("typing");
+                self.begin_notice(id, Notice::Typing(typing));
+            }
+            Some(ClientFrame::Presence(presence)) => {
+                count("presence");
+                self.note_activity(id, presence.status());
+            }
+            Some(ClientFrame::WatchPresence(watch)) => {
+                count("watch_presence");
+                self.begin_notice(id, Notice::Watch(watch));
+            }
+            Some(ClientFrame::CallSignal(signal)) => {
+                count("call_signal");
+                self.begin_notice(id, Notice::Signal(signal));
+            }
+            None => {
                 count("empty");
                 let failure = Failure::new(Code::InvalidArgument, "UNKNOWN_FRAME", "The frame has no known content.");
                 self.refuse(id, failure);
@@ -242,6 +265,44 @@ impl<'a> Requests<'a> {
             Done::ONE
         };
         self.working.push(Box::pin(work.instrument(span)));
+    }
+
+    /// What is only passed on is side by side with all else. An answer that says nothing is given only to a frame with an
+    /// id: most of these need none.
+    fn begin_notice(&mut self, id: String, notice: Notice) {
+        if let Err(retry_after) = self.budget.take() {
+            return self.refuse(id, Error::RateLimited { retry_after }.into());
+        }
+        let (edge, socket, metadata) = (self.edge, self.socket, self.metadata());
+        let span = tracing::info_span!("socket", otel.name = "gateway.pass_on");
+        self.pending += 1;
+        let work = async move {
+            match notice.run(edge, socket, &metadata).await {
+                Ok(Frame::Done(_)) if id.is_empty() => {}
+                Ok(frame) => answer_with(socket, &frames::answer(&id, frame)).await,
+                Err(failure) => answer_with(socket, &frames::error(&id, &failure)).await,
+            }
+            Done::ONE
+        };
+        self.working.push(Box::pin(work.instrument(span)));
+    }
+
+    fn note_activity(&mut self, id: String, status: PresenceStatus) {
+        let activity = match status {
+            PresenceStatus::Online => Activity::Active,
+            PresenceStatus::Away => Activity::Away,
+            PresenceStatus::Unspecified | PresenceStatus::Offline => {
+                let detail = "status: is neither online nor away";
+                return self.refuse(id, Failure::new(Code::InvalidArgument, "INVALID_ARGUMENT", detail));
+            }
+        };
+        if let Err(retry_after) = self.budget.take() {
+            return self.refuse(id, Error::RateLimited { retry_after }.into());
+        }
+        self.edge.hub.people.set_activity(self.socket, activity);
+        if !id.is_empty() {
+            self.answer(frames::answer(&id, Frame::Done(DoneFrame {})));
+        }
     }
 
     fn begin_sync(&mut self, id: String, sync: SyncFrame) {
