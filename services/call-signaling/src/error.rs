@@ -1,3 +1,6 @@
+use std::time::Duration;
+
+use godwit_live as live;
 use godwit_pg as pg;
 use godwit_rpc::{FieldViolation, InvalidField, ServiceError};
 use tonic::{Code, Status};
@@ -29,6 +32,15 @@ pub enum Error {
     /// Another service did not answer as it should.
     #[error("another service failed")]
     Peer(#[source] Box<Status>),
+    /// More signals than may be.
+    #[error("too many signals")]
+    TooManySignals {
+        /// When there may be the next.
+        retry_after: Duration,
+    },
+    /// Live did not answer as it should: nothing can be passed on.
+    #[error("the other party cannot be reached now")]
+    Live(#[from] live::Error),
     /// The database did not answer as it should.
     #[error("the database failed")]
     Database(#[from] pg::Error),
@@ -62,15 +74,16 @@ impl ServiceError for Error {
             Self::CalleeNotFound | Self::Refused(Refusal::NotFound) => Code::NotFound,
             Self::Blocked | Self::Private | Self::Refused(Refusal::WrongParty) => Code::PermissionDenied,
             Self::Refused(Refusal::IdReused) => Code::AlreadyExists,
-            Self::Refused(Refusal::Full) => Code::ResourceExhausted,
+            Self::Refused(Refusal::Full) | Self::TooManySignals { .. } => Code::ResourceExhausted,
             Self::Refused(_) => Code::FailedPrecondition,
             Self::Raft(raft::Error::NotLeader | raft::Error::Timeout) => Code::Unavailable,
             Self::Raft(raft::Error::Payload(_)) => Code::InvalidArgument,
             Self::Peer(status) if matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded) => {
                 Code::Unavailable
             }
+            Self::Live(error) if error.is_unavailable() => Code::Unavailable,
             Self::Database(error) if error.is_unavailable() => Code::Unavailable,
-            Self::Raft(raft::Error::Failed(_)) | Self::Peer(_) | Self::Database(_) => Code::Internal,
+            Self::Raft(raft::Error::Failed(_)) | Self::Peer(_) | Self::Live(_) | Self::Database(_) => Code::Internal,
         }
     }
 
@@ -94,8 +107,10 @@ impl ServiceError for Error {
             Self::Raft(raft::Error::Timeout) => "CALLS_TIMEOUT",
             Self::Raft(raft::Error::Payload(_)) => "INVALID_ARGUMENT",
             Self::Peer(_) if self.code() == Code::Unavailable => "PEER_UNAVAILABLE",
+            Self::TooManySignals { .. } => "RATE_LIMITED",
+            Self::Live(error) if error.is_unavailable() => "LIVE_UNAVAILABLE",
             Self::Database(error) if error.is_unavailable() => "DATABASE_UNAVAILABLE",
-            Self::Raft(raft::Error::Failed(_)) | Self::Peer(_) | Self::Database(_) => "INTERNAL",
+            Self::Raft(raft::Error::Failed(_)) | Self::Peer(_) | Self::Live(_) | Self::Database(_) => "INTERNAL",
         }
     }
 
@@ -103,6 +118,13 @@ impl ServiceError for Error {
         match self {
             Self::Invalid(invalid) => invalid.fields(),
             _ => Vec::new(),
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::TooManySignals { retry_after } => Some(*retry_after),
+            _ => None,
         }
     }
 }

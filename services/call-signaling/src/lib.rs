@@ -19,12 +19,13 @@ mod grpc;
 
 pub use config::Config;
 pub use error::Error;
-pub use grpc::{CallGrpc, CallInternalGrpc, RaftGrpc};
+pub use grpc::{CallGrpc, CallInternalGrpc, CallRelayGrpc, RaftGrpc};
 
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use godwit_contract::call::v1::call_internal_service_server::CallInternalServiceServer;
+use godwit_contract::call::v1::call_relay_service_server::CallRelayServiceServer;
 use godwit_contract::call::v1::call_service_server::CallServiceServer;
 use godwit_contract::call::v1::raft_service_server::RaftServiceServer;
 use godwit_events::outbox::Relay;
@@ -69,6 +70,7 @@ impl Service for CallSignaling {
         platform.tasks.spawn("call.record_finished", |stop| workers::record_finished(recording, stop));
         platform.tasks.spawn("call.relay_outbox", |stop| async move { Ok(relay.run(stop).await?) });
         platform.grpc.add(CallInternalServiceServer::new(CallInternalGrpc::new(Arc::clone(&app))));
+        platform.grpc.add(CallRelayServiceServer::new(CallRelayGrpc::new(Arc::clone(&app))));
         platform.grpc.add(CallServiceServer::new(CallGrpc::new(app)));
         platform.grpc.add(RaftServiceServer::new(RaftGrpc::new(node)));
         Ok(())

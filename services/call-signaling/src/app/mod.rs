@@ -7,9 +7,11 @@ mod expire_calls;
 mod get_call;
 mod list_running_calls;
 mod record_finished;
+mod relay_signal;
 
 pub use announce::FrameOrder;
 pub use create_call::CallToMake;
+pub use relay_signal::SignalToRelay;
 
 use std::sync::Arc;
 

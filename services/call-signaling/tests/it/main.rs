@@ -6,3 +6,4 @@ mod calls;
 mod contract;
 mod group;
 mod replica;
+mod signals;

@@ -14,7 +14,7 @@ use godwit_contract::chat::v1::{
     ListDirectPeersResponse, ListMembersRequest, ListMembersResponse, SetDirectBlockRequest, SetDirectBlockResponse,
 };
 use godwit_contract::events::v1::{LivePayload, live_payload};
-use godwit_contract::v1::{CallState, ServerFrame, server_frame};
+use godwit_contract::v1::{CallSignalEvent, CallState, ServerFrame, server_frame};
 use godwit_events::outbox::Waker;
 use godwit_kernel::{CallId, DeviceId, SystemEntropy, UserId};
 use godwit_live::memory::MemoryLive;
@@ -153,6 +153,42 @@ impl Phone {
         let (subscription, deliveries) = world.live.subscribe(64).await.unwrap();
         subscription.add(&[Channel::User(person.user_id)]).await.unwrap();
         Self { deliveries, _subscription: subscription }
+    }
+
+    /// The next `call_signal` frame, and the device that alone may get it.
+    pub async fn hears(&mut self) -> (CallSignalEvent, Option<String>) {
+        loop {
+            let delivery = tokio::time::timeout(SOON, self.deliveries.recv()).await.unwrap().unwrap();
+            let Delivery::Message { payload, .. } = delivery else { panic!("live was interrupted") };
+            let (frame, device) = match LivePayload::decode(payload).unwrap().payload {
+                Some(live_payload::Payload::ServerFrame(frame)) => (frame, None),
+                Some(live_payload::Payload::ForDevice(only)) => (only.server_frame, Some(only.device_id)),
+                other => panic!("not a frame: {other:?}"),
+            };
+            if let Some(server_frame::Frame::CallSignal(signal)) = ServerFrame::decode(frame).unwrap().frame {
+                return (signal, device);
+            }
+        }
+    }
+
+    /// Whether no signal was told that was not read.
+    pub async fn has_heard_all(&mut self, world: &World, person: Party) -> bool {
+        let end = bytes::Bytes::from_static(b"\xff");
+        world.live.publish(vec![(Channel::User(person.user_id), end.clone())]).await.unwrap();
+        loop {
+            match tokio::time::timeout(SOON, self.deliveries.recv()).await.unwrap().unwrap() {
+                Delivery::Message { payload, .. } if payload == end => return true,
+                Delivery::Message { payload, .. } => {
+                    let payload = LivePayload::decode(payload).unwrap().payload;
+                    let Some(live_payload::Payload::ServerFrame(frame)) = payload else { return false };
+                    let frame = ServerFrame::decode(frame).unwrap().frame;
+                    if matches!(frame, Some(server_frame::Frame::CallSignal(_))) {
+                        return false;
+                    }
+                }
+                Delivery::Interrupted => panic!("live was interrupted"),
+            }
+        }
     }
 
     /// The state that the next `call` frame tells.
