@@ -3,7 +3,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::Bytes;
 use futures_util::FutureExt as _;
 use godwit_contract::v1::server_frame::Frame;
 use godwit_contract::v1::{ConnectedFrame, ReconnectFrame};
@@ -52,7 +52,8 @@ pub struct Opening {
 
 /// Starts the task of a connection, on the worker that accepted it.
 #[expect(clippy::disallowed_methods, reason = "a socket cannot leave its worker; the hub knows and ends it")]
-pub fn start(opening: Opening, stream: TcpStream, early: BytesMut) {
+pub fn start(opening: Opening, stream: TcpStream, early: &[u8]) {
+    let early = Bytes::copy_from_slice(early);
     actix_web::rt::spawn(async move {
         if AssertUnwindSafe(run(opening, stream, early)).catch_unwind().await.is_err() {
             metrics::counter!("gateway_connection_panics_total").increment(1);
@@ -61,7 +62,7 @@ pub fn start(opening: Opening, stream: TcpStream, early: BytesMut) {
 }
 
 /// What is done once is in boxes: a connection holds the room for its calls to other services no longer than they take.
-async fn run(mut opening: Opening, mut stream: TcpStream, early: BytesMut) {
+async fn run(mut opening: Opening, mut stream: TcpStream, early: Bytes) {
     let close = match Box::pin(authenticate(&mut opening)).await {
         Ok(identity) => Box::pin(serve(&opening, identity, &stream, early)).await,
         Err(error) => {
@@ -87,7 +88,7 @@ async fn authenticate(opening: &mut Opening) -> Result<Identity, Error> {
 }
 
 /// Reads and writes until one side ends; the last word is written in any case.
-async fn serve(opening: &Opening, identity: Identity, stream: &TcpStream, early: BytesMut) -> Close {
+async fn serve(opening: &Opening, identity: Identity, stream: &TcpStream, early: Bytes) -> Close {
     let Opening { scope, encoding, client_address, request_id, edge, .. } = opening;
     let caller = identity.caller;
     let socket = Arc::new(Socket { caller, scope: *scope, outbox: Outbox::new(*encoding) });
@@ -104,7 +105,7 @@ async fn serve(opening: &Opening, identity: Identity, stream: &TcpStream, early:
         socket: &socket,
     };
     let reading = async {
-        let close = reader.run(Inbound::new(stream, early)).await;
+        let close = reader.run(Inbound::new(stream, &early)).await;
         socket.outbox.close(close, None);
         // The writer ends both.
         std::future::pending::<()>().await;

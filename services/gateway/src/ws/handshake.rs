@@ -57,7 +57,7 @@ pub async fn upgrade(
         Ok((opening, accepted)) => {
             if answer(&mut framed, accepted, &edge).await.is_ok() {
                 let parts = framed.into_parts();
-                connection::start(opening, parts.io, parts.read_buf);
+                connection::start(opening, parts.io, &parts.read_buf);
             }
         }
         Err(problem) => {

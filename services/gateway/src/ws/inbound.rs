@@ -1,6 +1,5 @@
 use std::io;
 
-use bytes::BytesMut;
 use tokio::net::TcpStream;
 use tokio::task::coop::consume_budget;
 use tokio::time::Instant;
@@ -21,7 +20,7 @@ pub struct Inbound<'a> {
 
 impl<'a> Inbound<'a> {
     /// What comes over `stream`, after these bytes that were read from it already.
-    pub fn new(stream: &'a TcpStream, early: BytesMut) -> Self {
+    pub fn new(stream: &'a TcpStream, early: &[u8]) -> Self {
         Self { stream, incoming: Incoming::new(early), begun_at: None }
     }
 

@@ -46,9 +46,9 @@ struct Message {
 }
 
 impl Incoming {
-    /// One that has these bytes already.
-    pub fn new(buffer: BytesMut) -> Self {
-        Self { buffer, ..Self::default() }
+    /// One that has these bytes already. They are copied, because they mostly are none in a buffer for a whole HTTP request.
+    pub fn new(early: &[u8]) -> Self {
+        Self { buffer: BytesMut::from(early), ..Self::default() }
     }
 
     /// Adds what was read.
@@ -318,7 +318,8 @@ mod tests {
 
     #[test]
     fn nothing_is_kept_of_what_was_said() {
-        let mut incoming = Incoming::default();
+        let mut incoming = Incoming::new(&BytesMut::with_capacity(8 * 1024));
+        assert_eq!(incoming.buffer.capacity(), 0);
         incoming.put(&frame(0x82, &vec![1; CLIENT_FRAME_BYTES]));
         assert!(matches!(incoming.next(), Ok(Some(Event::Message(Received::Binary(_))))));
         assert_eq!((incoming.buffer.capacity(), incoming.is_within_message()), (0, false));
