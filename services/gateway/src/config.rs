@@ -98,8 +98,8 @@ pub struct Config {
     pub frames_per_sec: u32,
 
     /// How many HTTP requests a second one user may make in the long run to read; four times as many at once. They may
-    /// change things and send half as often, sync a fourth, search and move files a tenth. One device has three fourths of
-    /// what its user has.
+    /// change things, send and move files half as often, sync a fourth, search a tenth. One device has three fourths of what
+    /// its user has.
     #[arg(
         long = "gateway-requests-per-sec",
         env = "GODWIT_GATEWAY_REQUESTS_PER_SEC",

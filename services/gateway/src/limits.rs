@@ -61,9 +61,9 @@ impl Rates {
         let share = |of: u32| (self.user / of).max(1);
         match class {
             Class::Read => self.user,
-            Class::Write | Class::Send => share(2),
+            Class::Write | Class::Send | Class::Media => share(2),
             Class::Sync => share(4),
-            Class::Search | Class::Media => share(10),
+            Class::Search => share(10),
             Class::Login => self.logins,
             Class::Open => self.address,
         }
