@@ -82,10 +82,9 @@ pub async fn run(options: &Options, crowd: &Crowd) -> anyhow::Result<ExitCode> {
     writeln!(out, "chat {chat_id}")?;
     writeln!(out, "deliveries {} of {expected}  out of order {}", seen.delivery_count, seen.disorder_count)?;
     writeln!(out, "deliveries/s {:.0}", to_f64(seen.delivery_count) / secs)?;
-    writeln!(out, "{:<20}{:>9}{:>9}{:>9}{:>9}", "latency, ms", "p50", "p95", "p99", "max")?;
+    writeln!(out, "{}", Percentiles::heading("latency, ms"))?;
     for (name, histogram) in [("send -> ack", &seen.acked), ("send -> each member", &seen.delivered)] {
-        let found = Percentiles::of(histogram);
-        writeln!(out, "{name:<20}{:>9.2}{:>9.2}{:>9.2}{:>9.2}", found.p50, found.p95, found.p99, found.max)?;
+        writeln!(out, "{}", Percentiles::of(histogram).line(name))?;
     }
     for (name, cost) in costs(&before, &after, to_f64(u64::try_from(sent)?)) {
         writeln!(out, "{name}: {:.2} CPU s, {:.3} per 1000 messages", cost.cpu_secs, cost.cpu_secs_per_1000)?;
@@ -95,7 +94,8 @@ pub async fn run(options: &Options, crowd: &Crowd) -> anyhow::Result<ExitCode> {
     Ok(if is_clean { ExitCode::SUCCESS } else { ExitCode::from(2) })
 }
 
-fn costs(
+/// What each of the processes used between two looks.
+pub fn costs(
     before: &BTreeMap<String, crate::usage::Usage>,
     after: &BTreeMap<String, crate::usage::Usage>,
     messages: f64,
@@ -170,7 +170,8 @@ async fn hear(mut socket: Socket, run: String, seen: Arc<Mutex<Seen>>, until: In
     }
 }
 
-fn number_in(frame: &ServerFrame, run: &str) -> Option<u32> {
+/// The number of this run's message in a frame.
+pub fn number_in(frame: &ServerFrame, run: &str) -> Option<u32> {
     match &frame.frame {
         Some(server_frame::Frame::Update(update)) => message_number(update, run),
         _ => None,

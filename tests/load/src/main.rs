@@ -3,14 +3,18 @@
 mod accounts;
 mod catch_up;
 mod crowd;
+mod fan_out;
 mod flood;
+mod idle;
 mod ledger;
 mod mail;
+mod many;
 mod options;
 mod pair;
 mod reads;
 mod report;
 mod run;
+mod storm;
 mod usage;
 mod wire;
 
@@ -37,6 +41,9 @@ fn main() -> anyhow::Result<ExitCode> {
             Some(Scenario::Crowd(crowd)) => crowd::run(&options, crowd).await,
             Some(Scenario::CatchUp(catch_up)) => catch_up::run(&options, catch_up).await,
             Some(Scenario::Reads(reads)) => reads::run(&options, reads).await,
+            Some(Scenario::Idle(idle)) => idle::run(&options, idle).await,
+            Some(Scenario::FanOut(fan_out)) => fan_out::run(&options, fan_out).await,
+            Some(Scenario::Storm(storm)) => storm::run(&options, storm).await,
         }
     })
 }

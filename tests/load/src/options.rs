@@ -100,6 +100,63 @@ pub enum Scenario {
     CatchUp(CatchUp),
     /// One person who opens the app: the list of chats and a page of history, again and again.
     Reads(Reads),
+    /// Sockets that are only held open: what one costs, and how fast they open.
+    Idle(Idle),
+    /// One event to many sockets of one gateway: how long until the last has it.
+    FanOut(FanOut),
+    /// Many clients that lose their sockets at once and come back.
+    Storm(Storm),
+}
+
+/// Sockets that are only held open.
+#[derive(Args, Clone, Debug)]
+pub struct Idle {
+    /// How many.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub sockets: u32,
+    /// How many of them are of one person; a gateway's GODWIT_GATEWAY_SOCKETS_PER_USER must allow it.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub each: u32,
+    /// How many are opened at once.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub at_once: u32,
+    /// How long to watch them, in seconds.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub watch_secs: u64,
+}
+
+/// One event to many sockets.
+#[derive(Args, Clone, Debug)]
+pub struct FanOut {
+    /// How many sockets hear it.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub sockets: u32,
+    /// How many of them are of one person.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub each: u32,
+    /// How many events, one after the other.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub events: u32,
+    /// The metrics of the gateway, such as `http://127.0.0.1:9464/metrics`, to count how often an event is made JSON.
+    #[arg(long, value_name = "URL")]
+    pub metrics: Option<Url>,
+}
+
+/// Many clients that come back at once.
+#[derive(Args, Clone, Debug)]
+pub struct Storm {
+    /// How many clients, each of a person of its own.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub clients: u32,
+    /// In how many groups each is.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=200))]
+    pub chats: u32,
+    /// Instead of dropping all sockets: the process of a gateway that is killed with SIGKILL. Clients go on to the next.
+    #[arg(long, value_name = "PID")]
+    pub kill: Option<u32>,
+    /// How long they may take, in seconds.
+    #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub give_up_secs: u64,
 }
 
 /// One chat in which one person writes at a rate.

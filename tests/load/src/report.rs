@@ -63,6 +63,7 @@ pub struct Percentiles {
     pub p50: f64,
     pub p95: f64,
     pub p99: f64,
+    pub p999: f64,
     pub max: f64,
 }
 
@@ -86,7 +87,19 @@ impl Percentiles {
     pub fn of(histogram: &Histogram<u64>) -> Self {
         let millis = |micros: u64| to_f64(micros) / 1_000.0;
         let at = |quantile| millis(histogram.value_at_quantile(quantile));
-        Self { count: histogram.len(), p50: at(0.5), p95: at(0.95), p99: at(0.99), max: millis(histogram.max()) }
+        let max = millis(histogram.max());
+        Self { count: histogram.len(), p50: at(0.5), p95: at(0.95), p99: at(0.99), p999: at(0.999), max }
+    }
+
+    /// A line of a table, below [`Self::heading`].
+    pub fn line(&self, name: &str) -> String {
+        let Self { p50, p95, p99, p999, max, .. } = self;
+        format!("{name:<20}{p50:>10.2}{p95:>10.2}{p99:>10.2}{p999:>10.2}{max:>10.2}")
+    }
+
+    /// What the numbers of [`Self::line`] are.
+    pub fn heading(name: &str) -> String {
+        format!("{name:<20}{:>10}{:>10}{:>10}{:>10}{:>10}", "p50", "p95", "p99", "p99.9", "max")
     }
 }
 
@@ -136,9 +149,9 @@ impl Report {
         writeln!(out, "{} characters, over {}", load.text_chars, load.gateways.join(", "))?;
         writeln!(out)?;
         writeln!(out, "messages/s        {:>10.1}", self.messages_per_sec)?;
-        writeln!(out, "latency, ms       {:>10} {:>10} {:>10} {:>10}", "p50", "p95", "p99", "max")?;
-        for (name, p) in [("send -> receive", &self.send_to_receive_ms), ("send -> ack", &self.send_to_ack_ms)] {
-            writeln!(out, "{name:<17} {:>10.2} {:>10.2} {:>10.2} {:>10.2}", p.p50, p.p95, p.p99, p.max)?;
+        writeln!(out, "{}", Percentiles::heading("latency, ms"))?;
+        for (name, found) in [("send -> receive", &self.send_to_receive_ms), ("send -> ack", &self.send_to_ack_ms)] {
+            writeln!(out, "{}", found.line(name))?;
         }
         writeln!(out, "sync, updates/s   {:>10.0}", self.sync_updates_per_sec)?;
         writeln!(out)?;

@@ -1,19 +1,20 @@
 //! One WebSocket with as little around it as can be: the generator runs on the cores that it measures.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use futures_util::{SinkExt as _, StreamExt as _};
 use godwit_contract::v1::{ClientFrame, PongFrame, ServerFrame, client_frame, server_frame};
 use prost::Message as _;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::http::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_with_config, connect_async_with_config};
 use url::Url;
 
 use crate::options::Encoding;
@@ -21,7 +22,7 @@ use crate::options::Encoding;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Many sockets are open at once; the library's default of 128 KiB each would be the generator's memory.
-const READ_BUFFER_BYTES: usize = 8 * 1024;
+const READ_BUFFER_BYTES: usize = 4 * 1024;
 
 /// An open and authenticated socket.
 pub struct Socket {
@@ -32,10 +33,20 @@ pub struct Socket {
 impl Socket {
     /// Connects, and waits for the first frame.
     pub async fn open(gateway: &Url, token: &str, encoding: Encoding) -> anyhow::Result<Self> {
-        timeout(CONNECT_TIMEOUT, Self::connect(gateway, token, encoding)).await.context("no answer")?
+        Self::open_from(None, gateway, token, encoding).await
     }
 
-    async fn connect(gateway: &Url, token: &str, encoding: Encoding) -> anyhow::Result<Self> {
+    /// As [`Self::open`], from this address of the machine: each has ports for about 28,000 connections.
+    pub async fn open_from(
+        source: Option<IpAddr>,
+        gateway: &Url,
+        token: &str,
+        encoding: Encoding,
+    ) -> anyhow::Result<Self> {
+        timeout(CONNECT_TIMEOUT, Self::connect(source, gateway, token, encoding)).await.context("no answer")?
+    }
+
+    async fn connect(source: Option<IpAddr>, gateway: &Url, token: &str, encoding: Encoding) -> anyhow::Result<Self> {
         let mut request = socket_url(gateway).as_str().into_client_request()?;
         request.headers_mut().insert(AUTHORIZATION, HeaderValue::try_from(format!("Bearer {token}"))?);
         let protocol = match encoding {
@@ -44,7 +55,17 @@ impl Socket {
         };
         request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(protocol));
         let config = WebSocketConfig::default().read_buffer_size(READ_BUFFER_BYTES);
-        let (stream, _) = connect_async_with_config(request, Some(config), true).await?;
+        let (stream, _) = match source {
+            None => connect_async_with_config(request, Some(config), true).await?,
+            Some(source) => {
+                let socket = TcpSocket::new_v4()?;
+                socket.bind((source, 0).into())?;
+                let addresses = gateway.socket_addrs(|| None)?;
+                let stream = socket.connect(*addresses.first().context("no address")?).await?;
+                stream.set_nodelay(true)?;
+                client_async_with_config(request, MaybeTlsStream::Plain(stream), Some(config)).await?
+            }
+        };
         let mut socket = Self { stream, encoding };
         match socket.next().await?.frame {
             Some(server_frame::Frame::Connected(_)) => Ok(socket),
