@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use godwit_contract::events::v1::live_payload::Payload;
-use godwit_contract::events::v1::{ChatInterest, LivePayload};
+use godwit_contract::events::v1::{ChatInterest, LivePayload, PostingChanged};
 use godwit_contract::message::v1::{AppendUpdateRequest, RaiseMembershipVersionRequest};
 use godwit_contract::v1 as pb;
 use godwit_contract::v1::update::Change;
@@ -143,6 +143,12 @@ fn moves(chat_id: ChatId, joined: &[UserId], left: &[UserId]) -> Vec<(Channel, B
     let (follow, stop) = (encode(Payload::Joined(interest())), encode(Payload::Left(interest())));
     let joined = joined.iter().map(|user_id| (Channel::User(*user_id), follow.clone()));
     joined.chain(left.iter().map(|user_id| (Channel::User(*user_id), stop.clone()))).collect()
+}
+
+/// What tells gateways that who may post in a chat was changed beside its log.
+pub fn posting_changed(chat_id: ChatId) -> (Channel, Bytes) {
+    let payload = Payload::PostingChanged(PostingChanged { chat_id: chat_id.to_string() });
+    (Channel::Chat(chat_id), LivePayload { payload: Some(payload) }.encode_to_vec().into())
 }
 
 /// What tells a person's devices of a draft.

@@ -6,6 +6,8 @@ use futures_util::future::{join, join_all};
 use godwit_contract::chat::v1 as api;
 use godwit_contract::chat::v1::PostingRefusal;
 use godwit_contract::chat::v1::chat_internal_service_server::ChatInternalService as _;
+use godwit_contract::events::v1::PostingChanged;
+use godwit_contract::events::v1::live_payload::Payload;
 use godwit_kernel::UserId;
 use godwit_testkit::eventually;
 use tonic::{Code, Request, Status};
@@ -50,6 +52,21 @@ async fn neither_may_post_from_the_return_of_a_block_to_its_end() {
     }
     assert_eq!((bed.neighbours.version_of(&chat.id), bed.neighbours.version_of(&other.id)), (3, 1));
     assert_eq!(bed.number("SELECT count(*) FROM pending_updates").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gateways_of_the_chat_are_told_to_ask_anew_also_when_the_log_is_down() {
+    let bed = Bed::new().await;
+    let (ada, bob) = (bed.person(), bed.person());
+    let chat = bed.client(0, ada).create(bob).await.unwrap();
+    let mut gateway = bed.gateway_at(&chat.id).await;
+    for (appends, is_blocked, version) in [(Appends::Answered, true, 1), (Appends::Down, false, 2)] {
+        bed.neighbours.set_appends(appends);
+        assert_eq!(set(&bed, (ada, bob), is_blocked, version).await.is_ok(), appends == Appends::Answered);
+        let told = gateway.told().await;
+        assert_eq!(told, Payload::PostingChanged(PostingChanged { chat_id: chat.id.clone() }));
+        assert_eq!(policy(&bed, &chat.id, bob).await.0, !is_blocked);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -100,6 +100,13 @@ impl Bed {
         query.get_result::<Row>(&mut conn).await.unwrap().number
     }
 
+    /// A gateway that follows a chat.
+    pub async fn gateway_at(&self, chat_id: &str) -> Gateway {
+        let (subscription, deliveries) = self.live.subscribe(100).await.unwrap();
+        subscription.add(&[Channel::Chat(chat_id.parse().unwrap())]).await.unwrap();
+        Gateway { _subscription: subscription, deliveries }
+    }
+
     /// A gateway with a socket of this user.
     pub async fn gateway_of(&self, user_id: UserId) -> Gateway {
         let (subscription, deliveries) = self.live.subscribe(100).await.unwrap();

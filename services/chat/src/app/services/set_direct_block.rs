@@ -3,6 +3,7 @@ use godwit_kernel::EventId;
 use super::super::App;
 use crate::domain::DirectBlock;
 use crate::error::Error;
+use crate::events::outgoing;
 use crate::store;
 
 impl App {
@@ -22,9 +23,9 @@ impl App {
         metrics::counter!("godwit_chat_direct_blocks_total", "outcome" => outcome).increment(1);
         let chat_id = store::direct_chat_id(&mut conn, block.pair).await?;
         drop(conn);
-        match chat_id {
-            Some(chat_id) => self.deliver_updates(chat_id).await,
-            None => Ok(()),
-        }
+        let Some(chat_id) = chat_id else { return Ok(()) };
+        // What gateways remember of who may post there ends at once, whatever the message service answers.
+        self.publish(vec![outgoing::posting_changed(chat_id)]).await;
+        self.deliver_updates(chat_id).await
     }
 }
