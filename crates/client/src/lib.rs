@@ -65,7 +65,7 @@ mod session;
 mod snapshot;
 
 pub use client::Client;
-pub use connection::{Connection, ConnectionState, EndReason, Event, Events, Sending};
+pub use connection::{Activity, Connection, ConnectionState, EndReason, Event, Events, Sending};
 pub use error::{Error, Problem};
 pub use options::{ConnectOptions, Encoding, Options};
 pub use pending::PendingSend;

@@ -24,11 +24,13 @@ pub enum Event {
     ChatGone(ChatId),
     /// What no log holds, as it is now: all drafts of the user, and their calls that ring or run. Told after every connect.
     State(Box<UnloggedState>),
-    /// Somebody came online or went offline. Not told again when it was missed.
+    /// Somebody is online, away or offline now, or may not be seen any more. Not told again when it was missed, but for
+    /// whom `Connection::watch_presence` names.
     Presence(Presence),
     /// The user changed a draft on another device; it is gone when it has no text. When it was missed, [`Self::State`] tells.
     Draft(Draft),
-    /// Somebody types, or no longer. Not told again when it was missed: what it says of how long it holds does.
+    /// Somebody does something in a chat, or no longer (`TYPING_ACTION_CANCEL`): it is told when they stop, when their
+    /// message is there, and when nothing more is heard. Not told again when it was missed.
     Typing(TypingEvent),
     /// From the other party of a call. Not told again when it was missed.
     CallSignal(Box<CallSignalEvent>),

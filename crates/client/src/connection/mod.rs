@@ -2,20 +2,23 @@
 //! again whenever it is lost, until it is dropped or cannot go on.
 
 mod events;
+mod people;
 mod runner;
 mod socket;
 mod sync;
 
 pub use events::{Event, Events};
+pub use people::Activity;
 
 use std::sync::Arc;
 
-use godwit_contract::v1::Message;
-use godwit_kernel::{ChatId, Entropy};
+use godwit_contract::v1::{CallSignal, Message, Presence, TypingAction};
+use godwit_kernel::{CallId, ChatId, DeviceId, Entropy, UserId};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use self::people::{People, WATCHED_MAX};
 use crate::client::Client;
 use crate::error::Error;
 use crate::options::ConnectOptions;
@@ -58,6 +61,7 @@ pub struct Connection {
 /// What the application and the running connection share.
 struct Shared {
     pending: Arc<Mutex<PendingQueue>>,
+    people: Mutex<People>,
     queued: Notify,
     /// Told to all who wait when a send has been answered.
     settled: Notify,
@@ -113,6 +117,52 @@ impl Connection {
         self.shared.pending.lock().push(send, Some(waiter))?;
         self.shared.queued.notify_one();
         Ok(Sending { client_message_id, outcome })
+    }
+
+    /// Shows the others of a chat what the user does there. Call it at every key stroke: it is said every few seconds at
+    /// most, not while there is no connection, and ends by itself, with the next message or with
+    /// [`TypingAction::Cancel`].
+    pub fn type_in(&self, chat_id: ChatId, action: TypingAction) {
+        self.shared.people.lock().type_in(chat_id, action, runner::now());
+        self.shared.queued.notify_one();
+    }
+
+    /// Says what the user does with this connection: in front of it, or in the background.
+    pub fn set_activity(&self, activity: Activity) {
+        self.shared.people.lock().set_activity(activity);
+        self.shared.queued.notify_one();
+    }
+
+    /// Whom the user has on screen: at most 100, in place of those before. Their presences come as events, now and at each
+    /// change, also after the connection was lost and is back.
+    ///
+    /// # Errors
+    /// [`Error::QueueFull`] when they are more.
+    pub fn watch_presence(&self, people: impl IntoIterator<Item = UserId>) -> Result<(), Error> {
+        if !self.shared.people.lock().watch(people) {
+            tracing::debug!(limit = WATCHED_MAX, "too many people are on screen");
+            return Err(Error::QueueFull);
+        }
+        self.shared.queued.notify_one();
+        Ok(())
+    }
+
+    /// What is known of a person, if that was told in the last minutes.
+    pub fn presence(&self, user_id: UserId) -> Option<Presence> {
+        self.shared.people.lock().presence(user_id, runner::now())
+    }
+
+    /// Tells the other party of a call something, or only one device of theirs while it rings. It is not kept: without a
+    /// connection it is lost.
+    ///
+    /// # Errors
+    /// [`Error::QueueFull`] when there is no connection now, or too much waits for it.
+    pub fn signal(&self, call_id: CallId, to_device: Option<DeviceId>, signal: CallSignal) -> Result<(), Error> {
+        if !self.shared.people.lock().signal(call_id, to_device, signal) {
+            return Err(Error::QueueFull);
+        }
+        self.shared.queued.notify_one();
+        Ok(())
     }
 
     /// How many messages the server has not acknowledged.
@@ -183,6 +233,7 @@ pub(crate) fn open(client: Client, mut options: ConnectOptions) -> (Connection, 
     let stop = CancellationToken::new();
     let shared = Arc::new(Shared {
         pending: Arc::new(Mutex::new(queue)),
+        people: Mutex::default(),
         queued: Notify::new(),
         settled: Notify::new(),
         stop: stop.clone(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use godwit_contract::v1::{
-    AckFrame, ClientFrame, ConnectedFrame, PongFrame, RefreshFrame, ServerFrame, client_frame, server_frame,
+    AckFrame, ClientFrame, ConnectedFrame, PongFrame, Presence, RefreshFrame, ServerFrame, client_frame, server_frame,
 };
 use time::OffsetDateTime;
 use tokio::sync::{mpsc, watch};
@@ -102,6 +102,7 @@ impl Runner {
             let mut after = self.connect_and_serve().await;
             self.sync.disconnected();
             self.shared.pending.lock().disconnected();
+            self.shared.people.lock().disconnected();
             if matches!(after, After::Renew) {
                 after = self.renew().await;
             }
@@ -228,19 +229,24 @@ impl Runner {
                 let pong = ClientFrame { id: frame.id, frame: Some(client_frame::Frame::Pong(PongFrame {})) };
                 socket.send(&pong).await.map_err(|lost| self.after(lost))?;
             }
-            Some(server_frame::Frame::Update(update)) => self.sync.offer(update, &mut self.outlet, now),
+            Some(server_frame::Frame::Update(update)) => {
+                let over = self.shared.people.lock().note_update(&update);
+                self.sync.offer(update, &mut self.outlet, now);
+                over.into_iter().for_each(|typing| self.outlet.tell_if_room(Event::Typing(typing)));
+            }
             Some(server_frame::Frame::Ack(AckFrame { message })) => {
                 self.shared.pending.lock().acked(&frame.id, message);
                 self.shared.settled.notify_waiters();
             }
             Some(server_frame::Frame::Error(error)) => self.refused(&frame.id, error.into(), now),
-            Some(server_frame::Frame::Presence(presence)) => self.outlet.tell_if_room(Event::Presence(presence)),
+            Some(server_frame::Frame::Presence(presence)) => self.take_presence(presence, now),
             Some(server_frame::Frame::Presences(list)) => {
-                for presence in list.presences {
-                    self.outlet.tell_if_room(Event::Presence(presence));
-                }
+                list.presences.into_iter().for_each(|presence| self.take_presence(presence, now));
             }
-            Some(server_frame::Frame::Typing(typing)) => self.outlet.tell_if_room(Event::Typing(typing)),
+            Some(server_frame::Frame::Typing(typing)) => {
+                let typing = self.shared.people.lock().take_typing(typing, now);
+                typing.into_iter().for_each(|typing| self.outlet.tell_if_room(Event::Typing(typing)));
+            }
             Some(server_frame::Frame::CallSignal(signal)) => {
                 self.outlet.tell_if_room(Event::CallSignal(Box::new(signal)));
             }
@@ -261,6 +267,11 @@ impl Runner {
         Ok(())
     }
 
+    fn take_presence(&mut self, presence: Presence, now: Instant) {
+        let news = self.shared.people.lock().take_presence(presence, now);
+        news.into_iter().for_each(|presence| self.outlet.tell_if_room(Event::Presence(presence)));
+    }
+
     fn tell_unlogged(&mut self, event: Event) {
         self.sync.note_state();
         self.outlet.tell_if_room(event);
@@ -274,6 +285,7 @@ impl Runner {
         self.renew_before(connected.token_expires_at, now);
         self.set_state(ConnectionState::Syncing);
         self.sync.connected(now);
+        self.shared.people.lock().connected();
     }
 
     fn refused(&mut self, id: &str, problem: Problem, now: Instant) {
@@ -292,6 +304,13 @@ impl Runner {
             let next = self.shared.pending.lock().next(now());
             match next {
                 Some(frame) => socket.send(&frame).await?,
+                None => break,
+            }
+        }
+        loop {
+            let next = self.shared.people.lock().next(now());
+            match next {
+                Some(frame) => socket.send(&ClientFrame { id: String::new(), frame: Some(frame) }).await?,
                 None => return Ok(()),
             }
         }
@@ -304,7 +323,8 @@ impl Runner {
             return due_at;
         }
         let resend_at = self.shared.pending.lock().due_at(now);
-        resend_at.into_iter().fold(due_at.min(self.sync.due_at(now)), Instant::min)
+        let people_at = self.shared.people.lock().due_at();
+        resend_at.into_iter().chain(people_at).fold(due_at.min(self.sync.due_at(now)), Instant::min)
     }
 
     async fn on_due(&mut self, socket: &mut Socket) -> Result<(), After> {
@@ -317,6 +337,8 @@ impl Runner {
             self.refresh_socket(socket, now).await?;
         }
         self.sync.on_due(now);
+        let ended = self.shared.people.lock().take_ended(now);
+        ended.into_iter().for_each(|typing| self.outlet.tell_if_room(Event::Typing(typing)));
         Ok(())
     }
 
@@ -376,6 +398,6 @@ impl Runner {
 }
 
 /// Tokio's clock, which tests can pause.
-fn now() -> Instant {
+pub(super) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
