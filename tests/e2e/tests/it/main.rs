@@ -21,6 +21,7 @@ mod load;
 mod messages;
 mod outage;
 mod path;
+mod people;
 mod push;
 mod restarts;
 mod resumption;
