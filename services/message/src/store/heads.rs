@@ -158,6 +158,9 @@ pub async fn seen_heads(
 /// come. The two of a direct chat from before there were rows have all of it. What one sends oneself is never unread, so
 /// that nothing is counted in Saved Messages.
 ///
+/// Of what follows the read position only the first fifty thousand messages are looked at: whoever writes without end and
+/// never reads must not make a list of chats slow.
+///
 /// The order within the counts has them walk the key and stop at the limit, and `OFFSET 0` keeps the look for hidden ones a
 /// probe of the key for each message: otherwise a plan made while there are few reads all rows of the chat, or of the member.
 const SEEN_HEADS: &str = "
@@ -186,6 +189,11 @@ const SEEN_HEADS: &str = "
                 WHEN p.user_id IS NULL AND cardinality(r.users) > 2 THEN h.last_seq
                 ELSE greatest(p.read_seq, p.joined_seq, p.cleared_seq, 0) END AS counted_from
     ) AS s
+    CROSS JOIN LATERAL (
+        SELECT EXISTS (
+            SELECT FROM hidden_messages x WHERE x.chat_id = h.chat_id AND x.user_id = $2 AND x.seq > s.counted_from
+        ) AS unread_ones
+    ) AS hides
     LEFT JOIN LATERAL (
         SELECT one.* FROM messages one
         WHERE one.chat_id = h.chat_id AND one.seq >= s.visible_from_seq AND one.seq > s.cleared_seq
@@ -196,12 +204,14 @@ const SEEN_HEADS: &str = "
     ) AS m ON true
     CROSS JOIN LATERAL (
         SELECT count(*) FROM (
-            SELECT FROM messages one
-            WHERE one.chat_id = h.chat_id AND one.seq > s.counted_from AND one.sender_id <> $2
-                AND one.deleted_at IS NULL AND NOT EXISTS (
-                    SELECT FROM hidden_messages x WHERE x.chat_id = one.chat_id AND x.user_id = $2 AND x.seq = one.seq OFFSET 0
-                )
-            ORDER BY one.chat_id, one.seq LIMIT $4
+            SELECT FROM (
+                SELECT m.chat_id, m.seq, m.sender_id, m.deleted_at FROM messages m
+                WHERE m.chat_id = h.chat_id AND m.seq > s.counted_from ORDER BY m.chat_id, m.seq LIMIT 5 * $4
+            ) AS one
+            WHERE one.sender_id <> $2 AND one.deleted_at IS NULL AND (NOT hides.unread_ones OR NOT EXISTS (
+                SELECT FROM hidden_messages x WHERE x.chat_id = one.chat_id AND x.user_id = $2 AND x.seq = one.seq OFFSET 0
+            ))
+            LIMIT $4
         ) AS counted
     ) AS unread
     CROSS JOIN LATERAL (
