@@ -18,8 +18,8 @@ const FIRST_LEASE: Duration = Duration::from_secs(30);
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How long those who are here may take to leave when the gateway stops. Its sockets are closed by then.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(12);
-/// The most users of one report, either way.
-const REPORT_USERS_MAX: usize = 10_000;
+/// The most users of one report, either way: few enough to be taken in well within a call.
+const REPORT_USERS_MAX: usize = 2_000;
 
 /// Tells presence who is here: one lease for the node, and whoever came or went.
 pub struct Reporter {

@@ -182,7 +182,10 @@ impl Replica {
 
     pub async fn report(&self, report: ReportNodeRequest) -> Result<ReportNodeResponse, Status> {
         let channel = self.directory.channel(Target::Presence);
-        Ok(PresenceInternalServiceClient::new(channel).report_node(report).await?.into_inner())
+        let mut request = Request::new(report);
+        // A full report takes long on a busy machine.
+        request.set_timeout(std::time::Duration::from_secs(30));
+        Ok(PresenceInternalServiceClient::new(channel).report_node(request).await?.into_inner())
     }
 
     /// What `caller` learns of a user.
