@@ -6,7 +6,7 @@ use crate::topics::Topic;
 /// Who reads what.
 #[derive(Clone, Debug)]
 pub struct ConsumerGroup {
-    /// The group's name, such as `message.sync-log`; its members share the partitions.
+    /// The group's name, such as `push.chat-updates`; its members share the partitions.
     pub name: &'static str,
     /// The topics read.
     pub topics: Vec<&'static Topic>,
