@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, SimpleAsyncConnection as _};
 use futures_util::future::join_all;
@@ -205,6 +206,35 @@ async fn permission_is_asked_when_it_is_due_and_a_refusal_is_kept_until_it_is_ch
     };
     assert_eq!(update(&client, again).await.unwrap().failure, "");
     assert_eq!(sent_count(&client, chat_id, 1).await[0].text, "at last");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_somebody_sends_the_first_nobody_else_gets_what_follows_it() {
+    let bed = Bed::new().await;
+    let tasks = Tasks::new();
+    let replica = bed.replica_on(bed.db.pool(&store::SCHEMA), tasks.clone());
+    let ada = user();
+    let chat_id = bed.chat(&replica, &[ada, user()]).await;
+    let client = replica.client(ada);
+    let begin = ahead(5_000);
+    let mut ids = Vec::new();
+    for number in 0..3 {
+        let due = begin + time::Duration::milliseconds(number);
+        let request = request(chat_id, &number.to_string(), "text", due);
+        ids.push(schedule(&client, request).await.unwrap().id);
+    }
+    drop(client);
+    tasks.stop(Stage::Work, tokio::time::Instant::now()).await;
+    eventually(PATIENCE, async || SystemClock.now() > begin + Duration::from_secs(1)).await;
+    let claim = async |limit| {
+        let mut conn = bed.pool.get().await.unwrap();
+        let claimed = store::claim_due_messages(&mut conn, limit).await.unwrap();
+        claimed.into_iter().map(|due| due.scheduled.id.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(claim(1).await, ids[..1]);
+    // Either the first is still held, or its claim has ended: then all of them are to be had, from the first on.
+    let others = claim(10).await;
+    assert!(others.is_empty() || others == ids, "{others:?} of {ids:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,16 +13,34 @@ const CLAIM_SECS: f64 = 0.5;
 /// How long it is known under which client message id something was scheduled.
 const ENDED_KEPT_DAYS: f64 = 7.0;
 /// A claim that ended without a word is taken over; what somebody else is claiming is skipped.
+///
+/// What one person sends to one chat goes in its order, also when replicas share the work: whoever gets the first that is
+/// not yet sent gets what follows, and until it is settled nobody gets the rest.
 const CLAIM_DUE: &str = concat!(
-    "WITH due AS (
-         SELECT chat_id, id FROM scheduled_messages
-         WHERE failure IS NULL AND ended_at IS NULL AND send_at <= clock_timestamp()
-           AND (claimed_until IS NULL OR claimed_until <= clock_timestamp())
-         ORDER BY send_at, id LIMIT $1 FOR UPDATE SKIP LOCKED
+    "WITH firsts AS (
+         SELECT f.chat_id, f.sender_id, f.send_at, f.id FROM scheduled_messages f
+         WHERE f.failure IS NULL AND f.ended_at IS NULL AND f.send_at <= clock_timestamp()
+           AND (f.claimed_until IS NULL OR f.claimed_until <= clock_timestamp())
+           AND NOT EXISTS (
+               SELECT FROM scheduled_messages before
+               WHERE before.chat_id = f.chat_id AND before.sender_id = f.sender_id
+                 AND before.failure IS NULL AND before.ended_at IS NULL
+                 AND (before.send_at, before.id) < (f.send_at, f.id))
+         ORDER BY f.send_at, f.id LIMIT $1 FOR UPDATE SKIP LOCKED
+     ), due AS (
+         SELECT d.chat_id, d.id
+         FROM firsts f CROSS JOIN LATERAL (
+             SELECT chat_id, id, send_at FROM scheduled_messages
+             WHERE chat_id = f.chat_id AND sender_id = f.sender_id AND failure IS NULL AND ended_at IS NULL
+               AND send_at <= clock_timestamp()
+             ORDER BY send_at, id LIMIT $1
+         ) d
+         ORDER BY f.send_at, f.id, d.send_at, d.id LIMIT $1
      )
      UPDATE scheduled_messages s
-     SET claimed_until = clock_timestamp() + make_interval(secs => $2), attempts = s.attempts + 1
-     FROM due WHERE s.chat_id = due.chat_id AND s.id = due.id
+     SET claimed_until = statement_timestamp() + make_interval(secs => $2), attempts = s.attempts + 1
+     FROM due WHERE s.chat_id = due.chat_id AND s.id = due.id AND s.failure IS NULL AND s.ended_at IS NULL
+       AND (s.claimed_until IS NULL OR s.claimed_until <= clock_timestamp())
      RETURNING ",
     columns!("")
 );
