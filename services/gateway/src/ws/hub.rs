@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use godwit_contract::events::v1::live_payload::Payload;
-use godwit_contract::events::v1::{ChatInterest, LivePayload, Typing as LiveTyping};
+use godwit_contract::events::v1::{ChatInterest, LiveFrames, LivePayload, Typing as LiveTyping};
 use godwit_kernel::{ChatId, Entropy, SessionId, UserId};
 use godwit_live::{Channel, Delivery};
 use parking_lot::Mutex;
@@ -240,11 +240,11 @@ impl Hub {
     /// Takes what came on the live channels.
     pub(super) fn dispatch(&self, delivery: Delivery) {
         match delivery {
-            Delivery::Message { channel, payload } => match LivePayload::decode(payload) {
-                Ok(LivePayload { payload: Some(payload) }) => self.dispatch_payload(channel, payload),
-                Ok(LivePayload { payload: None }) => {}
-                Err(error) => tracing::error!(%error, "a live payload cannot be read"),
-            },
+            Delivery::Message { channel, payload } => {
+                if let Err(error) = self.dispatch_message(channel, payload) {
+                    tracing::error!(%error, "a live payload cannot be read");
+                }
+            }
             Delivery::Interrupted => {
                 tracing::warn!("live events may have been lost: what every client may see is looked up again");
                 self.feeds.lock().suspect_all();
@@ -254,11 +254,22 @@ impl Hub {
         }
     }
 
+    fn dispatch_message(&self, channel: Channel, bytes: Bytes) -> Result<(), prost::DecodeError> {
+        let Some(payload) = LivePayload::decode(bytes.clone())?.payload else { return Ok(()) };
+        match (payload, channel) {
+            // There may be more frames than the one that is read so.
+            (Payload::ServerFrame(_), Channel::Chat(chat)) => {
+                for frame in LiveFrames::decode(bytes)?.server_frames {
+                    self.deliver("chat", frame, |feeds, frame| feeds.deliver_to_chat(chat, frame));
+                }
+            }
+            (payload, channel) => self.dispatch_payload(channel, payload),
+        }
+        Ok(())
+    }
+
     fn dispatch_payload(&self, channel: Channel, payload: Payload) {
         match (payload, channel) {
-            (Payload::ServerFrame(frame), Channel::Chat(chat)) => {
-                self.deliver("chat", frame, |feeds, frame| feeds.deliver_to_chat(chat, frame))
-            }
             (Payload::ServerFrame(frame), Channel::User(user)) => {
                 self.people.deliver_presence(user, &frame);
                 self.deliver("user", frame, |feeds, frame| feeds.deliver_to_user(user, frame))

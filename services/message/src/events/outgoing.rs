@@ -41,6 +41,13 @@ pub fn live_messages<'a>(
     users.chain([(Channel::Chat(chat_id), to_chat)])
 }
 
+/// Whether a live payload is nothing but frames: such payloads side by side are one, `godwit.events.v1.LiveFrames`.
+pub fn is_frames(payload: &Bytes) -> bool {
+    /// Of the field `server_frame`, length-delimited.
+    const KEY: u8 = 0x0a;
+    payload.first() == Some(&KEY)
+}
+
 /// `LivePayload { members_left }`, with an encoded server frame or an empty one.
 pub fn members_left(chat_id: ChatId, left: &[UserId], server_frame: Bytes) -> Bytes {
     let user_ids = left.iter().map(UserId::to_string).collect();
@@ -57,6 +64,7 @@ fn wrap(tag: u32, field: &Bytes) -> Bytes {
 
 #[cfg(test)]
 mod tests {
+    use godwit_contract::events::v1::LiveFrames;
     use godwit_contract::v1 as pb;
     use godwit_contract::v1::update::Change as PbChange;
     use godwit_kernel::{EventId, Seq};
@@ -127,12 +135,28 @@ mod tests {
     }
 
     #[test]
+    fn payloads_of_frames_side_by_side_are_one() {
+        let entry = event(created());
+        let bytes = encode_update(&entry, &planned());
+        let Some((_, payload)) = live_messages(entry.chat_id, &bytes, &[], &[]).next() else { panic!("no payload") };
+        assert!(is_frames(&payload));
+        let Some(Payload::ServerFrame(frame)) = LivePayload::decode(payload.clone()).unwrap().payload else {
+            panic!("not a server frame");
+        };
+        let both: Bytes = [payload.clone(), payload].concat().into();
+        assert_eq!(LiveFrames::decode(both.clone()).unwrap().server_frames, [frame.clone(), frame.clone()]);
+        let read_as_one = LivePayload::decode(both).unwrap().payload;
+        assert_eq!(read_as_one, Some(Payload::ServerFrame(frame)), "a release that knows no more shows the last");
+    }
+
+    #[test]
     fn who_leaves_is_named_beside_the_frame() {
         let gone = UserId::from_uuid(Uuid::from_u128(2));
         let chat_id = ChatId::from_uuid(Uuid::from_u128(9));
         let bytes = encode_update(&event(created()), &planned());
-        let mut messages = live_messages(chat_id, &bytes, &[], &[gone]);
-        let Some(Payload::MembersLeft(left)) = LivePayload::decode(messages.next().unwrap().1).unwrap().payload else {
+        let (_, payload) = live_messages(chat_id, &bytes, &[], &[gone]).next().unwrap();
+        assert!(!is_frames(&payload));
+        let Some(Payload::MembersLeft(left)) = LivePayload::decode(payload).unwrap().payload else {
             panic!("nobody left");
         };
         assert_eq!((left.user_ids, left.chat_id), (vec![gone.to_string()], chat_id.to_string()));

@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,11 +10,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::{QUEUE_BYTES_MAX, Queued, count, take_waiting};
 use crate::app::room::Room;
+use crate::events::outgoing::is_frames;
 
 /// How many payloads may wait.
 const QUEUE_MAX: usize = 8_192;
 /// How many are published at once.
 const BATCH_MAX: usize = 500;
+/// Frames of one chat go together up to so many bytes.
+const TOGETHER_BYTES_MAX: usize = 64 * 1024;
 /// Pauses after a failure.
 const PAUSES: [Duration; 3] = [Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(800)];
 
@@ -69,17 +73,19 @@ async fn publish(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     while let Some((items, _held)) = take_waiting(&mut queue, BATCH_MAX).await {
+        let count_of_items = items.len();
         let (messages, taken): (Vec<_>, Vec<_>) = items.into_iter().map(|item| (item.message, item.taken)).unzip();
+        let messages = together(messages);
         let mut pauses = PAUSES.into_iter();
         loop {
             let Err(error) = live.publish(messages.clone()).await else {
-                count("live", "published", messages.len());
+                count("live", "published", count_of_items);
                 break;
             };
             let pause = pauses.next().filter(|_| !stop.is_cancelled());
             let Some(pause) = pause else {
-                count("live", "failed", messages.len());
-                tracing::warn!(error = &error as &dyn std::error::Error, count = messages.len(), "not published live");
+                count("live", "failed", count_of_items);
+                tracing::warn!(error = &error as &dyn std::error::Error, count = count_of_items, "not published live");
                 break;
             };
             stop.run_until_cancelled(tokio::time::sleep(pause)).await;
@@ -90,4 +96,92 @@ async fn publish(
         }
     }
     Ok(())
+}
+
+/// Puts frames of one chat that follow each other into one payload: each gateway then gets, and reads, one.
+fn together(messages: Vec<(Channel, Bytes)>) -> Vec<(Channel, Bytes)> {
+    let mut parts: Vec<(Channel, Vec<Bytes>, usize)> = Vec::with_capacity(messages.len());
+    // The last payload for each channel, by its place, if it may grow.
+    let mut open: HashMap<Channel, usize> = HashMap::new();
+    for (channel, payload) in messages {
+        if !is_frames(&payload) {
+            open.remove(&channel);
+            parts.push((channel, vec![payload], 0));
+            continue;
+        }
+        let last = open.get(&channel).and_then(|place| parts.get_mut(*place));
+        match last.filter(|(.., bytes)| bytes + payload.len() <= TOGETHER_BYTES_MAX) {
+            Some((_, payloads, bytes)) => {
+                *bytes += payload.len();
+                payloads.push(payload);
+            }
+            None => {
+                open.insert(channel, parts.len());
+                let bytes = payload.len();
+                parts.push((channel, vec![payload], bytes));
+            }
+        }
+    }
+    let joined = |mut payloads: Vec<Bytes>| match payloads.len() {
+        1 => payloads.remove(0),
+        _ => payloads.concat().into(),
+    };
+    parts.into_iter().map(|(channel, payloads, _)| (channel, joined(payloads))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use godwit_kernel::{ChatId, UserId};
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    use super::*;
+
+    const FRAMES: u8 = 0x0a;
+    const OTHER: u8 = 0x2a;
+
+    fn channel(number: u8) -> Channel {
+        match number {
+            0 => Channel::User(UserId::from_uuid(Uuid::from_u128(1))),
+            _ => Channel::Chat(ChatId::from_uuid(Uuid::from_u128(number.into()))),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn each_channel_gets_the_same_bytes_in_the_same_order(
+            asked in prop::collection::vec((0_u8..4, any::<bool>(), 1_usize..40_000), 0..40),
+        ) {
+            let messages: Vec<(Channel, Bytes)> = asked.iter().enumerate().map(|(number, (to, is_frames, len))| {
+                let mut bytes = vec![u8::try_from(number).unwrap(); *len];
+                bytes[0] = if *is_frames { FRAMES } else { OTHER };
+                (channel(*to), bytes.into())
+            }).collect();
+            let sent = together(messages.clone());
+            for number in 0..4 {
+                let of = |all: &[(Channel, Bytes)]| -> Vec<Bytes> {
+                    all.iter().filter(|(to, _)| *to == channel(number)).map(|(_, bytes)| bytes.clone()).collect()
+                };
+                prop_assert_eq!(of(&sent).concat(), of(&messages).concat());
+                let others = |all: &[Bytes]| all.iter().filter(|bytes| bytes[0] == OTHER).cloned().collect::<Vec<_>>();
+                prop_assert_eq!(others(&of(&sent)), others(&of(&messages)), "what is no frames goes alone");
+            }
+            prop_assert!(sent.iter().all(|(_, bytes)| bytes.len() <= TOGETHER_BYTES_MAX));
+            prop_assert!(sent.len() <= messages.len());
+        }
+    }
+
+    #[test]
+    fn frames_of_one_chat_go_together_and_keep_their_place_among_others() {
+        let bytes = |first: u8, rest: &'static str| -> Bytes { [&[first], rest.as_bytes()].concat().into() };
+        let messages = [(1, FRAMES, "a"), (2, FRAMES, "b"), (1, FRAMES, "c"), (1, OTHER, "d"), (1, FRAMES, "e")];
+        let messages = messages.map(|(to, first, rest)| (channel(to), bytes(first, rest)));
+        let expected: [(Channel, Bytes); 4] = [
+            (channel(1), "\na\nc".into()),
+            (channel(2), "\nb".into()),
+            (channel(1), "*d".into()),
+            (channel(1), "\ne".into()),
+        ];
+        assert_eq!(together(messages.to_vec()), expected);
+    }
 }

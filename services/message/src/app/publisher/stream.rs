@@ -19,7 +19,10 @@ use crate::store;
 /// How many batches may wait.
 const QUEUE_MAX: usize = 1_024;
 /// How many are published at once.
-const TOGETHER_MAX: usize = 32;
+const TOGETHER_MAX: usize = 64;
+/// From one round to the next under load. A record costs the stream little, a request for each partition much; whoever
+/// reads the stream waits longer for its answers than this. What comes after a silence goes at once.
+const ROUND: Duration = Duration::from_millis(100);
 /// What waited longer is read anew.
 const FRESH: Duration = Duration::from_millis(500);
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
@@ -107,7 +110,12 @@ impl Stream {
         mut queue: mpsc::Receiver<Queued<StreamBatch>>,
         stop: CancellationToken,
     ) -> anyhow::Result<()> {
-        while let Some((batches, _held)) = take_waiting(&mut queue, TOGETHER_MAX).await {
+        let mut round = Instant::now();
+        loop {
+            // After the stop what is left goes at once.
+            stop.run_until_cancelled(tokio::time::sleep_until(round.into())).await;
+            let Some((batches, _held)) = take_waiting(&mut queue, TOGETHER_MAX).await else { return Ok(()) };
+            round = Instant::now() + ROUND;
             let batch_ids: Vec<Uuid> = batches.iter().map(|batch| batch.batch_id).collect();
             if self.publish_in_the_end(batches, &stop).await {
                 self.forget(&batch_ids).await;
@@ -117,7 +125,6 @@ impl Stream {
                 on_their_way.remove(batch_id);
             }
         }
-        Ok(())
     }
 
     /// Whether the stream has them; it waits for the stream until the stop. What had to wait is read anew before it is
@@ -153,16 +160,15 @@ impl Stream {
         if items.is_empty() {
             return Ok(());
         }
-        let records: Vec<NewRecord> = items.iter().map(|item| item.record.clone()).collect();
-        let Err(error) = self.events.publish(records.clone()).await else {
-            count("stream", "published", records.len());
+        let Err(error) = self.events.publish(items.iter().map(|item| item.record.clone()).collect()).await else {
+            count("stream", "published", items.len());
             return Ok(());
         };
-        count("stream", "failed", records.len());
+        count("stream", "failed", items.len());
         if error.is_transient() {
             return Err(error.into());
         }
-        self.publish_singly(records).await
+        self.publish_singly(items).await
     }
 
     /// Takes the payloads as they are stored now, and leaves out what the log has no more.
@@ -182,9 +188,9 @@ impl Stream {
     }
 
     /// One record that the stream will never take must not hold up the others. It is in the log, where sync finds it.
-    async fn publish_singly(&self, records: Vec<NewRecord>) -> Result<(), Problem> {
-        for record in records {
-            match self.events.publish(vec![record]).await {
+    async fn publish_singly(&self, items: &[StreamItem]) -> Result<(), Problem> {
+        for item in items {
+            match self.events.publish(vec![item.record.clone()]).await {
                 Ok(()) => count("stream", "published", 1),
                 Err(error) if error.is_transient() => return Err(error.into()),
                 Err(error) => {
