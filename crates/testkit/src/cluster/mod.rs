@@ -194,6 +194,18 @@ impl TestCluster {
         self.server_mut(process).kill().expect("the process can be killed");
     }
 
+    /// Stops a process by SIGSTOP as it is, as a network does that carries nothing: its connections stay open.
+    #[expect(clippy::expect_used, reason = "a test fails by panicking")]
+    pub fn pause(&self, process: &str) {
+        self.server(process).signal("STOP").expect("the process can be paused");
+    }
+
+    /// Lets a paused process go on.
+    #[expect(clippy::expect_used, reason = "a test fails by panicking")]
+    pub fn resume(&self, process: &str) {
+        self.server(process).signal("CONT").expect("the process can go on");
+    }
+
     /// Ends a process by SIGTERM and waits for it; the exit code, or `None` when a signal ended it.
     #[expect(clippy::expect_used, reason = "a test fails by panicking")]
     pub async fn stop(&mut self, process: &str) -> Option<i32> {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 
 const PAUSE: Duration = Duration::from_millis(20);
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -93,10 +93,17 @@ impl Server {
         Ok(())
     }
 
+    /// Sends a signal by its name.
+    pub fn signal(&self, name: &str) -> anyhow::Result<()> {
+        let pid = self.pid().with_context(|| format!("{} does not run", self.name))?;
+        let status = Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()).status()?;
+        ensure!(status.success(), "{} cannot be sent {name}", self.name);
+        Ok(())
+    }
+
     /// The exit code; `None` when a signal ended it.
     pub async fn stop(&mut self, timeout: Duration) -> anyhow::Result<Option<i32>> {
-        let pid = self.pid().with_context(|| format!("{} does not run", self.name))?;
-        Command::new("kill").arg(pid.to_string()).status()?;
+        self.signal("TERM")?;
         let deadline = Instant::now() + timeout;
         loop {
             if let Some(status) = self.exit_status()? {

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use godwit_client::state::ChatState;
-use godwit_client::{Client, ConnectOptions, Encoding, Event, Events, Options};
-use godwit_contract::auth::v1::{Device, LoginRequest};
+use godwit_client::{Client, ConnectOptions, Encoding, Event, Events};
 use godwit_contract::chat::v1::{CreateGroupRequest, UpdateChatRequest};
 use godwit_contract::message::v1::MarkReadRequest;
 use godwit_contract::message::v1::{EditMessageRequest, ListMessagesRequest, SendMessageRequest, SetReactionRequest};
@@ -14,7 +13,7 @@ use godwit_kernel::{ChatId, Entropy, MessageId, SystemEntropy};
 use godwit_testkit::{Shape, TestCluster};
 use tokio::time::timeout;
 
-use crate::support::{Account, PASSWORD, embedded, fresh_uuid};
+use crate::support::{Account, embedded, log_in_sdk};
 
 const PEOPLE: usize = 4;
 const STEPS_EACH: usize = 30;
@@ -32,10 +31,7 @@ struct Person {
 
 impl Person {
     async fn connect(gateway: &str, account: &Account, chat_id: ChatId, encoding: Encoding) -> Self {
-        let client = Client::new(Options::new(gateway.parse().unwrap())).unwrap();
-        let device = Device { id: fresh_uuid(), name: "SDK".to_owned(), platform: "linux".to_owned() };
-        let login = LoginRequest { login: account.email.clone(), password: PASSWORD.to_owned(), device: Some(device) };
-        client.login(&login).await.unwrap();
+        let client = log_in_sdk(gateway, account).await;
         let (connection, events) = client.connect(ConnectOptions { encoding, ..ConnectOptions::default() });
         connection.live().await.unwrap();
         // It goes on by itself.
@@ -167,10 +163,7 @@ async fn gather(gateway: &str, cluster: &TestCluster) -> (ChatId, Vec<Person>) {
     for number in 0..PEOPLE {
         accounts.push(Account::create_at(gateway, cluster.mailbox(), &format!("person{number}")).await);
     }
-    let owner = Client::new(Options::new(gateway.parse().unwrap())).unwrap();
-    let device = Device { id: fresh_uuid(), name: "SDK".to_owned(), platform: "linux".to_owned() };
-    let login = LoginRequest { login: accounts[0].email.clone(), password: PASSWORD.to_owned(), device: Some(device) };
-    owner.login(&login).await.unwrap();
+    let owner = log_in_sdk(gateway, &accounts[0]).await;
     let group = CreateGroupRequest {
         title: "Everything".to_owned(),
         member_ids: accounts[1..].iter().map(|account| account.user_id.clone()).collect(),

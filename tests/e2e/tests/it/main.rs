@@ -12,6 +12,7 @@ mod support;
 mod accounts;
 mod analytics;
 mod binaries;
+mod chaos;
 mod convergence;
 mod crash;
 mod delivery;

@@ -3,8 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use godwit_client::{Activity, Client, ConnectOptions, Connection, Encoding, Event, Events, Options};
-use godwit_contract::auth::v1::{Device, LoginRequest};
+use godwit_client::{Activity, Encoding, Event, Events};
 use godwit_contract::call::v1::CreateCallResponse;
 use godwit_contract::presence::v1::{GetPresenceResponse, ListPresencesResponse};
 use godwit_contract::v1::client_frame::Frame as Said;
@@ -19,19 +18,9 @@ use godwit_testkit::{ClusterOptions, Shape, TestCluster, eventually};
 use serde_json::json;
 use tokio::time::timeout;
 
-use crate::support::{self, Account, PASSWORD, Pair, Socket, fresh_uuid, separate};
+use crate::support::{self, Account, Pair, Socket, connect_sdk, fresh_uuid, separate};
 
 const SOON: Duration = Duration::from_secs(30);
-
-async fn connect(gateway: &str, person: &Account, encoding: Encoding) -> (Connection, Events) {
-    let client = Client::new(Options::new(gateway.parse().unwrap())).unwrap();
-    let device = Device { id: fresh_uuid(), name: "SDK".to_owned(), platform: "linux".to_owned() };
-    let login = LoginRequest { login: person.email.clone(), password: PASSWORD.to_owned(), device: Some(device) };
-    client.login(&login).await.unwrap();
-    let (connection, events) = client.connect(ConnectOptions { encoding, ..ConnectOptions::default() });
-    connection.live().await.unwrap();
-    (connection, events)
-}
 
 async fn next<T>(events: &mut Events, mut pick: impl FnMut(Event) -> Option<T>) -> T {
     let found = timeout(SOON, async {
@@ -66,8 +55,8 @@ async fn typing_is_seen_at_the_other_gateway_and_ends_by_itself_or_with_the_mess
     let cluster = separate().await;
     let pair = Pair::create(cluster).await;
     let chat_id: ChatId = pair.chat_id.parse().unwrap();
-    let (adas, mut adas_events) = connect(cluster.gateway(), &pair.ada, Encoding::Json).await;
-    let (bobs, mut bobs_events) = connect(cluster.other_gateway(), &pair.bob, Encoding::Binary).await;
+    let (adas, mut adas_events) = connect_sdk(cluster.gateway(), &pair.ada, Encoding::Json).await;
+    let (bobs, mut bobs_events) = connect_sdk(cluster.other_gateway(), &pair.bob, Encoding::Binary).await;
 
     let began_at = Instant::now();
     adas.type_in(chat_id, TypingAction::RecordingVoice);
@@ -104,7 +93,7 @@ async fn presence_over_two_gateways_is_the_best_of_it_and_short_absences_are_see
     let mut cluster = options.variable("GODWIT_PRESENCE_LEASE_SECS", "6").start().await;
     let pair = Pair::create(&cluster).await;
     let cleo = Account::create_at(cluster.gateway(), cluster.mailbox(), "cleo").await;
-    let (bobs, mut events) = connect(cluster.other_gateway(), &pair.bob, Encoding::Binary).await;
+    let (bobs, mut events) = connect_sdk(cluster.other_gateway(), &pair.bob, Encoding::Binary).await;
     // Cleo is no friend and shares no chat: she is on screen.
     bobs.watch_presence([cleo.user_id.parse().unwrap(), pair.ada.user_id.parse().unwrap()]).unwrap();
     assert_eq!(next_status(&mut events, &pair.ada).await, PresenceStatus::Offline);
@@ -114,7 +103,7 @@ async fn presence_over_two_gateways_is_the_best_of_it_and_short_absences_are_see
     say(&mut phone, PresenceStatus::Away).await;
     assert_eq!(next_status(&mut events, &pair.ada).await, PresenceStatus::Away);
     // Another device at the other gateway, in the foreground.
-    let (laptop, _laptops_events) = connect(cluster.other_gateway(), &pair.ada, Encoding::Json).await;
+    let (laptop, _laptops_events) = connect_sdk(cluster.other_gateway(), &pair.ada, Encoding::Json).await;
     assert_eq!(next_status(&mut events, &pair.ada).await, PresenceStatus::Online);
     // Away and back, gone and back: all within the grace.
     laptop.set_activity(Activity::Away);
@@ -254,7 +243,7 @@ async fn receipts_and_drafts_reach_the_other_devices_in_either_encoding() {
 async fn a_gateway_that_restarts_is_seen_by_nobody() {
     let mut cluster = TestCluster::start(Shape::Separate).await;
     let pair = Pair::create(&cluster).await;
-    let (_bobs, mut events) = connect(cluster.other_gateway(), &pair.bob, Encoding::Json).await;
+    let (_bobs, mut events) = connect_sdk(cluster.other_gateway(), &pair.bob, Encoding::Json).await;
     let phone = pair.ada.connect(support::Encoding::Json).await;
     assert_eq!(next_status(&mut events, &pair.ada).await, PresenceStatus::Online);
     cluster.stop("gateway-1").await;

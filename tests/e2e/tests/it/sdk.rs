@@ -3,15 +3,14 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use godwit_client::{Client, ConnectOptions, Connection, Encoding, Event, Events, Options};
-use godwit_contract::auth::v1::{Device, LoginRequest};
+use godwit_client::{Connection, Encoding, Event, Events};
 use godwit_contract::v1::update::Change;
 use godwit_contract::v1::{Message, Update};
 use godwit_kernel::ChatId;
 use godwit_testkit::{Shape, TestCluster};
 use tokio::time::timeout;
 
-use crate::support::{Account, Ledger, PASSWORD, Pair, fresh_uuid};
+use crate::support::{Ledger, Pair, connect_sdk};
 
 const MESSAGES_EACH: usize = 40;
 const TIMEOUT: Duration = Duration::from_secs(180);
@@ -21,8 +20,8 @@ async fn the_sdk_sends_and_tells_everything_once_and_in_order_while_processes_di
     let mut cluster = TestCluster::start(Shape::Separate).await;
     let pair = Pair::create(&cluster).await;
     let chat_id: ChatId = pair.chat_id.parse().unwrap();
-    let (adas, _adas_events) = connect(cluster.gateway(), &pair.ada, Encoding::Binary).await;
-    let (_bobs, bobs_events) = connect(cluster.other_gateway(), &pair.bob, Encoding::Json).await;
+    let (adas, _adas_events) = connect_sdk(cluster.gateway(), &pair.ada, Encoding::Binary).await;
+    let (_bobs, bobs_events) = connect_sdk(cluster.other_gateway(), &pair.bob, Encoding::Json).await;
 
     let deaths = ["gateway-2", "message", "gateway-1"];
     let total = MESSAGES_EACH * (deaths.len() + 1);
@@ -42,16 +41,6 @@ async fn the_sdk_sends_and_tells_everything_once_and_in_order_while_processes_di
     let mut ledger = Ledger::default();
     sent.iter().for_each(|message| ledger.note(message));
     ledger.assert_kept_by(&pair.bob.whole_log(&pair.chat_id).await);
-}
-
-async fn connect(gateway: &str, person: &Account, encoding: Encoding) -> (Connection, Events) {
-    let client = Client::new(Options::new(gateway.parse().unwrap())).unwrap();
-    let device = Device { id: fresh_uuid(), name: "SDK".to_owned(), platform: "linux".to_owned() };
-    let login = LoginRequest { login: person.email.clone(), password: PASSWORD.to_owned(), device: Some(device) };
-    client.login(&login).await.unwrap();
-    let (connection, events) = client.connect(ConnectOptions { encoding, ..ConnectOptions::default() });
-    connection.live().await.unwrap();
-    (connection, events)
 }
 
 fn queue_messages(connection: &Connection, chat_id: ChatId, when: &str) -> Vec<godwit_client::Sending> {
