@@ -13,6 +13,7 @@ use crate::many;
 use crate::options::{Idle, Options};
 use crate::report::to_f64;
 use crate::usage::{Watched, own_cpu_secs};
+use crate::wire::Socket;
 
 /// Until a process has taken back what opening many sockets needed for a moment.
 const SETTLE: Duration = Duration::from_secs(5);
@@ -24,13 +25,11 @@ pub async fn run(options: &Options, idle: &Idle) -> anyhow::Result<ExitCode> {
     sleep(SETTLE).await;
     let watched = Watched::new(options.pids.clone(), options.pid_names.clone());
     let (before, begun_at) = (watched.usage(), Instant::now());
-    let opened = many::open(options, &clients, count, usize::try_from(idle.at_once)?).await?;
-    let opening_secs = begun_at.elapsed().as_secs_f64();
-    let open_count = opened.sockets.len();
     let mut held = JoinSet::new();
-    for mut socket in opened.sockets {
-        held.spawn(async move { while socket.next().await.is_ok() {} });
-    }
+    let hold = |mut socket: Socket| drop(held.spawn(async move { while socket.next().await.is_ok() {} }));
+    let failures = many::open_each(options, &clients, count, usize::try_from(idle.at_once)?, hold).await?;
+    let opening_secs = begun_at.elapsed().as_secs_f64();
+    let open_count = held.len();
     sleep(SETTLE).await;
     let (quiet, own_before) = (watched.usage(), own_cpu_secs());
     sleep(Duration::from_secs(idle.watch_secs)).await;
@@ -44,7 +43,7 @@ pub async fn run(options: &Options, idle: &Idle) -> anyhow::Result<ExitCode> {
     let opened_per_sec = to_f64(u64::try_from(open_count)?) / opening_secs;
     writeln!(out, "sockets {open_count} of {count}, of {} people, lost meanwhile {lost}", clients.len())?;
     writeln!(out, "opened in {opening_secs:.1} s, {opened_per_sec:.0}/s, {} at once", idle.at_once)?;
-    for (why, times) in &opened.failures {
+    for (why, times) in &failures {
         writeln!(out, "not opened, {why}: {times}")?;
     }
     for (name, used) in &after {

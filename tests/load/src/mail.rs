@@ -19,6 +19,8 @@ pub struct Mails {
 
 #[derive(Default)]
 struct Read {
+    /// Thousands wait for their codes at once: the folder is read for all of them together.
+    looked_at: Option<Instant>,
     files: HashSet<OsString>,
     /// The newest code by address.
     codes: HashMap<String, String>,
@@ -45,6 +47,10 @@ impl Mails {
 
     fn look(&self) -> anyhow::Result<()> {
         let mut read = self.read.lock();
+        if read.looked_at.is_some_and(|at| at.elapsed() < PAUSE / 2) {
+            return Ok(());
+        }
+        read.looked_at = Some(Instant::now());
         let entries = match std::fs::read_dir(&self.dir) {
             Ok(entries) => entries,
             // Made with the first mail.
@@ -54,8 +60,10 @@ impl Mails {
         let mut new: Vec<OsString> = Vec::new();
         for entry in entries {
             let name = entry?.file_name();
-            if Path::new(&name).extension().is_some_and(|extension| extension == "json") && !read.files.contains(&name)
-            {
+            // A mail that is being written has a hidden name.
+            let is_hidden = name.as_encoded_bytes().starts_with(b".");
+            let is_mail = Path::new(&name).extension().is_some_and(|extension| extension == "json") && !is_hidden;
+            if is_mail && !read.files.contains(&name) {
                 new.push(name);
             }
         }
@@ -100,6 +108,7 @@ mod tests {
         put("1.json", r#"{"to": ["Ann@example.org"], "text": "Your code is\n\n111111\n"}"#);
         put("2.json", r#"{"to": "ann@example.org", "text": "It is 222222, of 20260601."}"#);
         put("3.json", r#"{"to": ["bob@example.org"], "te"#);
+        put(".4.json", r#"{"to": ["ann@example.org"], "text": "444444"}"#);
         put("4.part", r#"{"to": ["ann@example.org"], "text": "333333"}"#);
         assert_eq!(mails.code("ann@example.org").await.unwrap(), "222222");
         put("3.json", r#"{"to": ["bob@example.org"], "text": "444444"}"#);
