@@ -255,21 +255,24 @@ impl Hub {
     }
 
     fn dispatch_message(&self, channel: Channel, bytes: Bytes) -> Result<(), prost::DecodeError> {
-        let Some(payload) = LivePayload::decode(bytes.clone())?.payload else { return Ok(()) };
-        match (payload, channel) {
+        match LivePayload::decode(bytes.clone())?.payload {
             // There may be more frames than the one that is read so.
-            (Payload::ServerFrame(_), Channel::Chat(chat)) => {
+            Some(Payload::ServerFrame(_)) => {
                 for frame in LiveFrames::decode(bytes)?.server_frames {
-                    self.deliver("chat", frame, |feeds, frame| feeds.deliver_to_chat(chat, frame));
+                    self.dispatch_payload(channel, Payload::ServerFrame(frame));
                 }
             }
-            (payload, channel) => self.dispatch_payload(channel, payload),
+            Some(payload) => self.dispatch_payload(channel, payload),
+            None => {}
         }
         Ok(())
     }
 
     fn dispatch_payload(&self, channel: Channel, payload: Payload) {
         match (payload, channel) {
+            (Payload::ServerFrame(frame), Channel::Chat(chat)) => {
+                self.deliver("chat", frame, |feeds, frame| feeds.deliver_to_chat(chat, frame))
+            }
             (Payload::ServerFrame(frame), Channel::User(user)) => {
                 self.people.deliver_presence(user, &frame);
                 self.deliver("user", frame, |feeds, frame| feeds.deliver_to_user(user, frame))

@@ -62,6 +62,25 @@ fn an_event_is_made_json_once_however_many_json_clients_get_it() {
 }
 
 #[test]
+fn frames_that_come_together_are_all_told_in_their_order() {
+    let hub = hub();
+    let user = UserId::generate(&SystemClock, &SystemEntropy);
+    let socket = socket(user, Encoding::Binary);
+    let _registration = hub.register(&socket);
+    let frames: Vec<Bytes> =
+        (0..3).map(|number: u32| ServerFrame { id: number.to_string(), frame: None }.encode_to_vec().into()).collect();
+    let payload = LiveFrames { server_frames: frames.clone() }.encode_to_vec().into();
+    hub.dispatch(Delivery::Message { channel: Channel::User(user), payload });
+    let told: Vec<Bytes> = std::iter::from_fn(|| socket.outbox.try_next())
+        .filter_map(|item| match item {
+            Item::Live(Wire::Binary(frame)) => Some(frame),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told, frames);
+}
+
+#[test]
 fn users_who_are_shown_their_chats_again_sync_one_after_the_other() {
     let hub = hub();
     let sockets: Vec<_> =

@@ -9,6 +9,7 @@ pub use chats::FakeChats;
 pub use client::{Client, reason};
 pub use stream::SwitchedStream;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -125,7 +126,7 @@ impl Bed {
     pub async fn listen(&self, channels: &[Channel]) -> Listener {
         let (subscription, deliveries) = self.live.subscribe(10_000).await.unwrap();
         subscription.add(channels).await.unwrap();
-        Listener { _subscription: subscription, deliveries }
+        Listener { _subscription: subscription, deliveries, more: VecDeque::new() }
     }
 
     /// The number that a query gives.
@@ -182,14 +183,19 @@ impl Replica {
 pub struct Listener {
     _subscription: Box<dyn Subscription>,
     deliveries: mpsc::Receiver<Delivery>,
+    /// Came together with the one before.
+    more: VecDeque<(Channel, pb::Update)>,
 }
 
 impl Listener {
     /// The next update that arrives, and where.
     pub async fn update(&mut self) -> (Channel, pb::Update) {
-        let delivery = tokio::time::timeout(PATIENCE, self.deliveries.recv()).await.unwrap().unwrap();
-        let Delivery::Message { channel, payload } = delivery else { panic!("interrupted") };
-        (channel, decode_live(payload))
+        while self.more.is_empty() {
+            let delivery = tokio::time::timeout(PATIENCE, self.deliveries.recv()).await.unwrap().unwrap();
+            let Delivery::Message { channel, payload } = delivery else { panic!("interrupted") };
+            self.more.extend(decode_live(payload).into_iter().map(|update| (channel, update)));
+        }
+        self.more.pop_front().unwrap()
     }
 
     /// The payloads that have arrived already.
@@ -203,27 +209,28 @@ impl Listener {
 
     /// What has arrived already.
     pub fn arrived(&mut self) -> Vec<pb::Update> {
-        let mut updates = Vec::new();
+        let mut updates: Vec<pb::Update> = self.more.drain(..).map(|(_, update)| update).collect();
         while let Ok(delivery) = self.deliveries.try_recv() {
             let Delivery::Message { payload, .. } = delivery else { panic!("interrupted") };
-            updates.push(decode_live(payload));
+            updates.extend(decode_live(payload));
         }
         updates
     }
 }
 
-fn decode_live(payload: bytes::Bytes) -> pb::Update {
-    use godwit_contract::events::v1::{LivePayload, live_payload::Payload};
+fn decode_live(payload: bytes::Bytes) -> Vec<pb::Update> {
+    use godwit_contract::events::v1::{LiveFrames, LivePayload, live_payload::Payload};
     use prost::Message as _;
-    let frame = match LivePayload::decode(payload).unwrap().payload {
-        Some(Payload::ServerFrame(frame)) => frame,
-        Some(Payload::MembersLeft(left)) if !left.server_frame.is_empty() => left.server_frame,
+    let frames = match LivePayload::decode(payload.clone()).unwrap().payload {
+        Some(Payload::ServerFrame(_)) => LiveFrames::decode(payload).unwrap().server_frames,
+        Some(Payload::MembersLeft(left)) if !left.server_frame.is_empty() => vec![left.server_frame],
         other => panic!("not a server frame: {other:?}"),
     };
-    match pb::ServerFrame::decode(frame).unwrap().frame {
+    let update = |frame| match pb::ServerFrame::decode(frame).unwrap().frame {
         Some(pb::server_frame::Frame::Update(update)) => update,
         other => panic!("not an update: {other:?}"),
-    }
+    };
+    frames.into_iter().map(update).collect()
 }
 
 #[derive(clap::Parser)]
