@@ -21,7 +21,8 @@ const QUEUE_MAX: usize = 1_024;
 /// How many are published at once.
 const TOGETHER_MAX: usize = 64;
 /// From one round to the next under load. A record costs the stream little, a request for each partition much; whoever
-/// reads the stream waits longer for its answers than this. What comes after a silence goes at once.
+/// reads the stream waits longer for its answers than this. What comes after a silence goes at once, and so does what a
+/// full round had no room for.
 const ROUND: Duration = Duration::from_millis(100);
 /// What waited longer is read anew.
 const FRESH: Duration = Duration::from_millis(500);
@@ -115,7 +116,8 @@ impl Stream {
             // After the stop what is left goes at once.
             stop.run_until_cancelled(tokio::time::sleep_until(round.into())).await;
             let Some((batches, _held)) = take_waiting(&mut queue, TOGETHER_MAX).await else { return Ok(()) };
-            round = Instant::now() + ROUND;
+            let is_full = batches.len() == TOGETHER_MAX;
+            round = Instant::now() + if is_full { Duration::ZERO } else { ROUND };
             let batch_ids: Vec<Uuid> = batches.iter().map(|batch| batch.batch_id).collect();
             if self.publish_in_the_end(batches, &stop).await {
                 self.forget(&batch_ids).await;
