@@ -20,6 +20,7 @@ const CREATING: &[&str] = &[
     "godwit.message.v1.MessageService.ForwardMessages",
     "godwit.message.v1.MessageService.SendMessage",
     "godwit.message.v1.ScheduledService.ScheduleMessage",
+    "godwit.push.v1.PushService.RegisterPushToken",
     "godwit.push.v1.PushService.RegisterWebPush",
 ];
 

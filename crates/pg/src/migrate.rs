@@ -23,6 +23,8 @@ pub struct Schema {
     pub name: &'static str,
     /// The migrations, embedded in the binary.
     pub migrations: fn() -> EmbeddedMigrations,
+    /// Trusted PostgreSQL extensions that its tables need; they live in the schema.
+    pub extensions: &'static [&'static str],
 }
 
 impl Schema {

@@ -55,6 +55,10 @@ async fn grant(admin: &mut AsyncPgConnection, database: &str, schema: &Schema) -
         plain_role = schema.role(),
     );
     admin.batch_execute(&statements).await?;
+    for extension in schema.extensions {
+        let create = format!("CREATE EXTENSION IF NOT EXISTS {} WITH SCHEMA {name}", quote(extension));
+        admin.batch_execute(&create).await?;
+    }
     Ok(())
 }
 

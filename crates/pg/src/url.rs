@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     fn schema() -> Schema {
-        Schema { name: "auth", migrations: || unimplemented_migrations() }
+        Schema { name: "auth", migrations: || unimplemented_migrations(), extensions: &[] }
     }
 
     fn unimplemented_migrations() -> diesel_migrations::EmbeddedMigrations {

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use godwit_contract::auth::v1::auth_internal_service_server::AuthInternalServiceServer;
 use godwit_contract::auth::v1::auth_service_server::AuthServiceServer;
+use godwit_contract::auth::v1::directory_internal_service_server::DirectoryInternalServiceServer;
 use godwit_contract::auth::v1::relationship_internal_service_server::RelationshipInternalServiceServer;
 use godwit_contract::auth::v1::relationship_service_server::RelationshipServiceServer;
 use godwit_contract::auth::v1::user_service_server::UserServiceServer;
@@ -78,6 +79,7 @@ impl Service for Auth {
         platform.grpc.add(grpc::Gate(UserServiceServer::new(grpc::Server(Arc::clone(&app)))));
         platform.grpc.add(grpc::Gate(RelationshipServiceServer::new(grpc::Server(Arc::clone(&app)))));
         platform.grpc.add(AuthInternalServiceServer::new(grpc::Server(Arc::clone(&app))));
+        platform.grpc.add(DirectoryInternalServiceServer::new(grpc::Server(Arc::clone(&app))));
         platform.grpc.add(RelationshipInternalServiceServer::new(grpc::Server(Arc::clone(&app))));
         let mailer = workers::Mailer::new(Arc::clone(&app), sender, reset_url);
         spawn_workers(platform, app, pool, mailer);

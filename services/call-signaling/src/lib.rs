@@ -34,7 +34,7 @@ use godwit_runtime::{Platform, Service, Weight};
 use tokio::sync::Notify;
 
 use crate::app::{App, FrameOrder};
-use crate::clients::Chats;
+use crate::clients::{Alerts, Chats};
 use crate::raft::Node;
 
 /// The call-signaling service.
@@ -56,6 +56,7 @@ impl Service for CallSignaling {
             pool,
             chats: Chats::new(&platform.directory),
             access: AccessChecks::new(&platform.directory),
+            alerts: Alerts::new(&platform.directory),
             live: Arc::clone(&platform.live),
             frames: FrameOrder::default(),
             clock: Arc::clone(&platform.clock),

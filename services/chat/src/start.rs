@@ -3,8 +3,10 @@ use std::sync::Arc;
 use godwit_contract::chat::v1::channel_service_server::ChannelServiceServer;
 use godwit_contract::chat::v1::chat_internal_service_server::ChatInternalServiceServer;
 use godwit_contract::chat::v1::chat_service_server::ChatServiceServer;
+use godwit_contract::chat::v1::directory_internal_service_server::DirectoryInternalServiceServer;
 use godwit_contract::chat::v1::draft_internal_service_server::DraftInternalServiceServer;
 use godwit_contract::chat::v1::invite_service_server::InviteServiceServer;
+use godwit_contract::chat::v1::listener_service_server::ListenerServiceServer;
 use godwit_contract::chat::v1::member_service_server::MemberServiceServer;
 use godwit_contract::chat::v1::settings_service_server::SettingsServiceServer;
 use godwit_kernel::{Clock, Entropy};
@@ -48,6 +50,8 @@ impl Service for Chat {
         platform.grpc.add(ChannelServiceServer::new(server.clone()));
         platform.grpc.add(InviteServiceServer::new(server.clone()));
         platform.grpc.add(SettingsServiceServer::new(server.clone()));
+        platform.grpc.add(ListenerServiceServer::new(server.clone()));
+        platform.grpc.add(DirectoryInternalServiceServer::new(server.clone()));
         platform.grpc.add(DraftInternalServiceServer::new(server.clone()));
         platform.grpc.add(ChatInternalServiceServer::new(server));
         Ok(())

@@ -1,6 +1,9 @@
 //! The calls to other services.
 
+mod files;
 mod people;
+
+pub use files::FileStream;
 
 use std::time::Duration;
 

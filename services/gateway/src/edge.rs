@@ -10,11 +10,12 @@ use godwit_live::Live;
 use godwit_rpc::Directory;
 use godwit_runtime::{Health, Tasks};
 use time::OffsetDateTime;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::Config;
 use crate::clients::Services;
-use crate::http::Routes;
+use crate::http::{Routes, UPLOADS_MAX};
 use crate::identity::{Authenticator, Revocations};
 use crate::limits::{Limiter, Rooms};
 use crate::ws::{Admission, Hub};
@@ -48,6 +49,10 @@ pub struct Edge {
     pub limiter: Limiter,
     /// Room for the requests that are being served.
     pub rooms: Rooms,
+    /// Room for files that pass through.
+    pub uploads: Semaphore,
+    /// Where what outlives its request goes on.
+    pub tasks: Tasks,
     pub hub: Arc<Hub>,
     pub live: Arc<dyn Live>,
     /// Names this process to presence.
@@ -73,6 +78,8 @@ impl Edge {
             node_id: NodeId::generate(&*foundation.clock, &*foundation.entropy),
             limiter: Limiter::new(Arc::clone(&foundation.live), config.rates()),
             rooms: Rooms::new(config.room_sizes()),
+            uploads: Semaphore::new(UPLOADS_MAX),
+            tasks: foundation.tasks.clone(),
             hub: Arc::new(Hub::new(&config, services.clone(), revocations, Arc::clone(&foundation.entropy))),
             admission: Arc::new(Admission::new(&config)),
             services,

@@ -7,8 +7,9 @@ use url::Url;
 
 use crate::domain::Quota;
 use crate::object_store::Access;
+use crate::processing::{Clamd, Tools};
 
-/// Where the objects are and how much a user may have in flight.
+/// Where the objects are, how much a user may upload, and what uploads are looked at with.
 #[derive(clap::Args)]
 pub struct Config {
     /// Address of the S3 service as this process reaches it, without the bucket.
@@ -115,6 +116,114 @@ pub struct Config {
         value_parser = clap::value_parser!(u64).range(2_147_483_648..)
     )]
     pub pending_max_bytes: u64,
+
+    /// The most uploads that one user may begin within 24 hours.
+    #[arg(
+        long = "media-daily-max-count",
+        env = "GODWIT_MEDIA_DAILY_MAX_COUNT",
+        value_name = "GODWIT_MEDIA_DAILY_MAX_COUNT",
+        default_value_t = 5_000,
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
+    pub daily_max_count: u32,
+
+    /// The most bytes of the uploads that one user begins within 24 hours; at least 2 GiB.
+    #[arg(
+        long = "media-daily-max-bytes",
+        env = "GODWIT_MEDIA_DAILY_MAX_BYTES",
+        value_name = "GODWIT_MEDIA_DAILY_MAX_BYTES",
+        default_value_t = 53_687_091_200,
+        value_parser = clap::value_parser!(u64).range(2_147_483_648..)
+    )]
+    pub daily_max_bytes: u64,
+
+    /// The most bytes of all uploads of one user that are kept; at least 2 GiB.
+    #[arg(
+        long = "media-total-max-bytes",
+        env = "GODWIT_MEDIA_TOTAL_MAX_BYTES",
+        value_name = "GODWIT_MEDIA_TOTAL_MAX_BYTES",
+        default_value_t = 1_099_511_627_776,
+        value_parser = clap::value_parser!(u64).range(2_147_483_648..)
+    )]
+    pub total_max_bytes: u64,
+
+    /// How long an upload is kept that no message carries and that is no avatar, in seconds.
+    #[arg(
+        long = "media-unused-ttl-secs",
+        env = "GODWIT_MEDIA_UNUSED_TTL_SECS",
+        value_name = "GODWIT_MEDIA_UNUSED_TTL_SECS",
+        default_value_t = 604_800,
+        value_parser = clap::value_parser!(u32).range(3_600..=31_536_000)
+    )]
+    pub unused_ttl_secs: u32,
+
+    /// How long the call that completes an upload waits for what comes of it, in milliseconds; 0 for not at all.
+    #[arg(
+        long = "media-complete-wait-ms",
+        env = "GODWIT_MEDIA_COMPLETE_WAIT_MS",
+        value_name = "GODWIT_MEDIA_COMPLETE_WAIT_MS",
+        default_value_t = 3_000,
+        value_parser = clap::value_parser!(u32).range(0..=8_000)
+    )]
+    pub complete_wait_ms: u32,
+
+    /// The most uploads that are looked at at once; 0 when other processes do that.
+    #[arg(
+        long = "media-workers",
+        env = "GODWIT_MEDIA_WORKERS",
+        value_name = "GODWIT_MEDIA_WORKERS",
+        default_value_t = 2,
+        value_parser = clap::value_parser!(u16).range(0..=64)
+    )]
+    pub workers: u16,
+
+    /// Directory for uploads while they are looked at, with room for twice as many as are looked at at once.
+    /// Default: the system's directory for temporary files.
+    #[arg(long = "media-scratch-dir", env = "GODWIT_MEDIA_SCRATCH_DIR", value_name = "GODWIT_MEDIA_SCRATCH_DIR")]
+    pub scratch_dir: Option<PathBuf>,
+
+    /// The most pixels of a picture or of a frame of a film, in millions.
+    #[arg(
+        long = "media-max-megapixels",
+        env = "GODWIT_MEDIA_MAX_MEGAPIXELS",
+        value_name = "GODWIT_MEDIA_MAX_MEGAPIXELS",
+        default_value_t = 50,
+        value_parser = clap::value_parser!(u32).range(1..=268)
+    )]
+    pub max_megapixels: u32,
+
+    /// Where ClamAV's clamd listens, as tcp://host:port or unix:///path; its StreamMaxLength should be 2 GiB.
+    /// Uploads are not scanned without it.
+    #[arg(long = "media-clamd", env = "GODWIT_MEDIA_CLAMD", value_name = "GODWIT_MEDIA_CLAMD")]
+    pub clamd: Option<Clamd>,
+
+    /// The program ffmpeg, for films and sound.
+    #[arg(
+        long = "media-ffmpeg",
+        env = "GODWIT_MEDIA_FFMPEG",
+        value_name = "GODWIT_MEDIA_FFMPEG",
+        default_value = "ffmpeg"
+    )]
+    pub ffmpeg: PathBuf,
+
+    /// The program ffprobe, for films and sound.
+    #[arg(
+        long = "media-ffprobe",
+        env = "GODWIT_MEDIA_FFPROBE",
+        value_name = "GODWIT_MEDIA_FFPROBE",
+        default_value = "ffprobe"
+    )]
+    pub ffprobe: PathBuf,
+
+    /// How long one run of them may take, in seconds.
+    #[arg(
+        long = "media-tool-time-limit-secs",
+        env = "GODWIT_MEDIA_TOOL_TIME_LIMIT_SECS",
+        value_name = "GODWIT_MEDIA_TOOL_TIME_LIMIT_SECS",
+        default_value_t = 120,
+        value_parser = clap::value_parser!(u32).range(1..=3_600)
+    )]
+    pub tool_time_limit_secs: u32,
 }
 
 impl Config {
@@ -140,8 +249,38 @@ impl Config {
         Duration::from_secs(self.expiry_interval_secs as u64)
     }
 
-    /// What one user may have in flight.
+    /// How long an upload is kept that nothing refers to.
+    pub const fn unused_ttl(&self) -> Duration {
+        Duration::from_secs(self.unused_ttl_secs as u64)
+    }
+
+    /// How long the call that completes an upload waits for what comes of it.
+    pub const fn complete_wait(&self) -> Duration {
+        Duration::from_millis(self.complete_wait_ms as u64)
+    }
+
+    /// The most pixels of a picture.
+    pub const fn max_pixels(&self) -> u64 {
+        self.max_megapixels as u64 * 1_000_000
+    }
+
+    /// What films and sound are looked at with.
+    pub fn tools(&self) -> Tools {
+        Tools {
+            ffmpeg: self.ffmpeg.clone(),
+            ffprobe: self.ffprobe.clone(),
+            time_limit: Duration::from_secs(self.tool_time_limit_secs.into()),
+        }
+    }
+
+    /// What one user may upload.
     pub const fn quota(&self) -> Quota {
-        Quota { max_count: self.pending_max_count, max_bytes: self.pending_max_bytes }
+        Quota {
+            pending_count: self.pending_max_count as u64,
+            pending_bytes: self.pending_max_bytes,
+            daily_count: self.daily_max_count as u64,
+            daily_bytes: self.daily_max_bytes,
+            total_bytes: self.total_max_bytes,
+        }
     }
 }

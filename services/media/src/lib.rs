@@ -1,16 +1,20 @@
-//! Uploads and their access. The bytes go straight between clients and an S3 object store by presigned addresses;
-//! this service owns the record of each upload: who began it, what was announced, whether it was verified, and whether
-//! it is its owner's avatar.
+//! Uploads and their access. The bytes go straight between clients and an S3 object store by presigned addresses, or
+//! through the gateway a part at a time; this service owns the record of each upload: who began it, what was announced,
+//! what was found in it, and who may fetch it.
 //!
-//! Reading order: [`domain`] (limits and rules), [`app`] (one file a use case), [`store`] (the `media` table),
-//! [`object_store`] (the only S3 client), [`grpc`] (the contract), [`workers`] (the bucket, and the expiry of what was
-//! never completed), [`embedded_s3`] (the S3 server that runs inside the process on one machine).
+//! Reading order: [`domain`] (limits and rules), [`app`] (one file a use case), [`store`] (the tables),
+//! [`object_store`] (the only S3 client), [`processing`] (what is done with an upload once it is complete), [`grpc`] (the
+//! contract), [`events`] (what messages carry), [`workers`] (the bucket, the jobs, and the removal of what nobody needs),
+//! [`embedded_s3`] (the S3 server that runs inside the process on one machine).
 
 pub mod app;
+pub mod clients;
 pub mod domain;
 pub mod embedded_s3;
+pub mod events;
 pub mod grpc;
 pub mod object_store;
+pub mod processing;
 pub mod store;
 pub mod workers;
 
@@ -25,14 +29,24 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use godwit_contract::media::v1::media_internal_service_server::MediaInternalServiceServer;
 use godwit_contract::media::v1::media_service_server::MediaServiceServer;
+use godwit_contract::media::v1::media_stream_internal_service_server::MediaStreamInternalServiceServer;
 use godwit_kernel::Entropy;
 use godwit_rpc::{AccessChecks, Target};
 use godwit_runtime::{Diagnosis, Platform, Secret, Service, Weight};
+use tokio::sync::{Notify, Semaphore};
 use url::Url;
 
 use crate::app::App;
+use crate::clients::Chats;
 use crate::embedded_s3::EmbeddedS3;
+use crate::events::ChatUpdates;
 use crate::object_store::{Access, ObjectStore};
+use crate::processing::Processor;
+
+/// Pictures that are decoded at once: one takes up to 16 bytes a pixel.
+const DECODED_AT_ONCE: usize = 2;
+/// The largest message between services: a part of an upload and what names it.
+const PART_MESSAGE_BYTES: usize = 8 * 1024 * 1024 + 64 * 1024;
 
 /// The media service.
 pub struct Media;
@@ -48,10 +62,15 @@ impl Service for Media {
             pool: platform.database(&store::SCHEMA)?,
             objects: Arc::clone(&objects),
             access: AccessChecks::new(&platform.directory),
+            chats: Chats::new(&platform.directory),
             clock: Arc::clone(&platform.clock),
             entropy: Arc::clone(&platform.entropy),
             quota: config.quota(),
             upload_ttl: config.upload_ttl(),
+            unused_ttl: config.unused_ttl(),
+            complete_wait: config.complete_wait(),
+            uploaded: Notify::new(),
+            processed: Notify::new(),
         });
         let checked = Arc::clone(&objects);
         platform.health.register("object store", Weight::Degrades, move || {
@@ -59,10 +78,11 @@ impl Service for Media {
             async move { Ok(objects.check().await?) }
         });
         platform.tasks.spawn("media.ensure_bucket", move |stop| workers::ensure_bucket(objects, stop));
-        let (expiring, interval) = (Arc::clone(&app), config.expiry_interval());
-        platform.tasks.spawn("media.expire_uploads", move |stop| workers::expire_uploads(expiring, interval, stop));
+        spawn_workers(platform, &app, &config);
         platform.grpc.add(MediaServiceServer::new(grpc::MediaGrpc::new(Arc::clone(&app))));
-        platform.grpc.add(MediaInternalServiceServer::new(grpc::MediaInternalGrpc::new(app)));
+        platform.grpc.add(MediaInternalServiceServer::new(grpc::MediaInternalGrpc::new(Arc::clone(&app))));
+        let streams = MediaStreamInternalServiceServer::new(grpc::MediaStreamInternalGrpc::new(app));
+        platform.grpc.add(streams.max_decoding_message_size(PART_MESSAGE_BYTES));
         Ok(())
     }
 
@@ -76,6 +96,30 @@ impl Service for Media {
         let remedy = "check GODWIT_MEDIA_S3_*; the bucket is created when the media service starts".to_owned();
         vec![Diagnosis { part: "object store".to_owned(), result, remedy }]
     }
+}
+
+fn spawn_workers(platform: &Platform, app: &Arc<App>, config: &Config) {
+    let (expiring, interval) = (Arc::clone(app), config.expiry_interval());
+    platform.tasks.spawn("media.expire_uploads", move |stop| workers::expire_uploads(expiring, interval, stop));
+    let (stream, handler) = (Arc::clone(&platform.events), Arc::new(ChatUpdates(Arc::clone(app))));
+    platform.tasks.spawn("media.follow_messages", |stop| async move {
+        Ok(stream.consume(events::chat_updates_group(), handler, stop).await?)
+    });
+    if config.workers == 0 {
+        return;
+    }
+    let processor = Arc::new(Processor {
+        objects: Arc::clone(&app.objects),
+        clamd: config.clamd.clone(),
+        tools: config.tools(),
+        max_pixels: config.max_pixels(),
+        scratch: config.scratch_dir.clone().unwrap_or_else(std::env::temp_dir),
+        decoding: Semaphore::new(DECODED_AT_ONCE),
+    });
+    let (processing, concurrency) = (Arc::clone(app), usize::from(config.workers));
+    platform
+        .tasks
+        .spawn("media.process_uploads", move |stop| workers::process_uploads(processing, processor, concurrency, stop));
 }
 
 /// The object store that the configuration names: one elsewhere, or one that starts inside this process.

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use godwit_contract::message::v1::index_internal_service_server::IndexInternalServiceServer;
 use godwit_contract::message::v1::message_internal_service_server::MessageInternalServiceServer;
 use godwit_contract::message::v1::message_service_server::MessageServiceServer;
 use godwit_contract::message::v1::pin_service_server::PinServiceServer;
@@ -48,6 +49,7 @@ impl Service for Message {
         platform.grpc.add(ReceiptServiceServer::new(server.clone()));
         platform.grpc.add(PinServiceServer::new(server.clone()));
         platform.grpc.add(ScheduledServiceServer::new(server.clone()));
+        platform.grpc.add(IndexInternalServiceServer::new(server.clone()));
         platform.grpc.add(MessageInternalServiceServer::new(server));
         Ok(())
     }

@@ -1,15 +1,23 @@
 //! What this service asks of others.
 
-use std::collections::HashMap;
+mod listeners;
+mod presence;
+mod unread;
+
+pub use listeners::Listeners;
+
+use std::collections::{HashMap, HashSet};
 
 use godwit_contract::auth::v1::auth_internal_service_client::AuthInternalServiceClient;
-use godwit_contract::auth::v1::{GetUsersRequest, ListRevocationsRequest};
+use godwit_contract::auth::v1::{AccessAction, GetUsersRequest, ListRevocationsRequest};
 use godwit_contract::chat::v1::ListMembersRequest;
 use godwit_contract::chat::v1::chat_internal_service_client::ChatInternalServiceClient;
+use godwit_contract::chat::v1::listener_service_client::ListenerServiceClient;
 use godwit_contract::message::v1::GetMessagesRequest;
 use godwit_contract::message::v1::message_internal_service_client::MessageInternalServiceClient;
+use godwit_contract::presence::v1::foreground_service_client::ForegroundServiceClient;
 use godwit_kernel::{ChatId, MessageId, SessionId, UserId, limits};
-use godwit_rpc::{Channel, Directory, Target, retry_idempotent};
+use godwit_rpc::{Access, AccessChecks, Channel, Directory, Target, instant, retry_idempotent};
 use tonic::{Code, Status};
 
 use crate::domain::Content;
@@ -21,6 +29,9 @@ pub struct Peers {
     chat: ChatInternalServiceClient<Channel>,
     auth: AuthInternalServiceClient<Channel>,
     message: MessageInternalServiceClient<Channel>,
+    listeners: ListenerServiceClient<Channel>,
+    foreground: ForegroundServiceClient<Channel>,
+    access: AccessChecks,
 }
 
 /// Some members of a chat.
@@ -28,7 +39,7 @@ pub struct MemberPage {
     /// In id order.
     pub user_ids: Vec<UserId>,
     /// Where the next page begins; none after the last.
-    pub next_after: Option<String>,
+    pub next_after: Option<UserId>,
 }
 
 impl Peers {
@@ -38,6 +49,9 @@ impl Peers {
             chat: ChatInternalServiceClient::new(directory.channel(Target::Chat)),
             auth: AuthInternalServiceClient::new(directory.channel(Target::Auth)),
             message: MessageInternalServiceClient::new(directory.channel(Target::Message)),
+            listeners: ListenerServiceClient::new(directory.channel(Target::Chat)),
+            foreground: ForegroundServiceClient::new(directory.channel(Target::Presence)),
+            access: AccessChecks::new(directory),
         }
     }
 
@@ -45,9 +59,9 @@ impl Peers {
     ///
     /// # Errors
     /// When the chat service does not answer.
-    pub async fn list_members(&self, chat_id: ChatId, after_user_id: String) -> Result<MemberPage, Error> {
-        let request =
-            ListMembersRequest { chat_id: chat_id.to_string(), after_user_id, limit: limits::INTERNAL_PAGE_MAX };
+    pub async fn list_members(&self, chat_id: ChatId, after: Option<UserId>, limit: u32) -> Result<MemberPage, Error> {
+        let after_user_id = after.map(|user| user.to_string()).unwrap_or_default();
+        let request = ListMembersRequest { chat_id: chat_id.to_string(), after_user_id, limit };
         let answer = retry_idempotent(|| {
             let (mut client, request) = (self.chat.clone(), request.clone());
             async move { client.list_members(request).await }
@@ -59,8 +73,9 @@ impl Peers {
             }
             Err(status) => return Err(failed(Target::Chat, status)),
         };
-        let next_after = page.user_ids.last().filter(|_| page.has_more).cloned();
-        Ok(MemberPage { user_ids: page.user_ids.iter().filter_map(|id| id.parse().ok()).collect(), next_after })
+        let user_ids: Vec<UserId> = page.user_ids.iter().filter_map(|id| id.parse().ok()).collect();
+        let next_after = user_ids.last().copied().filter(|_| page.has_more);
+        Ok(MemberPage { user_ids, next_after })
     }
 
     /// The display names of users; those who are unknown or deleted are absent.
@@ -98,10 +113,27 @@ impl Peers {
             let messages = answer.await.map_err(|status| failed(Target::Message, status))?.into_inner().messages;
             contents.extend(messages.into_iter().filter(|message| !message.is_deleted).filter_map(|message| {
                 let (id, sender_id) = (message.id.parse().ok()?, message.sender_id.parse().ok()?);
-                Some(Content { id, sender_id, text: message.text })
+                let sent_at = message.sent_at.as_ref().and_then(instant)?;
+                let attachment_count = u32::try_from(message.attachments.len()).unwrap_or(u32::MAX);
+                let is_silent = message.is_silent;
+                Some(Content { id, sender_id, text: message.text, attachment_count, sent_at, is_silent })
             }));
         }
         Ok(contents)
+    }
+
+    /// Those of these pairs of sender and recipient where one blocks the other.
+    ///
+    /// # Errors
+    /// When the auth service does not answer.
+    pub async fn blocked_among(&self, couples: &[(UserId, UserId)]) -> Result<HashSet<(UserId, UserId)>, Error> {
+        if couples.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let answers = self.access.check_all(AccessAction::Message, couples).await;
+        let answers = answers.map_err(|status| failed(Target::Auth, status))?;
+        let judged = couples.iter().copied().zip(answers);
+        Ok(judged.filter(|(_, access)| *access == Access::Blocked).map(|(couple, _)| couple).collect())
     }
 
     /// The sessions that are over and whose access tokens may still be within their life.

@@ -1,17 +1,21 @@
-//! Search over messages: an index in PostgreSQL, fed by the stream, asked with the membership of the moment.
+//! Search over messages, people and channels: an index in PostgreSQL, fed by the stream, which tells what may be found.
+//! What is shown is asked for at the moment of the question.
 //!
 //! Reading order: [`domain`] (what is indexed and asked), [`app`] (one file a use case), [`store`] (the index),
-//! [`events`] (the stream), `grpc` (the contract).
+//! [`wire`] (what the contract's messages mean for it), [`events`] (the stream), `grpc` (the contract), `workers`
+//! (builds).
 
 pub mod app;
 pub mod clients;
 pub mod domain;
 pub mod events;
 pub mod store;
+pub mod wire;
 
 mod config;
 mod error;
 mod grpc;
+mod workers;
 
 pub use config::Config;
 pub use error::Error;
@@ -20,12 +24,13 @@ pub use grpc::SearchGrpc;
 use std::sync::Arc;
 
 use godwit_contract::search::v1::search_service_server::SearchServiceServer;
-use godwit_rpc::Target;
+use godwit_rpc::{AccessChecks, Target};
 use godwit_runtime::{Platform, Service};
 
 use crate::app::App;
-use crate::clients::{Chats, Logs};
+use crate::clients::{Chats, Logs, People};
 use crate::events::incoming::{IndexHandler, index_group};
+use crate::events::people::{PeopleHandler, people_group};
 
 /// The search service.
 pub struct Search;
@@ -40,7 +45,15 @@ impl Service for Search {
             pool: platform.database(&store::SCHEMA)?,
             chats: Chats::new(&platform.directory),
             logs: Logs::new(&platform.directory),
+            people: People::new(&platform.directory),
+            access: AccessChecks::new(&platform.directory),
             clock: Arc::clone(&platform.clock),
+        });
+        let (builder, label) = (Arc::clone(&app), config.build_label());
+        platform.tasks.spawn("search.build-index", |stop| workers::build_index(builder, label, stop));
+        let (stream, handler) = (Arc::clone(&platform.events), Arc::new(PeopleHandler(Arc::clone(&app))));
+        platform.tasks.spawn("search.keep-people", move |stop| async move {
+            Ok(stream.consume(people_group(), handler, stop).await?)
         });
         let (stream, handler) = (Arc::clone(&platform.events), Arc::new(IndexHandler(Arc::clone(&app))));
         platform.tasks.spawn("search.apply_changes", move |stop| async move {

@@ -14,6 +14,7 @@ mod pair;
 mod reads;
 mod report;
 mod run;
+mod search;
 mod storm;
 mod usage;
 mod wire;
@@ -41,6 +42,7 @@ fn main() -> anyhow::Result<ExitCode> {
             Some(Scenario::Crowd(crowd)) => crowd::run(&options, crowd).await,
             Some(Scenario::CatchUp(catch_up)) => catch_up::run(&options, catch_up).await,
             Some(Scenario::Reads(reads)) => reads::run(&options, reads).await,
+            Some(Scenario::Search(search)) => search::run(&options, search).await,
             Some(Scenario::Idle(idle)) => idle::run(&options, idle).await,
             Some(Scenario::FanOut(fan_out)) => fan_out::run(&options, fan_out).await,
             Some(Scenario::Storm(storm)) => storm::run(&options, storm).await,

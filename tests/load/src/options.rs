@@ -100,6 +100,8 @@ pub enum Scenario {
     CatchUp(CatchUp),
     /// One person who opens the app: the list of chats and a page of history, again and again.
     Reads(Reads),
+    /// Search in chats that hold much, and how soon what was sent is found.
+    Search(Search),
     /// Sockets that are only held open: what one costs, and how fast they open.
     Idle(Idle),
     /// One event to many sockets of one gateway: how long until the last has it.
@@ -193,6 +195,35 @@ pub struct Reads {
     /// How often each call is made.
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub calls: u32,
+}
+
+/// Search in chats that hold much.
+#[derive(Args, Clone, Debug)]
+pub struct Search {
+    /// Makes the chats and measures nothing.
+    #[arg(long)]
+    pub prepare: bool,
+    /// In how many chats the busiest member is; the others are in 5 and 50 of them.
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(50..=1_000))]
+    pub chats: u32,
+    /// How often each question is asked.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub calls: u32,
+    /// How many messages are sent to see how soon they are found.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub sends: u32,
+    /// A word that few messages have.
+    #[arg(long, default_value = "needle ")]
+    pub rare: String,
+    /// A word that many messages have.
+    #[arg(long, default_value = "common ")]
+    pub common: String,
+    /// Two words that messages have together.
+    #[arg(long, default_value = "common usual ")]
+    pub two: String,
+    /// The beginning of a word.
+    #[arg(long, default_value = "usu")]
+    pub typed: String,
 }
 
 /// How frames are written.

@@ -17,7 +17,7 @@ use crate::{Error, Headers};
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/events");
 
 /// The schema `events` of the role `godwit_events`.
-pub const SCHEMA: Schema = Schema { name: "events", migrations: || MIGRATIONS };
+pub const SCHEMA: Schema = Schema { name: "events", migrations: || MIGRATIONS, extensions: &[] };
 
 impl From<godwit_pg::Error> for Error {
     fn from(error: godwit_pg::Error) -> Self {

@@ -8,13 +8,13 @@ const SHOP_MIGRATIONS: EmbeddedMigrations = embed_migrations!("tests/it/migratio
 const DESK_MIGRATIONS: EmbeddedMigrations = embed_migrations!("tests/it/migrations/desk");
 const BROKEN_MIGRATIONS: EmbeddedMigrations = embed_migrations!("tests/it/migrations/broken");
 
-pub const SHOP: Schema = Schema { name: "pgtest_shop", migrations: || SHOP_MIGRATIONS };
-pub const DESK: Schema = Schema { name: "pgtest_desk", migrations: || DESK_MIGRATIONS };
+pub const SHOP: Schema = Schema { name: "pgtest_shop", migrations: || SHOP_MIGRATIONS, extensions: &[] };
+pub const DESK: Schema = Schema { name: "pgtest_desk", migrations: || DESK_MIGRATIONS, extensions: &[] };
 
 /// Schemas whose role no other test uses, made of the same migrations; [`drop_role`] takes the role away.
 pub fn own_schema(migrations: fn() -> EmbeddedMigrations) -> Schema {
     let name = format!("pgtest_{}", uuid::Builder::from_random_bytes(random()).into_uuid().simple());
-    Schema { name: Box::leak(name.into_boxed_str()), migrations }
+    Schema { name: Box::leak(name.into_boxed_str()), migrations, extensions: &[] }
 }
 
 pub fn shop_migrations() -> EmbeddedMigrations {

@@ -43,7 +43,7 @@ struct Config {
     database: bool,
 }
 
-const SCHEMA: Schema = Schema { name: "fixture", migrations: || unreachable!("the fixture migrates nothing") };
+const SCHEMA: Schema = Schema { name: "fixture", migrations: || unreachable!("the fixture migrates nothing"), extensions: &[] };
 
 impl Service for Fixture {
     const TARGET: Target = Target::Push;

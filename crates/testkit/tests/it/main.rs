@@ -8,7 +8,7 @@ use godwit_pg::Schema;
 use godwit_testkit::{TestDb, eventually};
 
 const MIGRATIONS: diesel_migrations::EmbeddedMigrations = diesel_migrations::embed_migrations!("tests/it/migrations");
-const SCHEMA: Schema = Schema { name: "testkit", migrations: || MIGRATIONS };
+const SCHEMA: Schema = Schema { name: "testkit", migrations: || MIGRATIONS, extensions: &[] };
 
 async fn count_rows(database: &TestDb) -> usize {
     let mut conn = database.pool(&SCHEMA).get().await.unwrap();

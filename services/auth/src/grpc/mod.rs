@@ -2,6 +2,7 @@
 
 mod auth_internal_service;
 mod auth_service;
+mod directory_internal_service;
 mod gate;
 mod relationship_internal_service;
 mod relationship_service;

@@ -43,7 +43,7 @@ pub use throttles::Throttled;
 pub use two_factor::{Confirmation, Proof, StoredTotp, TwoFactorOutcome, totp_secret_name};
 
 /// Schema `auth` and its migrations.
-pub const SCHEMA: pg::Schema = pg::Schema { name: "auth", migrations: || MIGRATIONS };
+pub const SCHEMA: pg::Schema = pg::Schema { name: "auth", migrations: || MIGRATIONS, extensions: &[] };
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/auth");
 

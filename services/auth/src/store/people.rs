@@ -107,6 +107,19 @@ impl Store {
         Ok(rows.into_iter().map(|(name, id)| (Username::stored(name), UserId::from_uuid(id))).collect())
     }
 
+    /// The ids of the accounts that are not deleted, above an id or from the lowest on.
+    pub async fn user_ids(&self, after: Option<UserId>, limit: i64) -> Result<Vec<UserId>, Error> {
+        let mut conn = self.pool.get().await?;
+        let ids: Vec<Uuid> = users::table
+            .filter(users::id.gt(after.map_or(Uuid::nil(), |after| after.as_uuid())).and(users::deleted_at.is_null()))
+            .order(users::id)
+            .limit(limit)
+            .select(users::id)
+            .load(&mut conn)
+            .await?;
+        Ok(ids.into_iter().map(UserId::from_uuid).collect())
+    }
+
     /// The people with these ids, deleted ones too, in id order; unknown ids are absent.
     pub async fn people(&self, ids: &[UserId]) -> Result<Vec<Person>, Error> {
         let mut conn = self.pool.get().await?;

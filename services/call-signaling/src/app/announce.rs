@@ -42,7 +42,7 @@ impl App {
             Outcome::Done => return Err(Error::Refused(Refusal::NotFound)),
         };
         observe(&call);
-        self.publish(&call).await;
+        tokio::join!(self.publish(&call), self.alert(&call));
         if call.state.is_over() {
             self.finished.notify_one();
         }
@@ -59,9 +59,20 @@ impl App {
         let calls: Vec<Call> = self.node.read(|machine| machine.calls().cloned().collect()).await?;
         // A call whose time is over changes in a moment; it must not ring once more before.
         for call in calls.iter().filter(|call| call.deadline().is_none_or(|deadline| deadline > now)) {
-            self.publish(call).await;
+            tokio::join!(self.publish(call), self.alert(call));
         }
         Ok(())
+    }
+
+    /// Devices that are not connected ring, and stop, by push. It takes what comes late, or twice, for what it is.
+    async fn alert(&self, call: &Call) {
+        let rings_or_rang = match call.state {
+            State::Ringing | State::Accepted | State::Declined | State::Cancelled | State::Missed => true,
+            State::Ended | State::Busy => false,
+        };
+        if rings_or_rang {
+            self.alerts.tell(encode_call(call)).await;
+        }
     }
 
     /// A frame that a later change has overtaken is not sent: a phone that was told of the end must not ring.

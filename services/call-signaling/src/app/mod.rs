@@ -22,7 +22,7 @@ use godwit_pg::Pool;
 use godwit_rpc::AccessChecks;
 use tokio::sync::Notify;
 
-use crate::clients::Chats;
+use crate::clients::{Alerts, Chats};
 use crate::raft::Node;
 
 /// What the use cases work with.
@@ -35,6 +35,8 @@ pub struct App {
     pub chats: Chats,
     /// Who may call whom.
     pub access: AccessChecks,
+    /// How their devices are rung that are not connected.
+    pub alerts: Alerts,
     /// How the parties are told.
     pub live: Arc<dyn Live>,
     /// In which order.

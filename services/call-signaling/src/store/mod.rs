@@ -11,4 +11,4 @@ use godwit_pg as pg;
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/call");
 
 /// The PostgreSQL schema that this service owns.
-pub const SCHEMA: pg::Schema = pg::Schema { name: "call", migrations: || MIGRATIONS };
+pub const SCHEMA: pg::Schema = pg::Schema { name: "call", migrations: || MIGRATIONS, extensions: &[] };

@@ -222,3 +222,29 @@ async fn a_block_does_not_end_a_running_call() {
     assert_eq!(replica.app.create_call(asked).await.unwrap().state, State::Accepted, "a resend finds its call");
     assert_eq!(replica.app.act_on_call(call.id, world.ada, Event::End).await.unwrap().state, State::Ended);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn push_is_told_when_a_call_rings_and_when_it_does_not_any_more() {
+    let world = World::new().await;
+    let replica = Replica::start(&world).await;
+    let call = replica.app.create_call(world.call_to_bob()).await.unwrap();
+    replica.app.act_on_call(call.id, world.bob, Event::Accept).await.unwrap();
+    replica.app.act_on_call(call.id, world.ada, Event::End).await.unwrap();
+    let told = world.alerts.told.lock().unwrap().clone();
+    let states: Vec<CallState> = told.iter().map(godwit_contract::v1::Call::state).collect();
+    assert_eq!(states, [CallState::Ringing, CallState::Accepted]);
+    assert!(told.iter().all(|told| told.id == call.id.to_string()));
+    assert_eq!(told[1].callee_device_id, world.bob.device_id.to_string());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_goes_on_without_push() {
+    let world = World::new().await;
+    let replica = Replica::start(&world).await;
+    world.alerts.is_away.store(true, std::sync::atomic::Ordering::SeqCst);
+    let mut bobs = Phone::of(&world, world.bob).await;
+    let call = replica.app.create_call(world.call_to_bob()).await.unwrap();
+    assert_eq!(bobs.sees().await, CallState::Ringing);
+    let accepted = replica.app.act_on_call(call.id, world.bob, Event::Accept).await.unwrap();
+    assert_eq!(accepted.state, State::Accepted);
+}

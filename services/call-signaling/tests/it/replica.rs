@@ -1,9 +1,10 @@
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use godwit_call_signaling::app::{App, CallToMake, FrameOrder};
-use godwit_call_signaling::clients::Chats;
+use godwit_call_signaling::clients::{Alerts, Chats};
 use godwit_call_signaling::domain::{Call, Media, Party};
 use godwit_call_signaling::raft::{Node, NodeOptions};
 use godwit_call_signaling::{store, workers};
@@ -14,6 +15,8 @@ use godwit_contract::chat::v1::{
     ListDirectPeersResponse, ListMembersRequest, ListMembersResponse, SetDirectBlockRequest, SetDirectBlockResponse,
 };
 use godwit_contract::events::v1::{LivePayload, live_payload};
+use godwit_contract::push::v1::call_alert_service_server::{CallAlertService, CallAlertServiceServer};
+use godwit_contract::push::v1::{AlertCallRequest, AlertCallResponse};
 use godwit_contract::v1::{CallSignalEvent, CallState, ServerFrame, server_frame};
 use godwit_events::outbox::Waker;
 use godwit_kernel::{CallId, DeviceId, SystemEntropy, UserId};
@@ -39,6 +42,7 @@ pub struct World {
     pub db: TestDb,
     pub data_dir: tempfile::TempDir,
     pub auth: FakeAuth,
+    pub alerts: FakeAlerts,
     pub ada: Party,
     pub bob: Party,
     pub stranger: Party,
@@ -52,6 +56,7 @@ impl World {
             db: TestDb::new(&[&store::SCHEMA]).await,
             data_dir: tempfile::tempdir().unwrap(),
             auth: FakeAuth::default(),
+            alerts: FakeAlerts::default(),
             ada: person(),
             bob: person(),
             stranger: person(),
@@ -99,6 +104,7 @@ impl Replica {
             pool: world.db.pool(&store::SCHEMA),
             chats: Chats::new(&peers),
             access: AccessChecks::new(&peers),
+            alerts: Alerts::new(&peers),
             live: Arc::clone(&world.live) as Arc<dyn Live>,
             frames: FrameOrder::default(),
             clock: Arc::clone(&world.clock) as Arc<dyn godwit_kernel::Clock>,
@@ -214,9 +220,28 @@ fn peers(world: &World) -> Directory {
     let routes = LocalRoutes::new();
     let chats = FakeChats { pair: [world.ada.user_id, world.bob.user_id] };
     let served = Routes::new(ChatInternalServiceServer::new(chats))
-        .add_service(AuthInternalServiceServer::new(world.auth.clone()));
+        .add_service(AuthInternalServiceServer::new(world.auth.clone()))
+        .add_service(CallAlertServiceServer::new(world.alerts.clone()));
     routes.bind(served, &ServerLayer::default());
-    Directory::new(routes, [Target::Auth, Target::Chat])
+    Directory::new(routes, [Target::Auth, Target::Chat, Target::Push])
+}
+
+/// A push service that keeps what it was told.
+#[derive(Clone, Default)]
+pub struct FakeAlerts {
+    pub told: Arc<Mutex<Vec<godwit_contract::v1::Call>>>,
+    pub is_away: Arc<AtomicBool>,
+}
+
+#[tonic::async_trait]
+impl CallAlertService for FakeAlerts {
+    async fn alert_call(&self, request: Request<AlertCallRequest>) -> Result<Response<AlertCallResponse>, Status> {
+        if self.is_away.load(Ordering::SeqCst) {
+            return Err(Status::unavailable("away"));
+        }
+        self.told.lock().unwrap().push(request.into_inner().call.unwrap());
+        Ok(Response::new(AlertCallResponse {}))
+    }
 }
 
 struct FakeChats {

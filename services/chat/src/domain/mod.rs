@@ -9,6 +9,7 @@ mod info;
 mod invite;
 mod kind;
 mod list_cursor;
+mod listeners;
 mod member;
 mod pending_update;
 mod posting_policy;
@@ -24,6 +25,7 @@ pub use info::{Description, Handle, Info, InfoChanges, Problem, SlowMode, Title,
 pub use invite::{INVITES_MAX, Invite, InviteCode, InviteTerms, JOIN_REQUESTS_MAX, JoinRequest};
 pub use kind::{Kind, UnknownName};
 pub use list_cursor::{IdCursor, InvalidCursor, TimeCursor};
+pub use listeners::{Listener, Listeners};
 pub use member::{Ban, CHATS_MAX, Cause, GROUP_MEMBERS_MAX, Member, RECEIPTS_MEMBERS_MAX, Refusal};
 pub use pending_update::PendingUpdate;
 pub use posting_policy::{MembershipVersion, PostingPolicy};

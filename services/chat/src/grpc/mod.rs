@@ -4,9 +4,11 @@ mod channel_service;
 mod chat_internal_service;
 mod chat_service;
 mod decode;
+mod directory_internal_service;
 mod draft_internal_service;
 mod encode;
 mod invite_service;
+mod listener_service;
 mod member_service;
 mod settings_service;
 

@@ -180,6 +180,22 @@ pub async fn channel_of_handle(conn: &mut Connection, handle: &Handle) -> Result
     row.map(ChatRow::into_chat).transpose()
 }
 
+/// The first public channels above an id, in id order.
+///
+/// # Errors
+/// When the database does.
+pub async fn public_channels(conn: &mut Connection, after: Option<ChatId>, limit: i64) -> Result<Vec<Chat>, Error> {
+    let query = format!(
+        "SELECT {COLUMNS} FROM chats c
+         WHERE c.id > $1 AND c.kind = 'channel' AND c.handle IS NOT NULL AND c.deleted_at IS NULL ORDER BY c.id LIMIT $2"
+    );
+    let query = diesel::sql_query(query)
+        .bind::<SqlUuid, _>(after.map_or(Uuid::nil(), |after| after.as_uuid()))
+        .bind::<BigInt, _>(limit);
+    let rows: Vec<ChatRow> = query.load(conn).await?;
+    rows.into_iter().map(ChatRow::into_chat).collect()
+}
+
 #[derive(QueryableByName)]
 struct ViewRow {
     #[diesel(embed)]

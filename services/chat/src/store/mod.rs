@@ -9,6 +9,7 @@ mod drafts;
 mod folders;
 mod invites;
 mod join_requests;
+mod listeners;
 mod members;
 mod pending_updates;
 mod policies;
@@ -19,7 +20,7 @@ mod settings;
 pub use bans::{ban, banned_among, bans_of, unban};
 pub use chats::{
     ChatFilter, HANDLE_CONSTRAINT, channel_of_handle, chat, chat_of_client_id, chats_of_member, insert_chat, list_ids,
-    lock_chat, save_chat,
+    lock_chat, public_channels, save_chat,
 };
 pub use deletion::{emptying_chats, forget_chat, forget_person, lock_deleted_chat, mark_deleted, remove_some_members};
 pub use direct_blocks::set_direct_block;
@@ -32,6 +33,7 @@ pub use invites::{
 pub use join_requests::{
     add_join_request, delete_join_requests, has_join_request, join_request_count, join_requests_of,
 };
+pub use listeners::listeners;
 pub use members::{
     Members, chat_ids_of, crowded_among, direct_peers_of, insert_members, member_of, members_among, members_of,
     members_page, remove_member, set_role, successor_of,
@@ -53,7 +55,7 @@ use godwit_pg as pg;
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/chat");
 
 /// The PostgreSQL schema that this service owns.
-pub const SCHEMA: pg::Schema = pg::Schema { name: "chat", migrations: || MIGRATIONS };
+pub const SCHEMA: pg::Schema = pg::Schema { name: "chat", migrations: || MIGRATIONS, extensions: &[] };
 
 /// For transactions that a use case runs.
 impl From<diesel::result::Error> for crate::Error {

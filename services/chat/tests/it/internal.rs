@@ -1,5 +1,6 @@
 use godwit_contract::chat::v1 as api;
 use godwit_contract::chat::v1::chat_internal_service_server::ChatInternalService as _;
+use godwit_contract::chat::v1::listener_service_server::ListenerService as _;
 use godwit_contract::v1 as pb;
 use godwit_kernel::{ChatId, SystemClock, SystemEntropy};
 use tonic::{Code, Request};
@@ -146,4 +147,39 @@ async fn saved_messages_are_opened_once_for_whoever_asks() {
     assert_eq!(bed.neighbours.log_of(&ada.to_string()).len(), 1, "its log has begun, once");
     let saved = bed.client(0, ada).get_saved_messages(api::GetSavedMessagesRequest {}).await.unwrap().chat.unwrap();
     assert_eq!((saved.id, saved.kind), (ada.to_string(), pb::ChatKind::Saved.into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_audience_of_a_chat_is_its_members_and_who_of_them_muted_it() {
+    let bed = Bed::new().await;
+    let (ada, bob, cem, eve) = (bed.person(), bed.person(), bed.person(), bed.person());
+    let group = bed.client(0, ada).group(&[bob, cem]).await;
+    let direct = bed.client(0, ada).create(eve).await.unwrap();
+    bed.client(0, bob).mute_chat(api::MuteChatRequest { chat_id: group.id.clone(), until: None }).await.unwrap();
+    let nowhere = ChatId::generate(&SystemClock, &SystemEntropy).to_string();
+    let everybody: Vec<String> = [ada, bob, cem, eve, bob].iter().map(ToString::to_string).collect();
+    let asked = async || {
+        let queries = [&group.id, &direct.id, &nowhere];
+        let queries = queries.map(|chat| api::ListenerQuery { chat_id: chat.clone(), user_ids: everybody.clone() });
+        let request = Request::new(api::CheckListenersRequest { queries: queries.to_vec() });
+        let chats = bed.replicas[1].server.check_listeners(request).await.unwrap().into_inner().chats;
+        let members = |chat: &api::ChatListeners| {
+            let members = chat.members.iter().map(|member| (member.user_id.clone(), member.is_muted));
+            members.collect::<std::collections::BTreeMap<_, _>>()
+        };
+        chats.iter().map(|chat| (chat.chat_id.clone(), members(chat))).collect::<std::collections::BTreeMap<_, _>>()
+    };
+    let of = |members: &[(godwit_kernel::UserId, bool)]| {
+        members.iter().map(|(user_id, is_muted)| (user_id.to_string(), *is_muted)).collect()
+    };
+    let expected = [
+        (group.id.clone(), of(&[(ada, false), (bob, true), (cem, false)])),
+        (direct.id.clone(), of(&[(ada, false), (eve, false)])),
+    ];
+    assert_eq!(asked().await, expected.into());
+
+    bed.client(0, ada).remove(&group.id, cem).await.unwrap();
+    let expected =
+        [(group.id.clone(), of(&[(ada, false), (bob, true)])), (direct.id.clone(), of(&[(ada, false), (eve, false)]))];
+    assert_eq!(asked().await, expected.into());
 }

@@ -7,6 +7,7 @@ use actix_web::http::header::{
 };
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, Responder};
 use godwit_contract::rest::RestRoute;
+use godwit_kernel::limits::MEDIA_BYTES;
 use godwit_rpc::{Failure, FieldViolation};
 use rest_over_grpc::transcoding::TranscodeResponse;
 use tonic::{Code, Status};
@@ -91,6 +92,22 @@ impl Problem {
     pub fn body_too_large(limit_bytes: usize) -> Self {
         let detail = format!("The body may have {limit_bytes} bytes.");
         Self::with_status(StatusCode::PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE", &detail)
+    }
+
+    /// The body is no form with a file.
+    pub fn malformed_form(detail: &str) -> Self {
+        Failure::new(Code::InvalidArgument, "FORM_MALFORMED", detail).into()
+    }
+
+    /// The file is larger than any may be.
+    pub fn file_too_large() -> Self {
+        let detail = format!("A file may have {MEDIA_BYTES} bytes.");
+        Self::with_status(StatusCode::PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE", &detail)
+    }
+
+    /// The body's length is not told.
+    pub fn length_required() -> Self {
+        Self::with_status(StatusCode::LENGTH_REQUIRED, "LENGTH_REQUIRED", "The Content-Length is needed.")
     }
 
     /// The body did not come in time.

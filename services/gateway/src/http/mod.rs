@@ -8,6 +8,7 @@ mod health;
 mod rest;
 mod routes;
 mod server;
+mod upload;
 
 use actix_web::Resource;
 use actix_web::web::{self, Data, ServiceConfig};
@@ -17,6 +18,7 @@ use crate::edge::Edge;
 pub use answer::{Answer, Problem};
 pub use routes::Routes;
 pub use server::{Listener, serve};
+pub use upload::UPLOADS_MAX;
 
 /// All paths, at `/` and at `/v1`. What is not named here is REST.
 fn configure(app: &mut ServiceConfig) {
@@ -35,5 +37,5 @@ async fn not_read(edge: Data<Edge>) -> Answer {
 }
 
 fn pages(app: &mut ServiceConfig) {
-    app.configure(crate::ws::configure).configure(health::configure).configure(docs::configure);
+    app.configure(crate::ws::configure).configure(health::configure).configure(docs::configure).configure(upload::configure);
 }

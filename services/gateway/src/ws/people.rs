@@ -78,14 +78,15 @@ impl People {
         });
     }
 
-    /// Changes the connections of a user, and notes when the best of them is another one by it.
+    /// Changes the connections of a user, and notes when the best of them is another one by it, or other devices are in
+    /// front of the user.
     fn change(&self, user: UserId, change: impl FnOnce(&mut Vec<Connection>)) {
         let mut state = self.state.lock();
         let state = &mut *state;
         let connections = state.users.entry(user).or_default();
-        let before = best(connections);
+        let before = (best(connections), in_front(connections));
         change(connections);
-        let after = best(connections);
+        let after = (best(connections), in_front(connections));
         if connections.is_empty() {
             state.users.remove(&user);
         }
@@ -118,6 +119,11 @@ impl People {
     /// Who is here, and the best of their connections.
     pub fn all(&self) -> Vec<(UserId, Option<Activity>)> {
         self.state.lock().users.iter().map(|(user, connections)| (*user, best(connections))).collect()
+    }
+
+    /// The devices that the user has in front of them here.
+    pub fn devices_in_front(&self, user: UserId) -> Vec<DeviceId> {
+        self.state.lock().users.get(&user).map(|connections| in_front(connections)).unwrap_or_default()
     }
 
     /// Whether nobody is here.
@@ -159,4 +165,12 @@ impl People {
 
 fn best(connections: &[Connection]) -> Option<Activity> {
     connections.iter().map(|connection| connection.activity).max()
+}
+
+fn in_front(connections: &[Connection]) -> Vec<DeviceId> {
+    let active = connections.iter().filter(|connection| connection.activity == Activity::Active);
+    let mut devices: Vec<DeviceId> = active.map(|connection| connection.socket.caller.device_id).collect();
+    devices.sort_unstable();
+    devices.dedup();
+    devices
 }

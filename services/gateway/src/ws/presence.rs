@@ -2,8 +2,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use godwit_contract::presence::v1::ReportNodeRequest;
-use godwit_kernel::{NodeId, UserId};
+use godwit_contract::presence::v1::{ForegroundDevices, ReportNodeRequest};
+use godwit_kernel::{DeviceId, NodeId, UserId};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +20,9 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(12);
 /// The most users of one report, either way: few enough to be taken in well within a call.
 const REPORT_USERS_MAX: usize = 2_000;
+
+/// The most devices of one user that are told: nobody has more in front of them.
+const DEVICES_MAX: usize = 100;
 
 /// Tells presence who is here: one lease for the node, and whoever came or went.
 pub struct Reporter {
@@ -114,6 +117,9 @@ impl Reporter {
         let mut users = Vec::new();
         for (user, activity) in self.untold.iter().take(REPORT_USERS_MAX) {
             users.push(*user);
+            if *activity == Some(Activity::Active) {
+                report.foreground.push(self.foreground_of(*user));
+            }
             let list = match activity {
                 Some(Activity::Active) => &mut report.joined_user_ids,
                 Some(Activity::Away) => &mut report.away_user_ids,
@@ -122,6 +128,12 @@ impl Reporter {
             list.push(user.to_string());
         }
         (report, users)
+    }
+
+    fn foreground_of(&self, user: UserId) -> ForegroundDevices {
+        let devices = self.hub.people.devices_in_front(user);
+        let device_ids = devices.iter().take(DEVICES_MAX).map(DeviceId::to_string).collect();
+        ForegroundDevices { user_id: user.to_string(), device_ids }
     }
 
     fn empty_report(&self) -> ReportNodeRequest {

@@ -8,6 +8,7 @@ mod http_answers;
 mod http_identity;
 mod http_limits;
 mod http_pages;
+mod http_uploads;
 
 mod socket_clients;
 mod socket_closes;

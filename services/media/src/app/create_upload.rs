@@ -1,8 +1,9 @@
 use godwit_kernel::{MediaId, UserId};
+use godwit_rpc::InvalidField;
 use time::OffsetDateTime;
 
 use super::App;
-use crate::domain::{ADDRESS_TTL, Audience, ContentType, FileName, Media, State};
+use crate::domain::{ADDRESS_TTL, Audience, ContentType, Details, FileName, Kind, Media, PART_BYTES, Scan, State};
 use crate::error::Error;
 use crate::object_store::PresignedPut;
 use crate::store;
@@ -15,49 +16,107 @@ pub struct CreateUpload {
     pub file_name: FileName,
     /// What the bytes are.
     pub content_type: ContentType,
-    /// How many there are; already within its limits.
+    /// What it is to people.
+    pub kind: Kind,
+    /// How many bytes there are; already within the limits of all uploads.
     pub size_bytes: u64,
+    /// The checksum of the bytes, if the client knows it.
+    pub sha256: Option<[u8; 32]>,
+    /// How the bytes come.
+    pub delivery: Delivery,
+}
+
+/// How the bytes come to the object store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// All at once, to one address.
+    Whole,
+    /// In parts of 8 MiB, each to an address of its own or through this service.
+    InParts,
 }
 
 /// Where the client may put what it announced.
 pub struct CreatedUpload {
     /// The record.
     pub media: Media,
-    /// The address.
-    pub put: PresignedPut,
+    /// The address, when the bytes come all at once.
+    pub put: Option<PresignedPut>,
     /// When the address stops to work.
     pub address_expires_at: OffsetDateTime,
+    /// How many parts there are, when the bytes come so.
+    pub part_count: u32,
 }
 
 impl App {
     /// Begins an upload: records what is announced and gives an address to put it to. Works while the object store
-    /// is down; the upload then fails there.
+    /// is down, unless the bytes come in parts; the upload then fails there.
     ///
     /// # Errors
-    /// [`Error::QuotaExceeded`], or the database's.
+    /// When it is larger than its kind may be; [`Error::QuotaExceeded`]; those of the stores.
     #[tracing::instrument(name = "media.create_upload", skip_all, err(level = "debug"))]
     pub async fn create_upload(&self, new: CreateUpload) -> Result<CreatedUpload, Error> {
+        if new.size_bytes > new.kind.max_bytes() {
+            return Err(InvalidField::new("size_bytes", "is more than a file of this kind may have").into());
+        }
         let now = self.clock.now();
-        let media = Media {
+        let mut media = Media {
             id: MediaId::generate(self.clock.as_ref(), self.entropy.as_ref()),
             owner_id: new.owner_id,
             state: State::Pending,
+            kind: new.kind,
             file_name: new.file_name,
             content_type: new.content_type,
             size_bytes: new.size_bytes,
+            sha256: new.sha256,
+            upload_id: None,
             created_at: now,
             expires_at: now + self.upload_ttl,
             audience: Audience::Owner,
+            scan: Scan::Unscanned,
+            details: Details::default(),
         };
-        let mut conn = self.pool.get().await?;
-        if !store::insert_pending(&mut conn, &media, self.quota).await? {
-            metrics::counter!("godwit_media_uploads_total", "outcome" => "quota_exceeded").increment(1);
-            return Err(Error::QuotaExceeded);
+        if new.delivery == Delivery::InParts {
+            self.check_quota(&media).await?;
+            let begun = self.objects.create_multipart(&media.object_key(), media.content_type.as_str()).await?;
+            media.upload_id = Some(begun);
         }
-        drop(conn);
+        let recorded = self.record(&media).await;
+        if let (Err(_), Some(upload_id)) = (&recorded, &media.upload_id) {
+            // Nobody would ever come to remove it.
+            self.objects.abort_multipart(&media.object_key(), upload_id).await?;
+        }
+        recorded?;
         metrics::counter!("godwit_media_uploads_total", "outcome" => "created").increment(1);
-        let put =
-            self.objects.presign_put(&media.object_key(), media.content_type.as_str(), media.size_bytes, ADDRESS_TTL);
-        Ok(CreatedUpload { media, put, address_expires_at: now + ADDRESS_TTL })
+        let put = (new.delivery == Delivery::Whole).then(|| {
+            let key = media.object_key();
+            self.objects.presign_put(&key, media.content_type.as_str(), media.size_bytes, ADDRESS_TTL)
+        });
+        let part_count = if put.is_some() { 0 } else { part_count(media.size_bytes) };
+        Ok(CreatedUpload { media, put, address_expires_at: now + ADDRESS_TTL, part_count })
     }
+
+    async fn record(&self, media: &Media) -> Result<(), Error> {
+        let mut conn = self.pool.get().await?;
+        let inserted = store::insert_pending(&mut conn, media, self.quota).await?;
+        inserted.map_err(|shortage| {
+            metrics::counter!("godwit_media_uploads_total", "outcome" => "quota_exceeded").increment(1);
+            Error::QuotaExceeded(shortage)
+        })
+    }
+
+    /// So that who has no room left cannot have the object store begin uploads. What counts is the look when it is
+    /// recorded.
+    async fn check_quota(&self, media: &Media) -> Result<(), Error> {
+        let mut conn = self.pool.get().await?;
+        let used = store::used_by(&mut conn, media.owner_id, media.created_at).await?;
+        self.quota.admit(&used, media.size_bytes).map_err(|shortage| {
+            metrics::counter!("godwit_media_uploads_total", "outcome" => "quota_exceeded").increment(1);
+            Error::QuotaExceeded(shortage)
+        })
+    }
+}
+
+/// How many parts so many bytes come in.
+pub(super) fn part_count(size_bytes: u64) -> u32 {
+    u32::try_from(size_bytes.div_ceil(PART_BYTES)).unwrap_or(u32::MAX)
 }

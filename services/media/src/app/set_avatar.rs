@@ -1,7 +1,7 @@
 use godwit_kernel::{MediaId, UserId};
 
 use super::App;
-use crate::domain::State;
+use crate::domain::{Kind, State};
 use crate::error::Error;
 use crate::store;
 
@@ -18,12 +18,13 @@ impl App {
             if media.state != State::Ready {
                 return Err(Error::NotFound);
             }
-            if !media.content_type.is_image() {
+            // A picture that was sent as a document was left as it is, with all that its camera wrote into it.
+            if media.kind != Kind::Image || !media.content_type.is_image() {
                 return Err(Error::NoImage);
             }
         }
         let mut conn = self.pool.get().await?;
-        if !store::set_avatar(&mut conn, owner, new).await? {
+        if !store::set_avatar(&mut conn, owner, new, self.clock.now() + self.unused_ttl).await? {
             return Err(Error::NotFound);
         }
         metrics::counter!("godwit_media_avatars_total", "change" => if new.is_some() { "set" } else { "removed" })

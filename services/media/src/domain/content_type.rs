@@ -61,7 +61,7 @@ impl ContentType {
     }
 
     /// Without parameters.
-    fn essence(&self) -> &str {
+    pub fn essence(&self) -> &str {
         self.0.split(';').next().unwrap_or_default()
     }
 }

@@ -1,11 +1,12 @@
 use std::fmt::Write as _;
 
-use super::{ContentType, FileName};
+use super::{ContentType, FileName, Kind};
 
 /// The `Content-Disposition` of a download (RFC 6266): shown in place when that is safe, else saved, under the
-/// owner's file name. The name is given twice: in ASCII for old clients, and in UTF-8 by RFC 8187.
-pub fn content_disposition(content_type: &ContentType, file_name: &FileName) -> String {
-    let kind = if content_type.is_shown_inline() { "inline" } else { "attachment" };
+/// owner's file name. A document is always saved. The name is given twice: in ASCII for old clients, and in UTF-8 by RFC 8187.
+pub fn content_disposition(kind: Kind, content_type: &ContentType, file_name: &FileName) -> String {
+    let is_shown = kind != Kind::Document && content_type.is_shown_inline();
+    let kind = if is_shown { "inline" } else { "attachment" };
     let ascii: String = file_name
         .as_str()
         .chars()
@@ -29,7 +30,19 @@ mod tests {
     use super::*;
 
     fn disposition(content_type: &str, file_name: &str) -> String {
-        content_disposition(&ContentType::parse(content_type).unwrap(), &FileName::parse(file_name.to_owned()).unwrap())
+        let (content_type, file_name) =
+            (ContentType::parse(content_type).unwrap(), FileName::parse(file_name.to_owned()).unwrap());
+        content_disposition(Kind::of(&content_type), &content_type, &file_name)
+    }
+
+    #[test]
+    fn a_document_is_saved_whatever_it_is() {
+        let (content_type, file_name) =
+            (ContentType::parse("image/png").unwrap(), FileName::parse("a.png".to_owned()).unwrap());
+        assert_eq!(
+            content_disposition(Kind::Document, &content_type, &file_name),
+            "attachment; filename=\"a.png\"; filename*=UTF-8''a.png"
+        );
     }
 
     #[test]

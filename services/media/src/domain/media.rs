@@ -1,25 +1,29 @@
 use godwit_kernel::{MediaId, UserId, limits};
 use time::OffsetDateTime;
 
-use super::{ContentType, FileName, Violation};
+use super::{ContentType, Details, FileName, Kind, Object, Rejection, Scan, Violation};
 
 /// How far an upload has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     /// An address was given out.
     Pending,
-    /// The object is there and is what was announced.
+    /// The object is there and is being looked at.
+    Processing,
+    /// The object is there, is what was announced, and may be fetched.
     Ready,
+    /// It was looked at and is not kept.
+    Rejected(Rejection),
     /// Given up: the object is about to be removed, then the record.
     Expired,
 }
 
-/// Who may know of an upload and fetch it.
+/// Who may know of an upload and fetch it, besides its owner and the members of chats where it was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Audience {
-    /// Its owner only, until messages carry attachments.
+    /// Nobody.
     Owner,
-    /// Its owner, and who may see their avatar: it is that.
+    /// Who may see its owner's avatar: it is that.
     AvatarViewers,
 }
 
@@ -32,18 +36,28 @@ pub struct Media {
     pub owner_id: UserId,
     /// How far it has come.
     pub state: State,
+    /// What it is to people.
+    pub kind: Kind,
     /// As the owner named it.
     pub file_name: FileName,
-    /// As announced, and verified once it is ready.
+    /// As announced; what the bytes are, once it is ready.
     pub content_type: ContentType,
-    /// As announced, and verified once it is ready; 1 byte to 2 GiB.
+    /// As announced; of what people get, once it is ready. 1 byte to 2 GiB.
     pub size_bytes: u64,
+    /// The checksum of the bytes as announced, if it was.
+    pub sha256: Option<[u8; 32]>,
+    /// Of the multipart upload that brings its parts.
+    pub upload_id: Option<String>,
     /// When it was begun.
     pub created_at: OffsetDateTime,
     /// When it is given up if it is still pending.
     pub expires_at: OffsetDateTime,
     /// Who else than the owner may fetch it.
     pub audience: Audience,
+    /// Whether it was looked at for malware.
+    pub scan: Scan,
+    /// What was found in it.
+    pub details: Details,
 }
 
 impl Media {
@@ -55,33 +69,21 @@ impl Media {
     /// Whether it was given up, also when the worker has not come to it yet.
     pub fn is_expired_at(&self, now: OffsetDateTime) -> bool {
         match self.state {
-            State::Ready => false,
+            State::Processing | State::Ready | State::Rejected(_) => false,
             State::Expired => true,
             State::Pending => self.expires_at <= now,
         }
     }
 
-    /// Where its bytes are in the bucket. The prefix spreads the objects over 256 folders.
+    /// Where its bytes are uploaded to.
     pub fn object_key(&self) -> String {
-        let id = self.id.as_uuid();
-        let [.., last] = *id.as_bytes();
-        format!("{last:02x}/{id}")
+        Object::Upload.key(self.id)
     }
-}
 
-/// What one user may have in flight: uploads begun and neither completed nor removed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Quota {
-    /// How many.
-    pub max_count: u32,
-    /// How many bytes they may announce together.
-    pub max_bytes: u64,
-}
-
-impl Quota {
-    /// Whether one more upload of `size_bytes` fits beside `count` uploads of `bytes` together.
-    pub fn admits(&self, count: u64, bytes: u64, size_bytes: u64) -> bool {
-        count < u64::from(self.max_count) && bytes.saturating_add(size_bytes) <= self.max_bytes
+    /// Where people get its bytes from.
+    pub fn served_key(&self) -> String {
+        let served = if self.details.has_clean_copy { Object::CleanCopy } else { Object::Upload };
+        served.key(self.id)
     }
 }
 
@@ -94,6 +96,17 @@ pub const fn parse_size(size_bytes: u64) -> Result<u64, Violation> {
         0 => Err(Violation("must be at least 1")),
         size_bytes if size_bytes > limits::MEDIA_BYTES => Err(Violation("must be at most 2147483648 (2 GiB)")),
         size_bytes => Ok(size_bytes),
+    }
+}
+
+/// A SHA-256 checksum, if it is one; none when the bytes are empty.
+///
+/// # Errors
+/// When it has not 32 bytes.
+pub fn parse_sha256(bytes: &[u8]) -> Result<Option<[u8; 32]>, Violation> {
+    match bytes {
+        [] => Ok(None),
+        bytes => bytes.try_into().map(Some).map_err(|_| Violation("must have 32 bytes")),
     }
 }
 
@@ -110,12 +123,9 @@ mod tests {
     }
 
     #[test]
-    fn the_quota_bounds_count_and_bytes() {
-        let quota = Quota { max_count: 2, max_bytes: 100 };
-        assert!(quota.admits(0, 0, 100));
-        assert!(quota.admits(1, 60, 40));
-        assert!(!quota.admits(1, 60, 41));
-        assert!(!quota.admits(2, 2, 1));
-        assert!(!quota.admits(0, u64::MAX, 1));
+    fn a_checksum_has_32_bytes_or_is_absent() {
+        assert_eq!(parse_sha256(&[]), Ok(None));
+        assert_eq!(parse_sha256(&[7; 32]), Ok(Some([7; 32])));
+        assert!(parse_sha256(&[7; 31]).is_err());
     }
 }

@@ -3,12 +3,22 @@
 mod content_type;
 mod disposition;
 mod file_name;
+mod kind;
 mod media;
+mod message_media;
+mod object;
+mod quota;
+mod verdict;
 
 pub use content_type::ContentType;
 pub use disposition::content_disposition;
 pub use file_name::FileName;
-pub use media::{Audience, Media, Quota, State, parse_size};
+pub use kind::Kind;
+pub use media::{Audience, Media, State, parse_sha256, parse_size};
+pub use message_media::MessageMedia;
+pub use object::{Object, ThumbnailSize};
+pub use quota::{Quota, Shortage, Use};
+pub use verdict::{Accepted, Details, Rejection, Scan, Verdict};
 
 use std::time::Duration;
 
@@ -16,6 +26,8 @@ use std::time::Duration;
 pub const ADDRESS_TTL: Duration = Duration::from_secs(15 * 60);
 /// A file name.
 pub const FILE_NAME_BYTES: usize = 255;
+/// Each part of a multipart upload but the last, in bytes: S3 takes at most 10,000 parts of at least 5 MiB.
+pub const PART_BYTES: u64 = 8 * 1024 * 1024;
 /// A content type with its parameters.
 pub const CONTENT_TYPE_BYTES: usize = 127;
 

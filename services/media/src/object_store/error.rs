@@ -38,6 +38,9 @@ pub enum Error {
     /// The answer to a HEAD request tells no size.
     #[error("the object store tells no size")]
     NoContentLength,
+    /// The answer is not what S3 says it is.
+    #[error("{0}: the answer of the object store cannot be read")]
+    Malformed(&'static str),
 }
 
 impl Error {
@@ -46,7 +49,7 @@ impl Error {
         match self {
             Self::Unreachable(_) => true,
             Self::Refused { status, .. } => status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS,
-            Self::NoContentLength => false,
+            Self::NoContentLength | Self::Malformed(_) => false,
         }
     }
 

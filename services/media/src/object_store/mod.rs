@@ -2,8 +2,12 @@
 //! do not share. Requests are built and signed by `rusty-s3` and sent by `reqwest`.
 
 mod error;
+mod multipart;
+mod transfer;
 
 pub use error::{Error, OpenError};
+pub use multipart::Part;
+pub use transfer::ObjectBody;
 
 use std::time::{Duration, Instant};
 
@@ -17,8 +21,12 @@ use url::Url;
 /// How long a signature on one of this process's own requests is good.
 const OWN_SIGNATURE_TTL: Duration = Duration::from_secs(60);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// Of a whole request: none of ours carries an object.
+/// Of a whole request that carries no object.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// Of a request that carries an object, or has the store put one together.
+const TRANSFER_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+/// Between two pieces of an answer.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How to reach and use an object store.
 #[derive(Clone)]
@@ -77,6 +85,7 @@ impl ObjectStore {
             http: reqwest::Client::builder()
                 .connect_timeout(CONNECT_TIMEOUT)
                 .timeout(REQUEST_TIMEOUT)
+                .read_timeout(READ_TIMEOUT)
                 // A signature names its host, so a redirected request is refused wherever it goes.
                 .redirect(reqwest::redirect::Policy::none())
                 .build()
@@ -145,9 +154,11 @@ impl ObjectStore {
         PresignedPut { url: put.sign(ttl), headers }
     }
 
-    /// An address that gives the object, with this `Content-Disposition`. Sends nothing.
-    pub fn presign_get(&self, key: &str, disposition: &str, ttl: Duration) -> Url {
+    /// An address that gives the object, as this type, with this `Content-Disposition`: what the store was told of it
+    /// when it was put does not count. Sends nothing.
+    pub fn presign_get(&self, key: &str, content_type: &str, disposition: &str, ttl: Duration) -> Url {
         let mut get = self.public.get_object(Some(&self.credentials), key);
+        get.query_mut().insert("response-content-type", content_type);
         get.query_mut().insert("response-content-disposition", disposition);
         get.sign(ttl)
     }

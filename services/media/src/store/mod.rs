@@ -1,9 +1,23 @@
 //! All SQL of this service.
 
+mod attachments;
+mod garbage;
+mod jobs;
 mod media;
+mod quota;
+mod rows;
 mod schema;
 
-pub use media::{delete_expired, expire, find, find_all, insert_pending, mark_ready, set_avatar};
+pub use attachments::{apply as apply_messages, carriers, delete_chats, is_carried_by};
+pub use garbage::{due as due_garbage, removed as garbage_removed};
+pub use jobs::{
+    Failure, Job, accept, claim as claim_job, count as count_jobs, keep_claim, postpone as postpone_job, reject,
+};
+pub use media::{
+    Completion, delete_expired, expire, find, find_to_send, give_up, give_up_unused, insert_pending, is_kept_after,
+    mark_processing, set_avatar,
+};
+pub use quota::used_by;
 
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use godwit_pg as pg;
@@ -11,4 +25,7 @@ use godwit_pg as pg;
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/media");
 
 /// The PostgreSQL schema that this service owns.
-pub const SCHEMA: pg::Schema = pg::Schema { name: "media", migrations: || MIGRATIONS };
+pub const SCHEMA: pg::Schema = pg::Schema { name: "media", migrations: || MIGRATIONS, extensions: &[] };
+
+/// Later than anything that is waited for.
+const FAR: time::Duration = time::Duration::days(36_500);

@@ -5,8 +5,11 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
+use crate::error::Error;
+use crate::store;
 
-/// Gives up uploads that were never completed, round by round, once in `interval`.
+/// Gives up uploads that were never completed or that nothing refers to, and removes objects that nothing needs, round by
+/// round, once in `interval`.
 pub async fn expire_uploads(app: Arc<App>, interval: Duration, stop: CancellationToken) -> anyhow::Result<()> {
     let mut rounds = tokio::time::interval(interval);
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -15,18 +18,18 @@ pub async fn expire_uploads(app: Arc<App>, interval: Duration, stop: Cancellatio
             () = stop.cancelled() => return Ok(()),
             _ = rounds.tick() => {}
         }
-        loop {
-            match app.expire_uploads().await {
-                Ok(true) if !stop.is_cancelled() => {}
-                Ok(_) => break,
-                Err(error) => {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "uploads could not be given up; again later"
-                    );
-                    break;
-                }
-            }
+        if let Err(error) = round(&app, &stop).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "uploads could not be removed; again later");
         }
     }
+}
+
+async fn round(app: &App, stop: &CancellationToken) -> Result<(), Error> {
+    while app.expire_uploads().await? && !stop.is_cancelled() {}
+    while app.collect_garbage().await? && !stop.is_cancelled() {}
+    let mut conn = app.pool.get().await?;
+    let (waiting, dead) = store::count_jobs(&mut conn).await?;
+    metrics::gauge!("godwit_media_jobs", "state" => "waiting").set(f64::from(waiting));
+    metrics::gauge!("godwit_media_jobs", "state" => "dead").set(f64::from(dead));
+    Ok(())
 }

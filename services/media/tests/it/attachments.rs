@@ -6,12 +6,13 @@ use crate::world::{World, id, person};
 #[tokio::test]
 async fn finished_uploads_are_described_in_the_order_they_are_asked_for() {
     let world = World::new().await;
-    let (one, other) = (world.upload(b"one").await, world.upload_as("application/pdf", b"other").await);
+    let (one, other) = (world.upload(b"one").await, world.upload_as("application/pdf", b"%PDF-1.7 other").await);
     let described = world.describe(world.ada, &[&other.id, &one.id]).await.unwrap();
-    let expected = [(&other, "application/pdf", 5), (&one, "image/png", 3)].map(|(media, content_type, size_bytes)| {
-        let (media_id, file_name) = (media.id.clone(), "Кот.png".to_owned());
-        Attachment { media_id, file_name, content_type: content_type.to_owned(), size_bytes }
-    });
+    let expected =
+        [(&other, "application/pdf", 14), (&one, "text/plain", 3)].map(|(media, content_type, size_bytes)| {
+            let (media_id, file_name) = (media.id.clone(), "Кот.txt".to_owned());
+            Attachment { media_id, file_name, content_type: content_type.to_owned(), size_bytes }
+        });
     assert_eq!(described, expected);
     assert_eq!(world.describe(world.ada, &[]).await.unwrap(), []);
 }

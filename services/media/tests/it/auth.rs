@@ -1,14 +1,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use godwit_contract::auth::v1::auth_internal_service_server::{AuthInternalService, AuthInternalServiceServer};
+use godwit_contract::auth::v1::auth_internal_service_server::AuthInternalService;
 use godwit_contract::auth::v1::{
     AccessAction, AccessAnswer, CheckAccessRequest, CheckAccessResponse, GetUsersRequest, GetUsersResponse,
     ListRevocationsRequest, ListRevocationsResponse, ResolveUsernamesRequest, ResolveUsernamesResponse,
 };
 use godwit_kernel::UserId;
-use godwit_rpc::{Directory, LocalRoutes, ServerLayer, Target};
-use tonic::service::Routes;
 use tonic::{Request, Response, Status, async_trait};
 
 /// An auth service that knows who may not see whose avatar.
@@ -39,12 +37,6 @@ impl FakeAuth {
     /// How often it was asked.
     pub fn checks(&self) -> usize {
         self.0.lock().unwrap().checks
-    }
-
-    pub fn directory(&self) -> Directory {
-        let routes = LocalRoutes::new();
-        routes.bind(Routes::new(AuthInternalServiceServer::new(self.clone())), &ServerLayer::default());
-        Directory::new(routes, [Target::Auth])
     }
 }
 

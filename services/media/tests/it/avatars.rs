@@ -1,8 +1,10 @@
 use futures_util::future::join_all;
+use godwit_contract::media::v1::{CreateUploadRequest, MediaKind, ThumbnailSize};
 use godwit_rpc::{Caller, Failure};
 use tonic::Code;
 
-use crate::world::{World, id, person};
+use crate::fixtures::png;
+use crate::world::{World, id, person, text};
 
 fn reason<T: std::fmt::Debug>(result: Result<T, Failure>) -> (Code, String) {
     let failure = result.unwrap_err();
@@ -27,11 +29,15 @@ async fn sees(world: &World, caller: Caller, media_id: &str) -> bool {
 #[tokio::test]
 async fn an_avatar_is_fetched_by_whoever_may_see_it() {
     let world = World::new().await;
-    let media = world.upload(b"a face").await;
+    let media = world.picture(b"a face").await;
     assert!(!sees(&world, world.bob, &media.id).await);
     world.set_avatar(world.ada, &media.id).await.unwrap();
     let url = world.url(world.bob, &media.id).await.unwrap();
-    assert_eq!(&world.http.get(url).send().await.unwrap().bytes().await.unwrap()[..], b"a face");
+    assert!(
+        image::load_from_memory(&world.fetch(&url).await).unwrap() == image::load_from_memory(&png(b"a face")).unwrap()
+    );
+    let small = world.thumbnail(world.bob, &media.id, ThumbnailSize::Square).await.unwrap();
+    assert_eq!(image::load_from_memory(&world.fetch(&small).await).unwrap().width(), 12);
     assert_eq!(world.get(world.bob, &media.id).await.unwrap(), media);
     assert_eq!(reason(world.complete(world.bob, &media.id).await), not_found());
 }
@@ -39,7 +45,7 @@ async fn an_avatar_is_fetched_by_whoever_may_see_it() {
 #[tokio::test]
 async fn from_whom_it_is_hidden_for_them_it_does_not_exist_at_once() {
     let world = World::new().await;
-    let media = world.upload(b"a face").await;
+    let media = world.picture(b"a face").await;
     world.set_avatar(world.ada, &media.id).await.unwrap();
     let (ada, bob) = (world.ada.user_id, world.bob.user_id);
     for name in ["PRIVACY", "BLOCKED", "USER_NOT_FOUND", "SOMETHING_NEW"] {
@@ -54,7 +60,7 @@ async fn from_whom_it_is_hidden_for_them_it_does_not_exist_at_once() {
 #[tokio::test]
 async fn a_replaced_avatar_goes_back_to_its_owner() {
     let world = World::new().await;
-    let (old, new) = (world.upload(b"young").await, world.upload(b"grown up").await);
+    let (old, new) = (world.picture(b"young").await, world.picture(b"grown up").await);
     for _ in 0..2 {
         world.set_avatar(world.ada, &old.id).await.unwrap();
         assert!(sees(&world, world.bob, &old.id).await && !sees(&world, world.bob, &new.id).await);
@@ -73,7 +79,7 @@ async fn of_many_at_once_one_becomes_the_avatar() {
     let world = World::new().await;
     let mut uploads = Vec::new();
     for number in 0..6_u8 {
-        uploads.push(world.upload(&[number]).await.id);
+        uploads.push(world.picture(&[number]).await.id);
     }
     for set in join_all(uploads.iter().map(|media_id| world.set_avatar(world.ada, media_id))).await {
         set.unwrap();
@@ -85,15 +91,20 @@ async fn of_many_at_once_one_becomes_the_avatar() {
 #[tokio::test]
 async fn only_a_finished_image_of_ones_own_becomes_an_avatar() {
     let world = World::new().await;
-    let kept = world.upload(b"kept").await;
+    let kept = world.picture(b"kept").await;
     world.set_avatar(world.ada, &kept.id).await.unwrap();
     let pending = id(&world.announce(b"x").await);
     for media_id in [pending.as_str(), "018f4a52-7d1b-7c3e-9a44-1f2e3d4c5b6a"] {
         assert_eq!(reason(world.set_avatar(world.ada, media_id).await), not_found());
     }
     assert_eq!(reason(world.set_avatar(world.bob, &kept.id).await), not_found());
-    for content_type in ["image/svg+xml", "application/pdf", "video/mp4"] {
-        let media = world.upload_as(content_type, b"x").await;
+    let as_document = CreateUploadRequest { kind: MediaKind::Document.into(), ..text(&png(b"x")) };
+    let documents = [
+        world.upload_as("image/svg+xml", b"<svg/>").await,
+        world.upload_as("application/pdf", b"%PDF-1.7").await,
+        world.upload_with(as_document, &png(b"x")).await,
+    ];
+    for media in documents {
         let refused = (Code::FailedPrecondition, "MEDIA_NOT_AN_IMAGE".to_owned());
         assert_eq!(reason(world.set_avatar(world.ada, &media.id).await), refused);
     }
@@ -104,7 +115,7 @@ async fn only_a_finished_image_of_ones_own_becomes_an_avatar() {
 #[tokio::test]
 async fn while_auth_cannot_be_asked_others_see_no_avatar() {
     let world = World::new().await;
-    let (avatar, private) = (world.upload(b"a face").await, world.upload(b"private").await);
+    let (avatar, private) = (world.picture(b"a face").await, world.picture(b"private").await);
     world.set_avatar(world.ada, &avatar.id).await.unwrap();
     world.auth.set_down(true);
     let away = (Code::Unavailable, "AUTH_SERVICE_UNAVAILABLE".to_owned());

@@ -23,7 +23,7 @@ async fn objects_survive_a_restart() {
     server.stop().await;
 
     let server = S3Server::start(dir.path()).await;
-    let url = open(server.access()).presign_get("ab/key", "inline", TTL);
+    let url = open(server.access()).presign_get("ab/key", "text/plain", "inline", TTL);
     assert_eq!(reqwest::get(url).await.unwrap().text().await.unwrap(), "kept");
 }
 

@@ -1,11 +1,21 @@
 //! The media service over a real S3 server and a real database.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod access;
 mod attachments;
 mod auth;
 mod avatars;
+mod chats;
+mod clamd;
 mod embedded;
 mod expiry;
+mod films;
+mod fixtures;
+mod jobs;
 mod object_store;
+mod parts;
+mod pictures;
+mod quotas;
+mod scans;
 mod uploads;
 mod world;

@@ -14,6 +14,7 @@ mod get_heads;
 mod get_message;
 mod get_message_history;
 mod get_receipts;
+mod index;
 mod keep_clean;
 mod list_messages;
 mod list_pins;

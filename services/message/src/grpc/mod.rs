@@ -1,5 +1,6 @@
 //! Decode, call the use case, encode.
 
+mod index_internal_service;
 mod message_internal_service;
 mod message_service;
 mod pin_service;

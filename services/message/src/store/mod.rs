@@ -2,6 +2,7 @@
 
 mod append;
 mod heads;
+mod index;
 mod members;
 mod message_row;
 mod messages;
@@ -17,6 +18,7 @@ mod sync;
 
 pub use append::{Append, AppendError, Written, WrittenUpdate, append, is_alive};
 pub use heads::{ChatRank, LogHead, SeenHead, WantedReceipts, heads, rank_chats, seen_heads};
+pub use index::{ListedMessage, list_all_messages, seen_messages};
 pub use members::{LogPresence, MessageReceipts, Raise, members_among, message_receipts, raise_membership_version};
 pub use messages::{FoundMessages, find_message, list_messages, messages_by_id, versions};
 pub use outbox::{
@@ -40,4 +42,4 @@ use godwit_pg as pg;
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/message");
 
 /// The PostgreSQL schema that this service owns.
-pub const SCHEMA: pg::Schema = pg::Schema { name: "message", migrations: || MIGRATIONS };
+pub const SCHEMA: pg::Schema = pg::Schema { name: "message", migrations: || MIGRATIONS, extensions: &[] };

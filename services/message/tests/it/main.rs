@@ -10,6 +10,7 @@ mod failures;
 mod forward;
 mod harness;
 mod history;
+mod index;
 mod live;
 mod members;
 mod model;

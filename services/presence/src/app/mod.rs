@@ -3,6 +3,7 @@
 mod announce;
 mod announcements;
 mod end_leases;
+mod list_foreground_devices;
 mod part_users;
 mod presences;
 mod report_node;

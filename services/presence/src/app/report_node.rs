@@ -41,6 +41,7 @@ impl App {
             let changed = self.roster.join(lease, users, activity).await?;
             self.announcements.add(changed);
         }
+        self.roster.set_foreground(lease, &report.foreground).await?;
         Ok(NodeLease { report_within, resend_all: renewal.resend_all })
     }
 

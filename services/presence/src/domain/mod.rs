@@ -6,4 +6,4 @@ mod report;
 
 pub use lease::{InvalidLease, Lease};
 pub use presence::{Activity, Presence, Reading};
-pub use report::{Intent, REPORT_USERS_MAX, Report};
+pub use report::{Intent, REPORT_DEVICES_MAX, REPORT_USERS_MAX, Report};

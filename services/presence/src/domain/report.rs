@@ -1,7 +1,12 @@
-use godwit_kernel::{NodeId, UserId, limits};
+use std::collections::HashMap;
+
+use godwit_kernel::{DeviceId, NodeId, UserId, limits};
 
 /// The most users of each list of a report.
 pub const REPORT_USERS_MAX: usize = limits::INTERNAL_PAGE_MAX as usize;
+
+/// The most devices of one user in a report.
+pub const REPORT_DEVICES_MAX: usize = 100;
 
 /// What a node tells.
 #[derive(Clone, Debug)]
@@ -14,6 +19,8 @@ pub struct Report {
     pub away: Vec<UserId>,
     /// Who has none any more. Who is in another list, too, has come back.
     pub left: Vec<UserId>,
+    /// With which devices those who have joined are in front of a connection.
+    pub foreground: HashMap<UserId, Vec<DeviceId>>,
     /// Whether the node goes on.
     pub intent: Intent,
 }

@@ -9,11 +9,13 @@
 //! | `presence:heard:{lease}` | when the node was last heard, or its users left |
 //! | `presence:told:{lease}` | the node was asked for all its users lately |
 //! | `presence:ending:{lease}` | a replica takes the lease apart |
+//! | `presence:front:{user}` | the devices in front of a user, each behind the lease under which it was reported |
 //! | `presence:watchers:{user}` | who has a user on screen, and at which node |
 //!
 //! A user is online when one of their leases is held. So the users of a dead node are offline the moment its lease
 //! ends, whoever takes the lease apart later.
 
+mod foreground;
 mod leases;
 mod watchers;
 

@@ -11,4 +11,4 @@ use godwit_pg as pg;
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/presence");
 
 /// The PostgreSQL schema that this service owns.
-pub const SCHEMA: pg::Schema = pg::Schema { name: "presence", migrations: || MIGRATIONS };
+pub const SCHEMA: pg::Schema = pg::Schema { name: "presence", migrations: || MIGRATIONS, extensions: &[] };

@@ -5,6 +5,7 @@ mod auth;
 mod chats;
 mod facts;
 mod facts_macro;
+mod foreground;
 mod grace;
 mod switch;
 mod watching;

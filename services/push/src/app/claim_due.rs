@@ -1,12 +1,13 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use godwit_kernel::{DeviceId, MessageId};
-use time::Duration;
+use godwit_kernel::{DeviceId, MessageId, UserId};
+use time::{Duration, OffsetDateTime};
 
 use super::App;
-use crate::domain::{Content, Delivery, Notification};
+use crate::clients::Listeners;
+use crate::domain::{Case, Content, Delivery, Letter, Notification, NotificationSettings, Provider, Silence};
 use crate::error::Error;
-use crate::store;
+use crate::store::{self, Claim, End};
 
 /// When deliveries are due again whose messages could not be asked for.
 const RELEASE_PAUSE: Duration = Duration::seconds(1);
@@ -15,55 +16,147 @@ const RELEASE_PAUSE: Duration = Duration::seconds(1);
 pub struct Telling {
     /// Which device of which message.
     pub delivery: Delivery,
-    /// What the device is told, as JSON.
-    pub payload: Vec<u8>,
+    /// What the device is told.
+    pub letter: Letter,
+    /// When the message was sent.
+    pub sent_at: OffsetDateTime,
+}
+
+/// What decides on some deliveries, as it is now.
+struct Circumstances {
+    contents: HashMap<MessageId, Content>,
+    names: HashMap<UserId, String>,
+    listeners: Listeners,
+    blocked: HashSet<(UserId, UserId)>,
+    in_front: HashSet<DeviceId>,
+    settings: HashMap<UserId, NotificationSettings>,
 }
 
 impl App {
-    /// Claims deliveries that are due, at most `limit` and none of the `busy` devices, and reads what they tell: the
-    /// messages as they are now. What was deleted meanwhile is told to nobody, and its other deliveries are dropped too.
+    /// Claims deliveries of a push service that are due, at most `limit` and none of the `busy` devices, and reads what they
+    /// tell: the messages as they are now. Who is not to be told any more is not: what was deleted meanwhile is told to
+    /// nobody, and its other deliveries are dropped too.
     ///
     /// # Errors
     /// The database's; that another service does not answer: what was claimed is then due again in a second.
-    pub async fn claim_due(&self, limit: usize, busy: &[DeviceId]) -> Result<Vec<Telling>, Error> {
+    pub async fn claim_due(&self, provider: Provider, limit: usize, busy: &[DeviceId]) -> Result<Vec<Telling>, Error> {
+        if provider == Provider::Web {
+            self.vapid_key().await?;
+        }
         let now = self.clock.now();
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let mut conn = self.pool.get().await?;
-        let claimed = store::claim_due(&mut conn, limit, busy, now, now + self.claim_ttl).await?;
+        let claim = Claim { provider, limit, busy, now, until: now + self.claim_ttl };
+        let claimed = store::claim_due(&mut conn, &claim).await?;
         drop(conn);
         if claimed.is_empty() {
             return Ok(Vec::new());
         }
-        let payloads = match self.payloads(&claimed).await {
-            Ok(payloads) => payloads,
+        match self.circumstances(&claimed).await {
+            Ok(circumstances) => self.tell_or_cancel(provider, claimed, &circumstances).await,
             Err(error) => {
                 let mut conn = self.pool.get().await?;
-                store::release(&mut conn, &claimed, now + RELEASE_PAUSE).await?;
-                return Err(error);
+                store::release(&mut conn, &claimed.iter().collect::<Vec<_>>(), now + RELEASE_PAUSE).await?;
+                Err(error)
             }
-        };
-        let (told, gone): (Vec<_>, Vec<_>) = claimed
-            .into_iter()
-            .map(|delivery| (payloads.get(&delivery.message_id()).cloned(), delivery))
-            .partition(|(payload, _)| payload.is_some());
-        if !gone.is_empty() {
-            metrics::counter!("godwit_push_deliveries_total", "outcome" => "deleted").increment(gone.len() as u64);
-            let gone: HashSet<MessageId> = gone.iter().map(|(_, delivery)| delivery.message_id()).collect();
-            self.forget_messages(&gone.into_iter().collect::<Vec<_>>()).await?;
         }
-        Ok(told.into_iter().filter_map(|(payload, delivery)| Some(Telling { delivery, payload: payload? })).collect())
     }
 
-    /// What is told of the messages of these deliveries; those that are deleted are absent.
-    async fn payloads(&self, claimed: &[Delivery]) -> Result<HashMap<MessageId, Vec<u8>>, Error> {
-        let ids: HashSet<MessageId> = claimed.iter().map(Delivery::message_id).collect();
-        let contents = self.peers.contents(&ids.into_iter().collect::<Vec<_>>()).await?;
-        let senders: BTreeSet<_> = contents.iter().map(|content| content.sender_id).collect();
-        let names = self.peers.display_names(&senders.into_iter().collect::<Vec<_>>()).await?;
-        let payload = |content: Content| {
-            let name = names.get(&content.sender_id).map_or("", String::as_str);
-            (content.id, Notification::of(&content, name).to_json())
-        };
-        Ok(contents.into_iter().map(payload).collect())
+    async fn circumstances(&self, claimed: &[Delivery]) -> Result<Circumstances, Error> {
+        let ids: HashSet<MessageId> = claimed.iter().map(|delivery| delivery.message_id).collect();
+        let ids: Vec<MessageId> = ids.into_iter().collect();
+        let users: BTreeSet<UserId> = claimed.iter().map(|delivery| delivery.address.user_id).collect();
+        let users: Vec<UserId> = users.into_iter().collect();
+        let pairs: BTreeSet<_> =
+            claimed.iter().map(|delivery| (delivery.message_id.chat_id, delivery.address.user_id)).collect();
+        let contents: HashMap<MessageId, Content> =
+            self.peers.contents(&ids).await?.into_iter().map(|content| (content.id, content)).collect();
+        let senders: BTreeSet<UserId> = contents.values().map(|content| content.sender_id).collect();
+        let couples: BTreeSet<(UserId, UserId)> = claimed
+            .iter()
+            .filter_map(|delivery| Some((contents.get(&delivery.message_id)?.sender_id, delivery.address.user_id)))
+            .filter(|(sender, recipient)| sender != recipient)
+            .collect();
+        let mut conn = self.pool.get().await?;
+        let settings = store::notification_settings(&mut conn, &users).await?;
+        drop(conn);
+        Ok(Circumstances {
+            names: self.peers.display_names(&senders.into_iter().collect::<Vec<_>>()).await?,
+            listeners: self.peers.check_listeners(&pairs.into_iter().collect::<Vec<_>>()).await?,
+            blocked: self.peers.blocked_among(&couples.into_iter().collect::<Vec<_>>()).await?,
+            in_front: self.peers.devices_in_front(&users).await,
+            contents,
+            settings,
+        })
     }
+
+    async fn tell_or_cancel(
+        &self,
+        provider: Provider,
+        claimed: Vec<Delivery>,
+        circumstances: &Circumstances,
+    ) -> Result<Vec<Telling>, Error> {
+        let (mut told, mut silent, mut gone) = (Vec::new(), Vec::new(), HashSet::new());
+        for delivery in claimed {
+            let Some(content) = circumstances.contents.get(&delivery.message_id) else {
+                count(provider, "deleted");
+                gone.insert(delivery.message_id);
+                continue;
+            };
+            match circumstances.silence(&delivery, content) {
+                Some(silence) => silent.push((delivery, silence)),
+                None => {
+                    let letter = circumstances.letter(&delivery, content);
+                    told.push(Telling { delivery, letter, sent_at: content.sent_at });
+                }
+            }
+        }
+        if !gone.is_empty() {
+            self.forget_messages(&gone.into_iter().collect::<Vec<_>>()).await?;
+        }
+        if !silent.is_empty() {
+            let ended: Vec<_> =
+                silent.iter().map(|(delivery, silence)| (delivery, End::Cancelled, silence.as_str())).collect();
+            let mut conn = self.pool.get().await?;
+            store::finish(&mut conn, &ended, self.clock.now()).await?;
+            silent.iter().for_each(|(_, silence)| count(provider, silence.as_str()));
+        }
+        Ok(told)
+    }
+}
+
+impl Circumstances {
+    fn silence(&self, delivery: &Delivery, content: &Content) -> Option<Silence> {
+        let (chat_id, recipient) = (delivery.message_id.chat_id, delivery.address.user_id);
+        let case = Case {
+            recipient,
+            sender: content.sender_id,
+            sent_at: content.sent_at,
+            is_mention: delivery.is_mention,
+            is_read: delivery.is_read,
+            is_blocked: self.blocked.contains(&(content.sender_id, recipient)),
+            is_in_front: self.in_front.contains(&delivery.address.device_id),
+            chat: self.listeners.chat(chat_id),
+            listener: self.listeners.listener(chat_id, recipient),
+            settings: self.settings_of(recipient),
+        };
+        case.silence()
+    }
+
+    fn letter(&self, delivery: &Delivery, content: &Content) -> Letter {
+        let name = self.names.get(&content.sender_id).map_or("", String::as_str);
+        let chat = self.listeners.chat(delivery.message_id.chat_id).cloned().unwrap_or_default();
+        let preview = self.settings_of(delivery.address.user_id).preview;
+        let notification = Notification::of(content, name, &chat, preview);
+        Letter::MessageCreated(Notification { is_mention: delivery.is_mention, ..notification })
+    }
+
+    fn settings_of(&self, user: UserId) -> NotificationSettings {
+        self.settings.get(&user).copied().unwrap_or_default()
+    }
+}
+
+fn count(provider: Provider, outcome: &'static str) {
+    metrics::counter!("godwit_push_deliveries_total", "provider" => provider.as_str(), "outcome" => outcome)
+        .increment(1);
 }

@@ -1,57 +1,72 @@
-use super::{App, Telling};
-use crate::domain::{Delivery, Verdict, pause_before};
-use crate::error::Error;
-use crate::store::{self, Settlement};
+use super::{App, CueTelling, Telling};
+use crate::domain::{Address, Letter, Provider, Scope, Verdict};
+use crate::push_service::{Parcel, collapse_id, stable_id};
 
 impl App {
-    /// Makes a claimed try and keeps how it ended.
-    ///
-    /// # Errors
-    /// The database's; the delivery is then due again when its claim ends.
+    /// Makes a claimed try.
     #[tracing::instrument(
-        name = "push.deliver", skip_all, err(level = "debug"),
-        fields(device.id = %telling.delivery.device_id, message.id = %telling.delivery.message_id())
+        name = "push.deliver", skip_all,
+        fields(device.id = %telling.delivery.address.device_id, message.id = %telling.delivery.message_id)
     )]
-    pub async fn deliver(&self, telling: &Telling) -> Result<(), Error> {
-        let Telling { delivery, payload } = telling;
-        let now = self.clock.now();
-        if delivery.expires_at <= now {
-            return self.settle(delivery, Settlement::Failed, "expired").await;
-        }
-        let key = self.vapid_key().await?;
+    pub async fn deliver(&self, telling: &Telling) -> Verdict {
+        let delivery = &telling.delivery;
+        let (device, id) = (delivery.address.device_id, delivery.message_id);
+        let parcel = Parcel {
+            address: &delivery.address,
+            letter: &telling.letter,
+            id: stable_id(device, id.chat_id.as_uuid(), id.seq.as_i64()),
+            collapse_id: collapse_id(device, id.chat_id.as_uuid()),
+            unread_count: self.unread_count(&delivery.address).await,
+            expires_at: delivery.expires_at,
+            now: self.clock.now(),
+        };
+        self.send(&parcel).await
+    }
+
+    /// Makes a claimed try to tell of a cue.
+    #[tracing::instrument(
+        name = "push.deliver_cue", skip_all,
+        fields(device.id = %telling.cue.address.device_id)
+    )]
+    pub async fn deliver_cue(&self, telling: &CueTelling) -> Verdict {
+        let CueTelling { cue, letter } = telling;
+        let device = cue.address.device_id;
+        let has_badge = matches!(letter, Letter::ChatRead(_) | Letter::MessagesDeleted(_));
+        let parcel = Parcel {
+            address: &cue.address,
+            letter,
+            id: stable_id(device, cue.subject_id, -cue.version),
+            collapse_id: collapse_id(device, cue.subject_id),
+            unread_count: if has_badge { self.unread_count(&cue.address).await } else { None },
+            expires_at: cue.expires_at,
+            now: self.clock.now(),
+        };
+        self.send(&parcel).await
+    }
+
+    async fn send(&self, parcel: &Parcel<'_>) -> Verdict {
+        let provider = parcel.address.provider;
+        let Some(service) = self.push.of(provider) else {
+            return Verdict::later(Scope::Provider, "this deployment has no account there any more");
+        };
         let started = tokio::time::Instant::now();
-        let verdict = self.push.send(delivery, payload, &key, now).await;
-        metrics::histogram!("godwit_push_send_seconds").record(started.elapsed());
-        match verdict {
-            Verdict::Accepted => self.settle(delivery, Settlement::Sent, "sent").await,
-            Verdict::Gone => self.drop_subscription(delivery).await,
-            Verdict::Refused(cause) => {
-                tracing::warn!(device.id = %delivery.device_id, cause, "a push service refuses a notification");
-                self.settle(delivery, Settlement::Failed, "refused").await
-            }
-            Verdict::Later { retry_after, cause } => {
-                tracing::debug!(cause, attempt = delivery.attempt, "a notification was not taken now");
-                match pause_before(delivery.attempt, retry_after, &*self.entropy) {
-                    Some(pause) => {
-                        self.settle(delivery, Settlement::Postponed(self.clock.now() + pause), "postponed").await
-                    }
-                    None => self.settle(delivery, Settlement::Failed, "given_up").await,
-                }
+        let verdict = service.send(parcel).await;
+        metrics::histogram!("godwit_push_send_seconds", "provider" => provider.as_str()).record(started.elapsed());
+        verdict
+    }
+
+    /// Only Apple's devices are told by the server how many messages are unread; others count themselves. It is left as it
+    /// is when it cannot be counted.
+    async fn unread_count(&self, address: &Address) -> Option<u32> {
+        if address.provider != Provider::Apns {
+            return None;
+        }
+        match self.count_unread(address.user_id).await {
+            Ok(count) => Some(count),
+            Err(error) => {
+                tracing::debug!(error = &error as &dyn std::error::Error, "unread messages could not be counted");
+                None
             }
         }
-    }
-
-    async fn settle(&self, delivery: &Delivery, settlement: Settlement, outcome: &'static str) -> Result<(), Error> {
-        metrics::counter!("godwit_push_deliveries_total", "outcome" => outcome).increment(1);
-        let mut conn = self.pool.get().await?;
-        Ok(store::settle(&mut conn, delivery, settlement).await?)
-    }
-
-    async fn drop_subscription(&self, delivery: &Delivery) -> Result<(), Error> {
-        metrics::counter!("godwit_push_deliveries_total", "outcome" => "gone").increment(1);
-        let mut conn = self.pool.get().await?;
-        let count = store::delete_at_endpoint(&mut conn, delivery.device_id, &delivery.endpoint).await?;
-        metrics::counter!("godwit_push_subscriptions_total", "change" => "gone").increment(count as u64);
-        Ok(())
     }
 }

@@ -1,19 +1,32 @@
+use time::Duration;
+
 use super::App;
+use crate::domain::Provider;
 use crate::error::Error;
 use crate::store;
 
+/// Records may come this much later than the messages that they tell of.
+const CURSOR_SLACK: Duration = Duration::hours(1);
+
 impl App {
-    /// Forgets what is too old to be told, and measures what waits.
+    /// Gives up what is too old to be told, forgets what is too old to be known, and measures what waits.
     ///
     /// # Errors
     /// The database's.
     #[tracing::instrument(name = "push.expire_notifications", skip_all, err(level = "debug"))]
     pub async fn expire_notifications(&self) -> Result<(), Error> {
+        let now = self.clock.now();
         let mut conn = self.pool.get().await?;
-        store::delete_expired(&mut conn, self.clock.now()).await?;
-        let backlog = store::backlog(&mut conn).await?;
-        #[expect(clippy::cast_precision_loss, reason = "the count is bounded far below 2^52")]
-        metrics::gauge!("godwit_push_backlog").set(backlog as f64);
+        let expired = store::expire(&mut conn, now).await?;
+        metrics::counter!("godwit_push_withdrawn_total", "cause" => "expired").increment(expired as u64);
+        store::delete_records(&mut conn, now - self.record_ttl).await?;
+        store::delete_old_cues(&mut conn, now).await?;
+        store::delete_old_cursors(&mut conn, now - self.ttl - CURSOR_SLACK).await?;
+        for provider in Provider::ALL {
+            let backlog = store::backlog(&mut conn, provider).await?;
+            #[expect(clippy::cast_precision_loss, reason = "the count is bounded far below 2^52")]
+            metrics::gauge!("godwit_push_backlog", "provider" => provider.as_str()).set(backlog as f64);
+        }
         Ok(())
     }
 }

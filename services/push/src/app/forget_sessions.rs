@@ -15,7 +15,7 @@ impl App {
         }
         let mut conn = self.pool.get().await?;
         let count = store::delete_of_sessions(&mut conn, sessions).await?;
-        metrics::counter!("godwit_push_subscriptions_total", "change" => "logged_out").increment(count as u64);
+        metrics::counter!("godwit_push_addresses_total", "change" => "logged_out").increment(count as u64);
         Ok(())
     }
 

@@ -1,17 +1,30 @@
 //! What the service does, one use case a file.
 
+mod alert_call;
+mod claim_cues;
 mod claim_due;
+mod count_unread;
 mod deliver;
 mod expire_notifications;
+mod fan_out;
 mod forget_messages;
 mod forget_sessions;
 mod get_vapid_key;
-mod notify_members;
+mod note_messages;
+mod note_reads;
+mod notification_settings;
+mod register_push_token;
 mod register_web_push;
-mod unregister_web_push;
+mod settle;
+mod settle_cue;
+mod unregister;
 
+pub use alert_call::CallAlert;
+pub use claim_cues::CueTelling;
 pub use claim_due::Telling;
+pub use register_push_token::RegisterPushToken;
 pub use register_web_push::RegisterWebPush;
+pub use settle::Tried;
 
 use std::sync::Arc;
 
@@ -21,7 +34,7 @@ use time::Duration;
 use tokio::sync::{Notify, OnceCell};
 
 use crate::clients::Peers;
-use crate::push_service::{PushClient, VapidKey};
+use crate::push_service::{PushServices, VapidKey};
 
 /// What every use case works with.
 pub struct App {
@@ -29,10 +42,10 @@ pub struct App {
     pub pool: Pool,
     /// The other services.
     pub peers: Peers,
-    /// The way to the push services.
-    pub push: PushClient,
+    /// The ways to devices.
+    pub push: PushServices,
     /// The key of this deployment, once it is known.
-    pub vapid: OnceCell<Arc<VapidKey>>,
+    pub vapid: Arc<OnceCell<Arc<VapidKey>>>,
     /// The present.
     pub clock: Arc<dyn Clock>,
     /// For the key and for pauses.
@@ -41,6 +54,31 @@ pub struct App {
     pub ttl: Duration,
     /// How long a claimed delivery is left to its claimer.
     pub claim_ttl: Duration,
-    /// Told when deliveries were made.
-    pub enqueued: Notify,
+    /// How long after that it is known who was told.
+    pub record_ttl: Duration,
+    /// Told of what there is to do.
+    pub bells: Bells,
+}
+
+/// Wake those who work.
+#[derive(Default)]
+pub struct Bells {
+    /// Messages were noted.
+    pub noted: Notify,
+    /// Deliveries were made, by provider.
+    pub deliveries: [Notify; 3],
+    /// Cues were made, by provider.
+    pub cues: [Notify; 3],
+}
+
+impl Bells {
+    /// Wakes all who send messages.
+    pub fn ring_for_deliveries(&self) {
+        self.deliveries.iter().for_each(Notify::notify_one);
+    }
+
+    /// Wakes all who send cues.
+    pub fn ring_for_cues(&self) {
+        self.cues.iter().for_each(Notify::notify_one);
+    }
 }

@@ -28,12 +28,13 @@ impl App {
             p256dh: Keys::parse_p256dh(&asked.p256dh).map_err(|violation| invalid("p256dh", violation))?,
             auth: Keys::parse_auth(&asked.auth).map_err(|violation| invalid("auth", violation))?,
         };
-        let endpoint = self.push.admit(&asked.endpoint).await.map_err(|violation| invalid("endpoint", violation))?;
+        let endpoint =
+            self.push.web.admit(&asked.endpoint).await.map_err(|violation| invalid("endpoint", violation))?;
         let Caller { user_id, session_id, device_id } = asked.caller;
         let subscription = Subscription { device_id, user_id, session_id, endpoint, keys };
         let mut conn = self.pool.get().await?;
         store::register(&mut conn, &subscription, self.clock.now()).await?;
-        metrics::counter!("godwit_push_subscriptions_total", "change" => "registered").increment(1);
+        metrics::counter!("godwit_push_addresses_total", "change" => "registered").increment(1);
         Ok(())
     }
 }

@@ -1,14 +1,24 @@
 //! Rules and types without IO.
 
+mod address;
+mod breaker;
+mod case;
 mod endpoint;
+mod letter;
 mod notification;
+mod settings;
 mod subscription;
 mod tries;
 
+pub use address::{Address, Provider, Purpose, PushToken};
+pub use breaker::{Admission, Breaker};
+pub use case::{Case, ChatFacts, Listener, Silence};
 pub use endpoint::Endpoint;
-pub use notification::{Content, NewMessage, Notification};
+pub use letter::{CallOver, CallRinging, ChatRead, DELETED_SEQS_MAX, Letter, MessagesDeleted};
+pub use notification::{Action, Content, NewMessage, Notification};
+pub use settings::{NotificationSettings, Preview};
 pub use subscription::{Keys, Subscription};
-pub use tries::{ATTEMPTS_MAX, Delivery, Verdict, pause_before};
+pub use tries::{ATTEMPTS_MAX, Delivery, Scope, Verdict, pause_before};
 
 /// What is wrong with a value, for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

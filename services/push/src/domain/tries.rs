@@ -1,9 +1,9 @@
 use std::time::Duration;
 
-use godwit_kernel::{ChatId, DeviceId, Entropy, MessageId, Seq};
+use godwit_kernel::{Entropy, MessageId};
 use time::OffsetDateTime;
 
-use super::Keys;
+use super::Address;
 
 /// How often a notification is tried.
 pub const ATTEMPTS_MAX: i32 = 6;
@@ -13,40 +13,39 @@ const PAUSE_LONGEST: Duration = Duration::from_secs(30 * 60);
 /// A push service may ask for a longer pause, up to this.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(60 * 60);
 
-/// A claimed try: one notification to one device.
+/// A claimed try: one message to one device.
 pub struct Delivery {
-    /// The device.
-    pub device_id: DeviceId,
-    /// The message's chat.
-    pub chat_id: ChatId,
-    /// The message's place in it.
-    pub seq: Seq,
+    /// Where it goes.
+    pub address: Address,
+    /// The message that it tells of.
+    pub message_id: MessageId,
     /// Which try this is, from 1 on.
     pub attempt: i32,
-    /// Where the push service takes it.
-    pub endpoint: String,
-    /// What it is encrypted with.
-    pub keys: Keys,
+    /// Whether the message mentions the person.
+    pub is_mention: bool,
+    /// The person has read it meanwhile.
+    pub is_read: bool,
     /// When it is too late to tell.
     pub expires_at: OffsetDateTime,
-}
-
-impl Delivery {
-    /// The message that it tells of.
-    pub const fn message_id(&self) -> MessageId {
-        MessageId { chat_id: self.chat_id, seq: self.seq }
-    }
 }
 
 /// How a try ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The push service took it.
-    Accepted,
-    /// The subscription is over.
-    Gone,
+    Accepted {
+        /// The push service's own name for it.
+        id: Option<String>,
+    },
+    /// The address is over.
+    Gone {
+        /// Since when, if the push service says: an address that was registered later is another one.
+        since: Option<OffsetDateTime>,
+    },
     /// It may do later.
     Later {
+        /// Who is to wait.
+        scope: Scope,
         /// The pause that the push service asked for.
         retry_after: Option<Duration>,
         /// What happened.
@@ -56,13 +55,30 @@ pub enum Verdict {
     Refused(String),
 }
 
+/// What a failure is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// One device.
+    Device,
+    /// The push service as a whole.
+    Provider,
+}
+
 impl Verdict {
-    /// What the answer of a push service means (RFC 8030, sections 5 and 7.3).
+    /// A failure that says nothing of when to try again.
+    pub fn later(scope: Scope, cause: impl Into<String>) -> Self {
+        Self::Later { scope, retry_after: None, cause: cause.into() }
+    }
+
+    /// What the answer of a browser's push service means (RFC 8030, sections 5 and 7.3). Endpoints are chosen by strangers,
+    /// so a failure of one says nothing of the others.
     pub fn of_status(status: u16, retry_after: Option<Duration>) -> Self {
         match status {
-            200..=299 => Self::Accepted,
-            404 | 410 => Self::Gone,
-            408 | 429 | 500..=599 => Self::Later { retry_after, cause: format!("status {status}") },
+            200..=299 => Self::Accepted { id: None },
+            404 | 410 => Self::Gone { since: None },
+            408 | 429 | 500..=599 => {
+                Self::Later { scope: Scope::Device, retry_after, cause: format!("status {status}") }
+            }
             _ => Self::Refused(format!("status {status}")),
         }
     }
@@ -104,8 +120,10 @@ mod tests {
 
     #[test]
     fn statuses_mean_what_rfc_8030_says() {
-        assert_eq!(Verdict::of_status(201, None), Verdict::Accepted);
-        assert_eq!((Verdict::of_status(404, None), Verdict::of_status(410, None)), (Verdict::Gone, Verdict::Gone));
+        assert_eq!(Verdict::of_status(201, None), Verdict::Accepted { id: None });
+        for status in [404, 410] {
+            assert_eq!(Verdict::of_status(status, None), Verdict::Gone { since: None });
+        }
         for status in [429, 500, 503] {
             assert!(matches!(Verdict::of_status(status, None), Verdict::Later { .. }), "{status}");
         }

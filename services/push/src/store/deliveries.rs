@@ -1,62 +1,38 @@
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{Array, BigInt, Binary, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use godwit_kernel::{ChatId, DeviceId, MessageId, Seq, UserId};
 use godwit_pg::{Connection, Error};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::schema::notifications;
-use crate::domain::{Delivery, Keys};
+use crate::domain::{Address, Delivery, Keys, Provider, Purpose};
 
-/// Makes a delivery of a message to each device of `users` that is subscribed and has none, due at once or when the
-/// device's pause ends. Tells how many were made.
-///
-/// # Errors
-/// When the database does.
-pub async fn enqueue(
-    conn: &mut Connection,
-    message: MessageId,
-    users: &[UserId],
-    now: OffsetDateTime,
-    expires_at: OffsetDateTime,
-) -> Result<usize, Error> {
-    let users: Vec<Uuid> = users.iter().map(UserId::as_uuid).collect();
-    let count = sql_query(
-        "WITH targets AS (SELECT device_id, paused_until FROM web_push_subscriptions WHERE user_id = ANY ($1)), \
-              kept AS (INSERT INTO notifications (chat_id, seq, expires_at) \
-                       SELECT $2, $3, $4 WHERE EXISTS (SELECT FROM targets) ON CONFLICT DO NOTHING) \
-         INSERT INTO deliveries (device_id, chat_id, seq, due_at) \
-         SELECT device_id, $2, $3, greatest($5, paused_until) FROM targets ORDER BY device_id ON CONFLICT DO NOTHING",
-    )
-    .bind::<Array<SqlUuid>, _>(users)
-    .bind::<SqlUuid, _>(message.chat_id.as_uuid())
-    .bind::<BigInt, _>(message.seq.as_i64())
-    .bind::<Timestamptz, _>(expires_at)
-    .bind::<Timestamptz, _>(now)
-    .execute(conn)
-    .await?;
-    Ok(count)
+/// Which deliveries are claimed.
+pub struct Claim<'a> {
+    /// Of which push service.
+    pub provider: Provider,
+    /// How many at most; one of a device.
+    pub limit: i64,
+    /// None of these devices.
+    pub busy: &'a [DeviceId],
+    /// The present.
+    pub now: OffsetDateTime,
+    /// When they are due again if the claimer dies.
+    pub until: OffsetDateTime,
 }
 
-/// Claims due deliveries until `claimed_until`, at most one of a device and none of the `busy` ones: when the claimer
-/// dies, they are due again then.
+/// Claims due deliveries.
 ///
 /// # Errors
 /// When the database does.
-pub async fn claim_due(
-    conn: &mut Connection,
-    limit: i64,
-    busy: &[DeviceId],
-    now: OffsetDateTime,
-    claimed_until: OffsetDateTime,
-) -> Result<Vec<Delivery>, Error> {
-    let busy: Vec<Uuid> = busy.iter().map(DeviceId::as_uuid).collect();
+pub async fn claim_due(conn: &mut Connection, claim: &Claim<'_>) -> Result<Vec<Delivery>, Error> {
+    let busy: Vec<Uuid> = claim.busy.iter().map(DeviceId::as_uuid).collect();
     let rows: Vec<Row> = sql_query(
         "WITH due AS ( \
              SELECT device_id, chat_id, seq, due_at FROM deliveries \
-             WHERE state = 'pending' AND due_at <= $1 AND device_id <> ALL ($2) \
+             WHERE provider = $5 AND state = 'pending' AND due_at <= $1 AND device_id <> ALL ($2) \
              ORDER BY due_at LIMIT 8 * $3 \
          ), first AS ( \
              SELECT DISTINCT ON (device_id) device_id, chat_id, seq, due_at FROM due \
@@ -65,43 +41,115 @@ pub async fn claim_due(
              SELECT d.device_id, d.chat_id, d.seq FROM deliveries d JOIN first USING (device_id, chat_id, seq) \
              WHERE d.state = 'pending' AND d.due_at <= $1 \
              ORDER BY first.due_at LIMIT $3 FOR NO KEY UPDATE OF d SKIP LOCKED \
+         ), taken AS ( \
+             UPDATE deliveries d SET due_at = $4, attempt_count = attempt_count + 1 \
+             FROM claimed c WHERE d.device_id = c.device_id AND d.chat_id = c.chat_id AND d.seq = c.seq \
+             RETURNING d.device_id, d.chat_id, d.seq, d.attempt_count, d.is_mention \
          ) \
-         UPDATE deliveries d SET due_at = $4, attempt_count = attempt_count + 1 \
-         FROM claimed c \
-         JOIN web_push_subscriptions s ON s.device_id = c.device_id \
-         JOIN notifications n ON n.chat_id = c.chat_id AND n.seq = c.seq \
-         WHERE d.device_id = c.device_id AND d.chat_id = c.chat_id AND d.seq = c.seq \
-         RETURNING d.device_id, d.chat_id, d.seq, d.attempt_count, s.endpoint, s.p256dh, s.auth, n.expires_at",
+         SELECT t.*, a.user_id, a.address, a.p256dh, a.auth, n.expires_at, coalesce(r.read_seq, 0) >= t.seq AS is_read \
+         FROM taken t \
+         JOIN addresses a ON a.device_id = t.device_id AND a.purpose = 'alert' AND a.provider = $5 \
+         JOIN notifications n ON n.chat_id = t.chat_id AND n.seq = t.seq \
+         LEFT JOIN read_cursors r ON r.user_id = a.user_id AND r.chat_id = t.chat_id",
     )
-    .bind::<Timestamptz, _>(now)
+    .bind::<Timestamptz, _>(claim.now)
     .bind::<Array<SqlUuid>, _>(busy)
-    .bind::<BigInt, _>(limit)
-    .bind::<Timestamptz, _>(claimed_until)
+    .bind::<BigInt, _>(claim.limit)
+    .bind::<Timestamptz, _>(claim.until)
+    .bind::<Text, _>(claim.provider.as_str())
     .load(conn)
     .await?;
-    Ok(rows.into_iter().map(Delivery::from).collect())
+    Ok(rows.into_iter().map(|row| row.delivery(claim.provider)).collect())
 }
 
 /// Gives claimed deliveries back untried: they are due again at `due_at`.
 ///
 /// # Errors
 /// When the database does.
-pub async fn release(conn: &mut Connection, claimed: &[Delivery], due_at: OffsetDateTime) -> Result<(), Error> {
+pub async fn release(conn: &mut Connection, claimed: &[&Delivery], due_at: OffsetDateTime) -> Result<(), Error> {
+    let (devices, chats, seqs) = keys(claimed.iter().copied());
     sql_query(
         "UPDATE deliveries d SET due_at = $4, attempt_count = attempt_count - 1 \
          FROM unnest($1, $2, $3) AS c (device_id, chat_id, seq) \
          WHERE d.device_id = c.device_id AND d.chat_id = c.chat_id AND d.seq = c.seq AND d.state = 'pending'",
     )
-    .bind::<Array<SqlUuid>, _>(claimed.iter().map(|delivery| delivery.device_id.as_uuid()).collect::<Vec<_>>())
-    .bind::<Array<SqlUuid>, _>(claimed.iter().map(|delivery| delivery.chat_id.as_uuid()).collect::<Vec<_>>())
-    .bind::<Array<BigInt>, _>(claimed.iter().map(|delivery| delivery.seq.as_i64()).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(devices)
+    .bind::<Array<SqlUuid>, _>(chats)
+    .bind::<Array<BigInt>, _>(seqs)
     .bind::<Timestamptz, _>(due_at)
     .execute(conn)
     .await?;
     Ok(())
 }
 
-/// Forgets what was to be told of these messages; tells of how many there was something.
+/// How a delivery ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It was taken.
+    Sent,
+    /// It is given up.
+    Failed,
+    /// It was not to be made any more.
+    Cancelled,
+}
+
+impl End {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// Keeps how deliveries ended, each with a word on why.
+///
+/// # Errors
+/// When the database does.
+pub async fn finish(
+    conn: &mut Connection,
+    ended: &[(&Delivery, End, &'static str)],
+    now: OffsetDateTime,
+) -> Result<(), Error> {
+    let (devices, chats, seqs) = keys(ended.iter().map(|(delivery, ..)| *delivery));
+    sql_query(
+        "UPDATE deliveries d SET state = e.state, outcome = e.outcome, finished_at = $6 \
+         FROM unnest($1, $2, $3, $4, $5) AS e (device_id, chat_id, seq, state, outcome) \
+         WHERE d.device_id = e.device_id AND d.chat_id = e.chat_id AND d.seq = e.seq",
+    )
+    .bind::<Array<SqlUuid>, _>(devices)
+    .bind::<Array<SqlUuid>, _>(chats)
+    .bind::<Array<BigInt>, _>(seqs)
+    .bind::<Array<Text>, _>(ended.iter().map(|(_, end, _)| end.as_str()).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(ended.iter().map(|(.., outcome)| *outcome).collect::<Vec<_>>())
+    .bind::<Timestamptz, _>(now)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Makes a delivery due again at an instant, and nothing else for the device before.
+///
+/// # Errors
+/// When the database does.
+pub async fn postpone(conn: &mut Connection, delivery: &Delivery, until: OffsetDateTime) -> Result<(), Error> {
+    super::pause_address(conn, &delivery.address, until).await?;
+    sql_query(
+        "UPDATE deliveries \
+         SET due_at = CASE WHEN chat_id = $2 AND seq = $3 THEN $4 ELSE greatest(due_at, $4) END \
+         WHERE device_id = $1 AND state = 'pending'",
+    )
+    .bind::<SqlUuid, _>(delivery.address.device_id.as_uuid())
+    .bind::<SqlUuid, _>(delivery.message_id.chat_id.as_uuid())
+    .bind::<BigInt, _>(delivery.message_id.seq.as_i64())
+    .bind::<Timestamptz, _>(until)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Forgets what was to be told of these messages, and who has been told; tells of how many there was something.
 ///
 /// # Errors
 /// When the database does.
@@ -122,80 +170,62 @@ pub async fn delete_messages(conn: &mut Connection, messages: &[MessageId]) -> R
 /// When the database does.
 pub async fn delete_chats(conn: &mut Connection, chats: &[ChatId]) -> Result<usize, Error> {
     let chats: Vec<Uuid> = chats.iter().map(ChatId::as_uuid).collect();
-    Ok(diesel::delete(notifications::table.filter(notifications::chat_id.eq_any(chats))).execute(conn).await?)
+    let query = sql_query("DELETE FROM notifications WHERE chat_id = ANY ($1)");
+    Ok(query.bind::<Array<SqlUuid>, _>(chats).execute(conn).await?)
 }
 
-/// What becomes of a delivery after a try.
-#[derive(Clone, Copy, Debug)]
-pub enum Settlement {
-    /// It was taken.
-    Sent,
-    /// It is given up.
-    Failed,
-    /// It is due again then, and nothing else for the device before.
-    Postponed(OffsetDateTime),
-}
-
-/// Keeps how a try ended.
+/// Gives up what is too old to be told, and tells how much that was. A claimed delivery is left to its claimer.
 ///
 /// # Errors
 /// When the database does.
-pub async fn settle(conn: &mut Connection, delivery: &Delivery, settlement: Settlement) -> Result<(), Error> {
-    let (state, until) = match settlement {
-        Settlement::Sent => (Some("sent"), None),
-        Settlement::Failed => (Some("failed"), None),
-        Settlement::Postponed(until) => (None, Some(until)),
-    };
-    let Some(state) = state else {
-        return postpone(conn, delivery, until).await;
-    };
-    sql_query("UPDATE deliveries SET state = $4 WHERE device_id = $1 AND chat_id = $2 AND seq = $3")
-        .bind::<SqlUuid, _>(delivery.device_id.as_uuid())
-        .bind::<SqlUuid, _>(delivery.chat_id.as_uuid())
-        .bind::<BigInt, _>(delivery.seq.as_i64())
-        .bind::<Text, _>(state)
+pub async fn expire(conn: &mut Connection, now: OffsetDateTime) -> Result<usize, Error> {
+    sql_query("UPDATE notifications SET fan_out_due_at = NULL WHERE fan_out_due_at IS NOT NULL AND expires_at <= $1")
+        .bind::<Timestamptz, _>(now)
         .execute(conn)
         .await?;
-    Ok(())
-}
-
-async fn postpone(conn: &mut Connection, delivery: &Delivery, until: Option<OffsetDateTime>) -> Result<(), Error> {
-    sql_query(
-        "WITH paused AS (UPDATE web_push_subscriptions SET paused_until = $4 WHERE device_id = $1) \
-         UPDATE deliveries \
-         SET due_at = CASE WHEN chat_id = $2 AND seq = $3 THEN $4 ELSE greatest(due_at, $4) END \
-         WHERE device_id = $1 AND state = 'pending'",
+    Ok(sql_query(
+        "UPDATE deliveries d SET state = 'failed', outcome = 'expired', finished_at = $1 \
+         FROM notifications n WHERE n.chat_id = d.chat_id AND n.seq = d.seq AND n.expires_at <= $1 \
+         AND d.state = 'pending' AND d.due_at <= $1",
     )
-    .bind::<SqlUuid, _>(delivery.device_id.as_uuid())
-    .bind::<SqlUuid, _>(delivery.chat_id.as_uuid())
-    .bind::<BigInt, _>(delivery.seq.as_i64())
-    .bind::<Nullable<Timestamptz>, _>(until)
+    .bind::<Timestamptz, _>(now)
     .execute(conn)
-    .await?;
-    Ok(())
+    .await?)
 }
 
-/// Forgets what is too old to be told, with its deliveries.
+/// Forgets messages that were too old to be told at an instant, with the records of who was told.
 ///
 /// # Errors
 /// When the database does.
-pub async fn delete_expired(conn: &mut Connection, now: OffsetDateTime) -> Result<usize, Error> {
-    Ok(diesel::delete(notifications::table.filter(notifications::expires_at.le(now))).execute(conn).await?)
+pub async fn delete_records(conn: &mut Connection, expired_before: OffsetDateTime) -> Result<usize, Error> {
+    let query = sql_query("DELETE FROM notifications WHERE expires_at <= $1");
+    Ok(query.bind::<Timestamptz, _>(expired_before).execute(conn).await?)
 }
 
-/// How many deliveries are due or wait for another try; a hundred thousand is the most that is counted.
+/// How many deliveries of a push service are due or wait for another try; a hundred thousand is the most that is counted.
 ///
 /// # Errors
 /// When the database does.
-pub async fn backlog(conn: &mut Connection) -> Result<i64, Error> {
+pub async fn backlog(conn: &mut Connection, provider: Provider) -> Result<i64, Error> {
     #[derive(QueryableByName)]
     struct Backlog {
         #[diesel(sql_type = BigInt)]
         count: i64,
     }
-    let query = "SELECT count(*) FROM (SELECT FROM deliveries WHERE state = 'pending' LIMIT 100000) pending";
-    let row: Backlog = sql_query(query).get_result(conn).await?;
+    let query = "SELECT count(*) FROM \
+         (SELECT FROM deliveries WHERE provider = $1 AND state = 'pending' LIMIT 100000) AS pending";
+    let row: Backlog = sql_query(query).bind::<Text, _>(provider.as_str()).get_result(conn).await?;
     Ok(row.count)
+}
+
+fn keys<'a>(deliveries: impl Iterator<Item = &'a Delivery>) -> (Vec<Uuid>, Vec<Uuid>, Vec<i64>) {
+    let (mut devices, mut chats, mut seqs) = (Vec::new(), Vec::new(), Vec::new());
+    for delivery in deliveries {
+        devices.push(delivery.address.device_id.as_uuid());
+        chats.push(delivery.message_id.chat_id.as_uuid());
+        seqs.push(delivery.message_id.seq.as_i64());
+    }
+    (devices, chats, seqs)
 }
 
 #[derive(QueryableByName)]
@@ -208,26 +238,39 @@ struct Row {
     seq: i64,
     #[diesel(sql_type = Integer)]
     attempt_count: i32,
+    #[diesel(sql_type = Bool)]
+    is_mention: bool,
+    #[diesel(sql_type = SqlUuid)]
+    user_id: Uuid,
     #[diesel(sql_type = Text)]
-    endpoint: String,
-    #[diesel(sql_type = Binary)]
-    p256dh: Vec<u8>,
-    #[diesel(sql_type = Binary)]
-    auth: Vec<u8>,
+    address: String,
+    #[diesel(sql_type = Nullable<Binary>)]
+    p256dh: Option<Vec<u8>>,
+    #[diesel(sql_type = Nullable<Binary>)]
+    auth: Option<Vec<u8>>,
     #[diesel(sql_type = Timestamptz)]
     expires_at: OffsetDateTime,
+    #[diesel(sql_type = Bool)]
+    is_read: bool,
 }
 
-impl From<Row> for Delivery {
-    fn from(row: Row) -> Self {
-        Self {
-            device_id: DeviceId::from_uuid(row.device_id),
-            chat_id: ChatId::from_uuid(row.chat_id),
-            seq: Seq::from_i64(row.seq),
-            attempt: row.attempt_count,
-            endpoint: row.endpoint,
-            keys: Keys { p256dh: row.p256dh, auth: row.auth },
-            expires_at: row.expires_at,
+impl Row {
+    fn delivery(self, provider: Provider) -> Delivery {
+        let keys = self.p256dh.zip(self.auth).map(|(p256dh, auth)| Keys { p256dh, auth });
+        Delivery {
+            address: Address {
+                device_id: DeviceId::from_uuid(self.device_id),
+                user_id: UserId::from_uuid(self.user_id),
+                provider,
+                purpose: Purpose::Alert,
+                text: self.address,
+                keys,
+            },
+            message_id: MessageId { chat_id: ChatId::from_uuid(self.chat_id), seq: Seq::from_i64(self.seq) },
+            attempt: self.attempt_count,
+            is_mention: self.is_mention,
+            is_read: self.is_read,
+            expires_at: self.expires_at,
         }
     }
 }

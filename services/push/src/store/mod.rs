@@ -1,20 +1,46 @@
 //! All SQL of this service.
 
+mod addresses;
+mod cues;
 mod deliveries;
+mod fan_outs;
+mod notification_settings;
+mod read_cursors;
 mod schema;
 mod subscriptions;
 mod vapid_keys;
 
-pub use deliveries::{
-    Settlement, backlog, claim_due, delete_chats, delete_expired, delete_messages, enqueue, release, settle,
+pub use addresses::{
+    delete_address, delete_of_sessions, delete_subscription, delete_tokens, pause_address, reachable_users,
+    register_token,
 };
-pub use subscriptions::{delete_at_endpoint, delete_of_device, delete_of_sessions, register, subscribed_users};
+pub use cues::{
+    Cue, CueKind, Ringing, RingingOver, claim_cues, cue_call_over, cue_deletions, cue_ringing, delete_old_cues,
+    finish_cue, postpone_cue,
+};
+pub use deliveries::{
+    Claim, End, backlog, claim_due, delete_chats, delete_messages, delete_records, expire, finish, postpone, release,
+};
+pub use fan_outs::{FanOut, MemberStep, claim_fan_outs, note_messages, release_fan_outs, take_step};
+pub use notification_settings::{change_settings, notification_settings};
+pub use read_cursors::{Moved, ReadUpTo, delete_old_cursors, move_cursors};
+pub use subscriptions::register;
 pub use vapid_keys::keep_vapid_key;
+
+/// What runs several of the functions here in one transaction: `conn.transaction::<_, Error, _>(async |tx| …)`.
+pub use diesel_async::AsyncConnection as Transactional;
 
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use godwit_pg as pg;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/push");
 
+/// For transactions that a use case runs.
+impl From<diesel::result::Error> for crate::Error {
+    fn from(error: diesel::result::Error) -> Self {
+        Self::Database(error.into())
+    }
+}
+
 /// The PostgreSQL schema that this service owns.
-pub const SCHEMA: pg::Schema = pg::Schema { name: "push", migrations: || MIGRATIONS };
+pub const SCHEMA: pg::Schema = pg::Schema { name: "push", migrations: || MIGRATIONS, extensions: &[] };

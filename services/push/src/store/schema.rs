@@ -18,11 +18,3 @@ diesel::table! {
         created_at -> Timestamptz,
     }
 }
-
-diesel::table! {
-    notifications (chat_id, seq) {
-        chat_id -> Uuid,
-        seq -> BigInt,
-        expires_at -> Timestamptz,
-    }
-}

@@ -1,43 +1,42 @@
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use godwit_kernel::DeviceId;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::App;
+use super::{POLL_INTERVAL, RETRY_PAUSE, STOP_GRACE, bell_of, show, slots};
+use crate::app::{App, Tried};
+use crate::domain::{Breaker, Provider};
 
-/// How often due deliveries are looked for without being told.
-const POLL_INTERVAL: Duration = Duration::from_millis(500);
-const RETRY_PAUSE: Duration = Duration::from_secs(1);
-/// How long tries may take to end when the process stops; what does not end is tried again when its claim ends.
-const STOP_GRACE: Duration = Duration::from_secs(5);
-
-/// Makes the tries that are due, at most `concurrency` at once and one of a device: a push service that is slow holds
-/// up nothing but its own.
-pub async fn send_due(app: Arc<App>, concurrency: usize, stop: CancellationToken) -> anyhow::Result<()> {
-    let mut tries: JoinSet<DeviceId> = JoinSet::new();
+/// Makes the tries that are due at one push service, at most `concurrency` at once and one of a device: a push service that is
+/// slow, or down, holds up nothing but its own.
+pub async fn send_due(
+    app: Arc<App>,
+    provider: Provider,
+    concurrency: usize,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let mut tries: JoinSet<Tried> = JoinSet::new();
     let mut busy: HashSet<DeviceId> = HashSet::new();
+    let mut unsettled: Vec<Tried> = Vec::new();
+    let mut breaker = Breaker::default();
     while !stop.is_cancelled() {
-        let free = concurrency.saturating_sub(tries.len());
+        settle(&app, provider, &mut unsettled, &mut busy, &mut breaker).await;
+        show(provider, &breaker);
+        let free = slots(&breaker, app.clock.now(), concurrency, tries.len());
         let mut pause = POLL_INTERVAL;
-        if free > 0 {
-            match app.claim_due(free, &busy.iter().copied().collect::<Vec<_>>()).await {
+        // What could not be settled is not tried again meanwhile, and nothing else is begun.
+        if free > 0 && unsettled.is_empty() {
+            match app.claim_due(provider, free, &busy.iter().copied().collect::<Vec<_>>()).await {
                 Ok(claimed) => {
                     for telling in claimed {
-                        let device_id = telling.delivery.device_id;
-                        busy.insert(device_id);
+                        busy.insert(telling.delivery.address.device_id);
                         let app = Arc::clone(&app);
                         tries.spawn(async move {
-                            if let Err(error) = app.deliver(&telling).await {
-                                tracing::warn!(
-                                    error = &error as &dyn std::error::Error,
-                                    "how a delivery ended could not be kept"
-                                );
-                            }
-                            device_id
+                            let verdict = app.deliver(&telling).await;
+                            Tried { telling, verdict }
                         });
                     }
                 }
@@ -50,24 +49,52 @@ pub async fn send_due(app: Arc<App>, concurrency: usize, stop: CancellationToken
         tokio::select! {
             () = stop.cancelled() => {}
             Some(ended) = tries.join_next() => {
-                busy.remove(&device_of(ended));
+                unsettled.push(tried(ended));
                 while let Some(ended) = tries.try_join_next() {
-                    busy.remove(&device_of(ended));
+                    unsettled.push(tried(ended));
                 }
             }
-            () = app.enqueued.notified(), if free > 0 => {}
+            () = bell_of(&app.bells.deliveries, provider), if free > 0 && unsettled.is_empty() => {}
             () = tokio::time::sleep(pause) => {}
         }
     }
-    let ended = async { while tries.join_next().await.is_some() {} };
+    let ended = async {
+        while let Some(ended) = tries.join_next().await {
+            unsettled.push(tried(ended));
+        }
+    };
     let _all_or_late = timeout(STOP_GRACE, ended).await;
+    settle(&app, provider, &mut unsettled, &mut busy, &mut breaker).await;
     Ok(())
 }
 
+/// When it fails, the same is settled again in the next round; until then the devices stay busy.
+async fn settle(
+    app: &App,
+    provider: Provider,
+    unsettled: &mut Vec<Tried>,
+    busy: &mut HashSet<DeviceId>,
+    breaker: &mut Breaker,
+) {
+    if unsettled.is_empty() {
+        return;
+    }
+    match app.settle(provider, unsettled, breaker).await {
+        Ok(()) => {
+            for one in unsettled.drain(..) {
+                busy.remove(&one.telling.delivery.address.device_id);
+            }
+        }
+        Err(error) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "how deliveries ended could not be kept");
+        }
+    }
+}
+
 /// A panic in a try is one of the service: it takes the process down.
-fn device_of(ended: Result<DeviceId, JoinError>) -> DeviceId {
+fn tried(ended: Result<Tried, JoinError>) -> Tried {
     match ended {
-        Ok(device) => device,
+        Ok(tried) => tried,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }

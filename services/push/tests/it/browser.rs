@@ -120,6 +120,21 @@ impl Browser {
         }
     }
 
+    /// The same by `http_ece`, which shares no code with what encrypts or with [`Self::decrypt`].
+    pub fn decrypt_independently(&self, received: &Received) -> serde_json::Value {
+        let input = serde_json::json!({
+            "private_key": URL_SAFE_NO_PAD.encode(self.keys.private_key()),
+            "auth": URL_SAFE_NO_PAD.encode(self.auth),
+            "body": URL_SAFE_NO_PAD.encode(&received.body),
+        });
+        let output = std::process::Command::new(godwit_testkit::env::python())
+            .args(["-c", include_str!("decrypt.py"), &input.to_string()])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
     /// What the browser's service worker is given.
     pub fn decrypt(&self, received: &Received) -> serde_json::Value {
         let plain = ece::decrypt(&self.keys, &self.auth, &received.body).unwrap();

@@ -31,13 +31,29 @@ async fn a_member_is_told_of_a_message() {
         "seq": "7",
         "sender_id": ada.caller.user_id.to_string(),
         "sender_name": name_of(&ada.caller.user_id.to_string()),
+        "chat_title": "",
         "text": "hello",
+        "attachment_count": 0,
+        "is_silent": false,
+        "is_mention": false,
+        "actions": ["reply", "mark_read"],
     });
     assert_eq!(bob.decrypt(&received), expected);
     assert_eq!((received.header("content-encoding"), received.header("ttl")), ("aes128gcm", "86400"));
     assert_eq!(received.header("urgency"), "normal");
     assert!(received.header("topic").len() == 32 && !received.header("topic").contains('='));
     let _no_plain_text = std::str::from_utf8(&received.body).unwrap_err();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_implementation_of_rfc_8291_reads_it() {
+    let world = World::new().await;
+    let replica = world.start(NEARBY).await;
+    let (ada, bob) = (world.member(), world.member());
+    replica.register(&bob, bob.subscription(&world.server)).await.unwrap();
+    replica.publish(&world, &world.message(1, &ada, "hellö")).await;
+    let received = world.arrival(&bob).await;
+    assert_eq!(bob.decrypt_independently(&received)["text"], "hellö");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -131,9 +131,14 @@ async fn messages_wait_while_other_services_are_away() {
     world.peers.away.store(true, Ordering::SeqCst);
     replica.publish(&world, &world.message(1, &ada, "patience")).await;
     // More often than one handling of the batch asks.
-    eventually(SOON, async || world.peers.refused.load(Ordering::SeqCst) > 10).await;
+    eventually(SOON, async || {
+        world.clock.advance(Duration::from_secs(1));
+        world.peers.refused.load(Ordering::SeqCst) > 10
+    })
+    .await;
     assert!(world.server.at(&bob).is_empty());
     world.peers.away.store(false, Ordering::SeqCst);
+    world.clock.advance(Duration::from_secs(2));
     assert_eq!(bob.decrypt(&world.arrival(&bob).await)["text"], "patience");
 }
 

@@ -6,10 +6,14 @@ use std::time::Duration;
 use clap::{Command, FromArgMatches as _};
 use godwit_contract::auth::v1::auth_internal_service_server::AuthInternalServiceServer;
 use godwit_contract::chat::v1::chat_internal_service_server::ChatInternalServiceServer;
+use godwit_contract::chat::v1::listener_service_server::ListenerServiceServer;
 use godwit_contract::message::v1::message_internal_service_server::MessageInternalServiceServer;
+use godwit_contract::presence::v1::foreground_service_server::ForegroundServiceServer;
 use godwit_contract::push::v1::push_service_client::PushServiceClient;
 use godwit_contract::push::v1::{RegisterWebPushRequest, UnregisterWebPushRequest};
-use godwit_contract::v1::{ChatDeleted, Message, MessageCreated, MessageDeleted, Update, update};
+use godwit_contract::v1::{
+    ChatDeleted, Message, MessageCreated, MessageDeleted, OwnReadAdvanced, ReceiptAdvanced, Update, update,
+};
 use godwit_events::{NewRecord, topics};
 use godwit_kernel::{ChatId, Clock as _, MessageId, Seq, SystemClock, SystemEntropy, UserId};
 use godwit_push::{Push, store};
@@ -22,6 +26,9 @@ use tonic::Request;
 
 use crate::browser::{Browser, PushServer, Received};
 use crate::peers::Peers;
+use crate::stage::apns::Apns;
+use crate::stage::fcm::Fcm;
+use crate::stage::tls::Authority;
 
 pub const SOON: Duration = Duration::from_secs(20);
 
@@ -34,6 +41,9 @@ pub struct World {
     pub peers: Peers,
     pub server: PushServer,
     pub chat_id: ChatId,
+    pub authority: Authority,
+    pub apns: Apns,
+    pub fcm: Fcm,
 }
 
 /// One running replica.
@@ -45,13 +55,29 @@ pub struct Replica {
 impl World {
     pub async fn new() -> Self {
         rustls_provider();
+        let (clock, authority) = (Arc::new(TestClock::default()), Authority::new());
+        let chat_id = ChatId::generate(&SystemClock, &SystemEntropy);
+        let peers = Peers::default();
+        *peers.chat_id.lock().unwrap() = chat_id.to_string();
         Self {
             db: TestDb::new(&[&store::SCHEMA, &godwit_events::postgres::SCHEMA]).await,
-            clock: Arc::new(TestClock::default()),
-            peers: Peers::default(),
+            apns: Apns::open(&authority, Arc::clone(&clock)).await,
+            fcm: Fcm::open(&authority, Arc::clone(&clock)).await,
+            clock,
+            peers,
             server: PushServer::open().await,
-            chat_id: ChatId::generate(&SystemClock, &SystemEntropy),
+            chat_id,
+            authority,
         }
+    }
+
+    /// A replica with accounts at Apple and Google.
+    pub async fn start_with_accounts(&self) -> Replica {
+        let mut options = self.apns.options();
+        options.extend(self.fcm.options());
+        options.push(format!("--push-provider-root-ca={}", self.authority.pem_file().display()));
+        options.extend(NEARBY.iter().map(|option| (*option).to_owned()));
+        self.start(&options.iter().map(String::as_str).collect::<Vec<_>>()).await
     }
 
     pub async fn start(&self, options: &[&str]) -> Replica {
@@ -67,11 +93,16 @@ impl World {
         let common = CommonOptions::from_arg_matches(&parsed.groups[0]).unwrap();
         let urls = DatabaseUrls::from_matches(&Process::schemas(&services), &parsed.groups[1]);
         let routes = LocalRoutes::new();
-        let directory = Directory::new(routes.clone(), [Target::Push, Target::Auth, Target::Chat, Target::Message]);
+        let directory = Directory::new(
+            routes.clone(),
+            [Target::Push, Target::Auth, Target::Chat, Target::Message, Target::Presence],
+        );
         let mut platform = Platform::open(&common, urls, directory).await.unwrap();
         platform.clock = Arc::clone(&self.clock) as Arc<_>;
         platform.grpc.add(AuthInternalServiceServer::new(self.peers.clone()));
         platform.grpc.add(ChatInternalServiceServer::new(self.peers.clone()));
+        platform.grpc.add(ListenerServiceServer::new(self.peers.clone()));
+        platform.grpc.add(ForegroundServiceServer::new(self.peers.clone()));
         platform.grpc.add(MessageInternalServiceServer::new(self.peers.clone()));
         services[0].start(&platform, &parsed.groups[2]).await.unwrap();
         routes.bind(platform.grpc.routes(), &ServerLayer::default());
@@ -93,12 +124,17 @@ impl World {
 
     /// The update of a message that is sent now, and is there until it is deleted.
     pub fn message(&self, seq: u64, sender: &Browser, text: &str) -> Update {
+        self.message_of(seq, sender.caller.user_id, text)
+    }
+
+    /// The same, of whoever it is.
+    pub fn message_of(&self, seq: u64, sender_id: UserId, text: &str) -> Update {
         let sent_at = Some(timestamp(self.clock.now()));
         let message = Message {
             id: MessageId { chat_id: self.chat_id, seq: Seq::new(seq).unwrap() }.to_string(),
             chat_id: self.chat_id.to_string(),
             seq,
-            sender_id: sender.caller.user_id.to_string(),
+            sender_id: sender_id.to_string(),
             client_message_id: format!("m{seq}"),
             text: text.to_owned(),
             sent_at,
@@ -110,7 +146,7 @@ impl World {
             seq,
             epoch: "e".to_owned(),
             occurred_at: sent_at,
-            actor_id: sender.caller.user_id.to_string(),
+            actor_id: sender_id.to_string(),
             change: Some(update::Change::MessageCreated(MessageCreated { message: Some(message) })),
         }
     }
@@ -126,6 +162,40 @@ impl World {
     pub fn delete_chat(&self) -> Update {
         self.peers.messages.lock().unwrap().clear();
         self.other(10_000, update::Change::ChatDeleted(ChatDeleted {}))
+    }
+
+    /// Somebody has read the chat up to here.
+    pub fn read(&self, reader: UserId, read_seq: u64) -> Update {
+        let change = update::Change::ReceiptAdvanced(ReceiptAdvanced { read_seq, delivered_seq: read_seq });
+        Update { actor_id: reader.to_string(), ..self.other(read_seq + 2_000, change) }
+    }
+
+    /// Somebody has read a chat so large that only their own log says so.
+    pub fn own_read(&self, reader: UserId, read_seq: u64) -> Update {
+        let change = update::Change::OwnReadAdvanced(OwnReadAdvanced { chat_id: self.chat_id.to_string(), read_seq });
+        Update { chat_id: reader.to_string(), ..self.other(read_seq, change) }
+    }
+
+    /// The message of an update, to be changed.
+    pub fn change(&self, update: &mut Update, change: impl FnOnce(&mut Message)) {
+        let Some(update::Change::MessageCreated(created)) = &mut update.change else { unreachable!("a message") };
+        let message = created.message.as_mut().unwrap();
+        change(message);
+        self.peers.messages.lock().unwrap().insert(message.id.clone(), message.clone());
+    }
+
+    /// A number that the database gives.
+    pub async fn number(&self, sql: &str) -> i64 {
+        use diesel_async::RunQueryDsl as _;
+
+        #[derive(diesel::QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = diesel::sql_types::BigInt)]
+            number: i64,
+        }
+        let pool = self.db.pool(&store::SCHEMA);
+        let query = diesel::sql_query(format!("SELECT ({sql})::bigint AS number"));
+        query.get_result::<Row>(&mut *pool.get().await.unwrap()).await.unwrap().number
     }
 
     fn other(&self, seq: u64, change: update::Change) -> Update {

@@ -1,10 +1,20 @@
 //! The push service against real PostgreSQL, with a real HTTP server as the push service (RFC 8030).
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod apple;
 mod browser;
+mod calls;
+mod cues;
 mod deletion;
 mod deliveries;
 mod failures;
+mod google;
 mod harness;
+mod ledger;
 mod peers;
+mod phone;
+mod recipients;
+mod settings;
+mod stage;
 mod subscriptions;
+mod throughput;

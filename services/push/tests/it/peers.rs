@@ -6,22 +6,28 @@ use std::sync::{Arc, Mutex};
 
 use godwit_contract::auth::v1::auth_internal_service_server::AuthInternalService;
 use godwit_contract::auth::v1::{
-    CheckAccessRequest, CheckAccessResponse, GetUsersRequest, GetUsersResponse, ListRevocationsRequest,
+    AccessAnswer, CheckAccessRequest, CheckAccessResponse, GetUsersRequest, GetUsersResponse, ListRevocationsRequest,
     ListRevocationsResponse, ResolveUsernamesRequest, ResolveUsernamesResponse, Revocation,
 };
 use godwit_contract::chat::v1::chat_internal_service_server::ChatInternalService;
+use godwit_contract::chat::v1::listener_service_server::ListenerService;
 use godwit_contract::chat::v1::{
-    GetPostingPolicyRequest, GetPostingPolicyResponse, ListChatIdsRequest, ListChatIdsResponse, ListDirectPeersRequest,
-    ListDirectPeersResponse, ListMembersRequest, ListMembersResponse, OpenSavedMessagesRequest,
-    OpenSavedMessagesResponse, SetDirectBlockRequest, SetDirectBlockResponse,
+    ChatListeners, CheckListenersRequest, CheckListenersResponse, GetPostingPolicyRequest, GetPostingPolicyResponse,
+    ListChatIdsRequest, ListChatIdsResponse, ListDirectPeersRequest, ListDirectPeersResponse, ListMembersRequest,
+    ListMembersResponse, Listener, OpenSavedMessagesRequest, OpenSavedMessagesResponse, SetDirectBlockRequest,
+    SetDirectBlockResponse,
 };
 use godwit_contract::message::v1::message_internal_service_server::MessageInternalService;
 use godwit_contract::message::v1::{
-    AppendUpdateRequest, AppendUpdateResponse, ClearHistoryRequest, ClearHistoryResponse, GetHeadsRequest,
+    AppendUpdateRequest, AppendUpdateResponse, ChatHead, ClearHistoryRequest, ClearHistoryResponse, GetHeadsRequest,
     GetHeadsResponse, GetMessagesRequest, GetMessagesResponse, RaiseMembershipVersionRequest,
     RaiseMembershipVersionResponse, RankChatsRequest, RankChatsResponse, SendMessagesRequest, SendMessagesResponse,
 };
+use godwit_contract::presence::v1::foreground_service_server::ForegroundService;
+use godwit_contract::presence::v1::{ListForegroundDevicesRequest, ListForegroundDevicesResponse};
 use godwit_contract::v1::{ChatKind, Message, User};
+use godwit_rpc::timestamp;
+use time::OffsetDateTime;
 use tonic::{Request, Response, Status};
 
 /// Members, or sessions, a page: fewer than a real service gives, so that there are pages.
@@ -35,6 +41,22 @@ pub struct Peers {
     pub revoked_sessions: Arc<Mutex<BTreeSet<String>>>,
     /// The messages that are there, by id.
     pub messages: Arc<Mutex<BTreeMap<String, Message>>>,
+    /// Who of them has muted the chat.
+    pub muted: Arc<Mutex<BTreeSet<String>>>,
+    /// Who came later than at the beginning of time.
+    pub joined_at: Arc<Mutex<BTreeMap<String, OffsetDateTime>>>,
+    /// Pairs of sender and recipient where one blocks the other.
+    pub blocked: Arc<Mutex<BTreeSet<(String, String)>>>,
+    /// Devices that are in front of their users.
+    pub in_front: Arc<Mutex<BTreeSet<String>>>,
+    /// How much of the chat people have not read.
+    pub unread: Arc<Mutex<BTreeMap<String, u32>>>,
+    /// Kind and title of the chat, and whether its history is hidden from newcomers.
+    pub facts: Arc<Mutex<(ChatKind, String, bool)>>,
+    /// The pages of members that were asked for.
+    pub pages: Arc<AtomicUsize>,
+    /// The chat, where there is only one.
+    pub chat_id: Arc<Mutex<String>>,
     /// Nobody answers.
     pub away: Arc<AtomicBool>,
     /// How often nobody answered.
@@ -88,8 +110,53 @@ impl AuthInternalService for Peers {
         self.answer(ListRevocationsResponse { revocations, has_more })
     }
 
-    async fn check_access(&self, _: Request<CheckAccessRequest>) -> Result<Response<CheckAccessResponse>, Status> {
-        Err(Status::unimplemented("not asked by push"))
+    async fn check_access(
+        &self,
+        request: Request<CheckAccessRequest>,
+    ) -> Result<Response<CheckAccessResponse>, Status> {
+        let blocked = self.blocked.lock().unwrap();
+        let answer = |pair: godwit_contract::auth::v1::AccessPair| {
+            let is_allowed = !blocked.contains(&(pair.actor_id, pair.target_id));
+            AccessAnswer { is_allowed, reason: if is_allowed { "" } else { "BLOCKED" }.to_owned() }
+        };
+        let answers = request.into_inner().pairs.into_iter().map(answer).collect();
+        self.answer(CheckAccessResponse { answers })
+    }
+}
+
+#[tonic::async_trait]
+impl ListenerService for Peers {
+    async fn check_listeners(
+        &self,
+        request: Request<CheckListenersRequest>,
+    ) -> Result<Response<CheckListenersResponse>, Status> {
+        let (members, muted) = (self.members.lock().unwrap().clone(), self.muted.lock().unwrap().clone());
+        let joined_at = self.joined_at.lock().unwrap().clone();
+        let (kind, title, is_history_hidden) = self.facts.lock().unwrap().clone();
+        let member = |user_id: String| Listener {
+            joined_at: Some(timestamp(joined_at.get(&user_id).copied().unwrap_or(OffsetDateTime::UNIX_EPOCH))),
+            is_muted: muted.contains(&user_id),
+            user_id,
+        };
+        let chats = request.into_inner().queries.into_iter().map(|query| ChatListeners {
+            chat_id: query.chat_id,
+            kind: kind.into(),
+            title: title.clone(),
+            is_history_visible: !is_history_hidden,
+            members: query.user_ids.into_iter().filter(|id| members.contains(id)).map(member).collect(),
+        });
+        self.answer(CheckListenersResponse { chats: chats.collect() })
+    }
+}
+
+#[tonic::async_trait]
+impl ForegroundService for Peers {
+    async fn list_foreground_devices(
+        &self,
+        _: Request<ListForegroundDevicesRequest>,
+    ) -> Result<Response<ListForegroundDevicesResponse>, Status> {
+        let device_ids = self.in_front.lock().unwrap().iter().cloned().collect();
+        self.answer(ListForegroundDevicesResponse { device_ids })
     }
 }
 
@@ -99,6 +166,7 @@ impl ChatInternalService for Peers {
         &self,
         request: Request<ListMembersRequest>,
     ) -> Result<Response<ListMembersResponse>, Status> {
+        self.pages.fetch_add(1, Ordering::SeqCst);
         let after = request.into_inner().after_user_id;
         let rest: Vec<String> = self.members.lock().unwrap().iter().filter(|id| **id > after).cloned().collect();
         let has_more = rest.len() > PAGE;
@@ -114,7 +182,8 @@ impl ChatInternalService for Peers {
     }
 
     async fn list_chat_ids(&self, _: Request<ListChatIdsRequest>) -> Result<Response<ListChatIdsResponse>, Status> {
-        Err(Status::unimplemented("not asked by push"))
+        let chat_ids = vec![self.chat_id.lock().unwrap().clone()];
+        self.answer(ListChatIdsResponse { chat_ids, has_more: false })
     }
 
     async fn open_saved_messages(
@@ -165,8 +234,11 @@ impl MessageInternalService for Peers {
         Err(Status::unimplemented("not asked by push"))
     }
 
-    async fn get_heads(&self, _: Request<GetHeadsRequest>) -> Result<Response<GetHeadsResponse>, Status> {
-        Err(Status::unimplemented("not asked by push"))
+    async fn get_heads(&self, request: Request<GetHeadsRequest>) -> Result<Response<GetHeadsResponse>, Status> {
+        let request = request.into_inner();
+        let unread_count = self.unread.lock().unwrap().get(&request.viewer_id).copied().unwrap_or(0);
+        let head = |chat_id| ChatHead { chat_id, unread_count, ..ChatHead::default() };
+        self.answer(GetHeadsResponse { heads: request.chat_ids.into_iter().map(head).collect() })
     }
 
     async fn rank_chats(&self, _: Request<RankChatsRequest>) -> Result<Response<RankChatsResponse>, Status> {

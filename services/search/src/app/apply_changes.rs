@@ -3,14 +3,14 @@ use godwit_pg as pg;
 
 use super::App;
 use crate::domain::{MessageChange, MessageState, standing};
-use crate::store;
+use crate::store::{self, Source};
 
-/// Messages of a deleted chat that one statement removes.
+/// Entries of a deleted chat that one statement removes.
 const REMOVED_AT_ONCE: i64 = 5_000;
 
 impl App {
-    /// Takes what happened to messages into the index. Idempotent, in whatever order changes come again: within an epoch
-    /// the newest stands, and a deletion is final.
+    /// Takes what happened to messages into the index. Idempotent, in whatever order changes come again: within an
+    /// epoch the newest stands, and a deletion is final.
     ///
     /// # Errors
     /// When the database refuses or does not answer; nothing is changed then.
@@ -19,7 +19,7 @@ impl App {
             return Ok(());
         }
         let changes = standing(changes);
-        let written = store::write(&mut *self.pool.get().await?, &changes).await?;
+        let written = store::write(&mut *self.pool.get().await?, &changes, Source::Stream).await?;
         metrics::counter!("godwit_search_indexed_messages_total").increment(u64::try_from(written).unwrap_or(u64::MAX));
         let now = self.clock.now();
         let sent_at = changes.iter().filter_map(|change| match &change.state {
@@ -41,7 +41,8 @@ impl App {
         if store::bar_chat(&mut conn, chat_id, self.clock.now()).await? {
             metrics::counter!("godwit_search_removed_chats_total").increment(1);
         }
-        while store::remove_messages(&mut conn, chat_id, REMOVED_AT_ONCE).await? == REMOVED_AT_ONCE {}
+        store::remove_channel(&mut conn, chat_id).await?;
+        while store::remove_entries(&mut conn, chat_id, REMOVED_AT_ONCE).await? == REMOVED_AT_ONCE {}
         Ok(())
     }
 }

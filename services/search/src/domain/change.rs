@@ -76,7 +76,6 @@ pub fn standing(changes: Vec<MessageChange>) -> Vec<MessageChange> {
 
 #[cfg(test)]
 mod tests {
-    use godwit_kernel::UserId;
     use proptest::prelude::*;
     use uuid::Uuid;
 
@@ -84,15 +83,13 @@ mod tests {
 
     const CHAT: ChatId = ChatId::from_uuid(Uuid::nil());
 
-    fn says(version: i64, text: &str) -> MessageChange {
+    fn says(version: i64, term: i32) -> MessageChange {
         let state = MessageState::There(IndexedMessage {
             chat_id: CHAT,
             seq: Seq::from_i64(1),
             epoch: "e".to_owned(),
-            sender_id: UserId::from_uuid(Uuid::nil()),
-            client_message_id: "c".to_owned(),
-            text: text.to_owned(),
             sent_at: OffsetDateTime::UNIX_EPOCH,
+            terms: vec![term],
         });
         MessageChange { version: Seq::from_i64(version), state }
     }
@@ -105,7 +102,7 @@ mod tests {
 
     #[test]
     fn another_epoch_is_another_message() {
-        let mut other = says(1, "new");
+        let mut other = says(1, 9);
         if let MessageState::There(message) = &mut other.state {
             message.epoch = "f".to_owned();
         }
@@ -115,8 +112,8 @@ mod tests {
     proptest! {
         #[test]
         fn the_newest_stands_and_a_deletion_is_final(order in Just([0, 1, 2, 3]).prop_shuffle(), has_deletion: bool) {
-            let last = if has_deletion { deleted(4) } else { says(4, "d") };
-            let changes = [says(1, "a"), says(2, "b"), says(3, "c"), last.clone()];
+            let last = if has_deletion { deleted(4) } else { says(4, 4) };
+            let changes = [says(1, 1), says(2, 2), says(3, 3), last.clone()];
             let mut shuffled: Vec<MessageChange> = order.iter().map(|place| changes[*place].clone()).collect();
             shuffled.push(changes[0].clone());
             prop_assert_eq!(standing(shuffled), [last]);

@@ -1,7 +1,9 @@
-use godwit_kernel::{ChatId, Seq, UserId};
+use godwit_kernel::{ChatId, Seq};
 use time::OffsetDateTime;
 
-/// A message as the index holds it.
+use super::term::Term;
+
+/// A message as the index holds it: where it is and by what it is found, and nothing of what it says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IndexedMessage {
     /// The chat.
@@ -10,12 +12,8 @@ pub struct IndexedMessage {
     pub seq: Seq,
     /// Of the chat's log: the same address under another epoch is another message.
     pub epoch: String,
-    /// Who wrote it.
-    pub sender_id: UserId,
-    /// The sender's own id of it.
-    pub client_message_id: String,
-    /// What it says.
-    pub text: String,
     /// When it was committed.
     pub sent_at: OffsetDateTime,
+    /// Each once.
+    pub terms: Vec<Term>,
 }

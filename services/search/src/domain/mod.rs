@@ -2,10 +2,20 @@
 
 mod change;
 mod cursor;
+mod kind;
 mod message;
+mod name;
+mod part;
 mod query;
+mod rank;
+pub mod term;
+pub mod text;
 
 pub use change::{MessageChange, MessageState, standing};
-pub use cursor::{Cursor, InvalidCursor};
+pub use cursor::{Cursor, InvalidCursor, Place};
+pub use kind::Kind;
 pub use message::IndexedMessage;
-pub use query::{InvalidQuery, Query};
+pub use name::{ChannelEntry, InvalidName, NAME_QUERY_CHARS, NameQuery, PersonEntry, folded};
+pub use part::Part;
+pub use query::{InvalidQuery, Match, Query};
+pub use rank::relevance;

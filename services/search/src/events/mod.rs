@@ -1,3 +1,4 @@
 //! What the stream brings.
 
 pub mod incoming;
+pub mod people;

@@ -2,6 +2,7 @@ use godwit_contract::v1::update::Change;
 use godwit_contract::v1::{ChatDeleted, Update};
 use godwit_events::{BatchError, BatchHandler as _, Record};
 use godwit_search::app::MessageSearch;
+use godwit_search::domain::Cursor;
 
 use crate::world::{World, asked, record, texts};
 
@@ -38,7 +39,7 @@ async fn the_newest_edit_is_found_in_whatever_order_records_come() {
         shuffled.reverse();
         world.handler.handle(&shuffled).await.unwrap();
         let within = MessageSearch { chat_id: Some(chat_id), ..asked("tide") };
-        assert_eq!(texts(&world.app.search_messages(ada, within).await.unwrap()), ["tide third"], "{order}");
+        assert_eq!(texts(&world.app.search_messages(ada, &within).await.unwrap()), ["tide third"], "{order}");
     }
 }
 
@@ -60,7 +61,7 @@ async fn a_deleted_message_is_never_found_again_in_whatever_order_records_come()
         world.handler.handle(&records[..1]).await.unwrap();
     }
     assert!(world.search(ada, "regret").await.is_empty());
-    assert_eq!(world.texts_stored().await, 0, "nor is anything of it kept");
+    assert_eq!(world.entries_found().await, 0, "nor is anything of it kept");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -114,7 +115,7 @@ async fn nothing_of_a_deleted_chat_is_kept_or_taken_again() {
     world.handler.handle(&[end.clone(), late.clone()]).await.unwrap();
     world.handler.handle(&[old, end, late]).await.unwrap();
     assert_eq!(world.search(ada, "farewell").await, ["farewell, but here"]);
-    assert_eq!(world.texts_stored().await, 1);
+    assert_eq!(world.entries_found().await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -129,11 +130,11 @@ async fn what_was_written_before_somebody_could_see_the_chat_is_not_found() {
     assert_eq!(world.search(ada, "tide").await.len(), 38);
     let (mut found, mut search) = (Vec::new(), MessageSearch { limit: 7, ..asked("tide") });
     loop {
-        let hits = world.app.search_messages(bob, search.clone()).await.unwrap();
-        found.extend(hits.messages.iter().map(|message| message.seq.get()));
+        let hits = world.app.search_messages(bob, &search).await.unwrap();
+        found.extend(hits.hits.iter().map(|hit| hit.message.seq));
         let Some(next) = hits.next else { break };
-        assert!(next.message_id.seq.get() >= 10, "no cursor points at what is hidden");
-        search.before = Some(next);
+        assert!(matches!(next, Cursor::Newest(place) if place.message_id.seq.get() >= 10), "what is hidden: {next}");
+        search.after = Some(next);
     }
     assert_eq!(found, (10..40).rev().collect::<Vec<u64>>());
     assert!(world.search(bob, "\"tide 9\"").await.is_empty());

@@ -5,11 +5,15 @@ use tonic::{Code, Request, Status};
 
 use crate::world::World;
 
-async fn ask(world: &World, caller: UserId, request: SearchMessagesRequest) -> Result<SearchMessagesResponse, Status> {
+pub async fn ask(
+    world: &World,
+    caller: UserId,
+    request: SearchMessagesRequest,
+) -> Result<SearchMessagesResponse, Status> {
     Ok(world.client().search_messages(by(world, caller, request)).await?.into_inner())
 }
 
-fn by(world: &World, user_id: UserId, request: SearchMessagesRequest) -> Request<SearchMessagesRequest> {
+pub fn by<T>(world: &World, user_id: UserId, request: T) -> Request<T> {
     let session_id = SessionId::generate(world.clock.as_ref(), &SystemEntropy);
     let device_id = DeviceId::generate(world.clock.as_ref(), &SystemEntropy);
     let mut request = Request::new(request);
@@ -17,7 +21,7 @@ fn by(world: &World, user_id: UserId, request: SearchMessagesRequest) -> Request
     request
 }
 
-fn question(q: &str) -> SearchMessagesRequest {
+pub fn question(q: &str) -> SearchMessagesRequest {
     SearchMessagesRequest { q: q.to_owned(), ..SearchMessagesRequest::default() }
 }
 
@@ -58,12 +62,18 @@ async fn questions_beyond_the_limits_are_refused_with_the_field() {
     let world = World::new().await;
     let ada = world.user();
     let bad_chat = SearchMessagesRequest { chat_id: "all".to_owned(), ..question("word") };
+    let no_instant = pbjson_types::Timestamp { seconds: i64::MAX, nanos: 0 };
     let bad_cursor = SearchMessagesRequest { cursor: "x".repeat(10_000), ..question("word") };
     for (request, field) in [
         (question(""), "q"),
         (question(" \n "), "q"),
         (question(&"é".repeat(257)), "q"),
         (question("a\0b"), "q"),
+        (SearchMessagesRequest { sender_id: "me".to_owned(), ..question("word") }, "sender_id"),
+        (SearchMessagesRequest { kind: 99, ..question("word") }, "kind"),
+        (SearchMessagesRequest { order: 99, ..question("word") }, "order"),
+        (SearchMessagesRequest { from: Some(no_instant), ..question("word") }, "from"),
+        (SearchMessagesRequest { to: Some(no_instant), ..question("word") }, "to"),
         (bad_chat, "chat_id"),
         (bad_cursor, "cursor"),
     ] {
@@ -102,6 +112,7 @@ async fn nobody_is_answered_without_a_caller() {
 async fn what_is_down_is_told_as_unavailable() {
     let world = World::new().await;
     let ada = world.user();
+    world.chat_of(&[ada]);
     let mut client = world.client_without_database();
     let failure = client.search_messages(by(&world, ada, question("word"))).await.unwrap_err();
     let failure = Failure::from_status(&failure);

@@ -2,31 +2,57 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use godwit_contract::auth::v1::auth_internal_service_server::AuthInternalServiceServer;
+use godwit_contract::auth::v1::directory_internal_service_server::DirectoryInternalServiceServer as AuthDirectoryServer;
+use godwit_contract::chat::v1::channel_service_server::{ChannelService, ChannelServiceServer};
 use godwit_contract::chat::v1::chat_internal_service_server::{ChatInternalService, ChatInternalServiceServer};
+use godwit_contract::chat::v1::directory_internal_service_server::{
+    DirectoryInternalService as ChatDirectory, DirectoryInternalServiceServer as ChatDirectoryServer,
+};
 use godwit_contract::chat::v1::{
-    GetPostingPolicyRequest, GetPostingPolicyResponse, ListChatIdsRequest, ListChatIdsResponse, ListDirectPeersRequest,
-    ListDirectPeersResponse, ListMembersRequest, ListMembersResponse, OpenSavedMessagesRequest,
-    OpenSavedMessagesResponse, SetDirectBlockRequest, SetDirectBlockResponse,
+    CreateChannelRequest, CreateChannelResponse, GetChannelRequest, GetChannelResponse, GetPostingPolicyRequest,
+    GetPostingPolicyResponse, ListChatIdsRequest, ListChatIdsResponse, ListDirectPeersRequest, ListDirectPeersResponse,
+    ListMembersRequest, ListMembersResponse, ListPublicChannelsRequest, ListPublicChannelsResponse,
+    ListSubscribersRequest, ListSubscribersResponse, OpenSavedMessagesRequest, OpenSavedMessagesResponse,
+    PublicChannel, SetDirectBlockRequest, SetDirectBlockResponse, SubscribeRequest, SubscribeResponse,
+    UnsubscribeRequest, UnsubscribeResponse,
 };
-use godwit_contract::message::v1::message_internal_service_server::{
-    MessageInternalService, MessageInternalServiceServer,
-};
+use godwit_contract::message::v1::index_internal_service_server::{IndexInternalService, IndexInternalServiceServer};
 use godwit_contract::message::v1::{
-    AppendUpdateRequest, AppendUpdateResponse, ChatHead, ClearHistoryRequest, ClearHistoryResponse, GetHeadsRequest,
-    GetHeadsResponse, GetMessagesRequest, GetMessagesResponse, RaiseMembershipVersionRequest,
-    RaiseMembershipVersionResponse, RankChatsRequest, RankChatsResponse, SendMessagesRequest, SendMessagesResponse,
+    GetSeenMessagesRequest, GetSeenMessagesResponse, ListAllMessagesRequest, ListAllMessagesResponse, ListedMessage,
 };
-use godwit_kernel::{ChatId, UserId};
+use godwit_contract::v1::Message;
+use godwit_kernel::{ChatId, MessageId, UserId};
 use godwit_rpc::{Directory, LocalRoutes, ServerLayer, Target};
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
-/// A chat service that knows memberships and nothing else, and a message service that knows who sees what.
+use crate::fake_people::FakePeople;
+
+/// A chat service that knows memberships and channels, and a message service that knows who sees what.
 #[derive(Clone, Default)]
 pub struct FakeChats {
     members: Arc<Mutex<BTreeSet<(String, String)>>>,
     visible_from: Arc<Mutex<BTreeMap<(String, String), u64>>>,
+    messages: Arc<Mutex<BTreeMap<([u8; 16], u64), Message>>>,
+    deleted: Arc<Mutex<BTreeSet<([u8; 16], u64)>>>,
+    hidden: Arc<Mutex<BTreeSet<(String, String)>>>,
+    channels: Arc<Mutex<BTreeMap<String, GetChannelResponse>>>,
+    people: FakePeople,
     is_down: Arc<AtomicBool>,
+}
+
+/// The head of every chat.
+pub const AS_OF: u64 = 1_000;
+
+trait Key {
+    fn key(&self) -> ([u8; 16], u64);
+}
+
+impl Key for MessageId {
+    fn key(&self) -> ([u8; 16], u64) {
+        (*self.chat_id.as_bytes(), self.seq.get())
+    }
 }
 
 impl FakeChats {
@@ -43,6 +69,40 @@ impl FakeChats {
         self.visible_from.lock().unwrap().insert((chat_id.to_string(), user_id.to_string()), seq);
     }
 
+    /// A message says this from now on, unless it was deleted.
+    pub fn say(&self, message: Message) {
+        let key = message.id.parse::<MessageId>().unwrap().key();
+        if !self.deleted.lock().unwrap().contains(&key) {
+            self.messages.lock().unwrap().insert(key, message);
+        }
+    }
+
+    pub fn delete(&self, id: MessageId) {
+        self.deleted.lock().unwrap().insert(id.key());
+        self.messages.lock().unwrap().remove(&id.key());
+    }
+
+    /// Somebody deletes a message for themselves.
+    pub fn hide(&self, id: &str, user_id: UserId) {
+        self.hidden.lock().unwrap().insert((id.to_owned(), user_id.to_string()));
+    }
+
+    pub fn put_channel(&self, handle: &str, channel: GetChannelResponse) {
+        self.channels.lock().unwrap().insert(handle.to_owned(), channel);
+    }
+
+    pub fn remove_channel(&self, handle: &str) {
+        self.channels.lock().unwrap().remove(handle);
+    }
+
+    pub const fn people(&self) -> &FakePeople {
+        &self.people
+    }
+
+    pub fn set_up(&self) {
+        self.is_down.store(false, Ordering::Relaxed);
+    }
+
     pub fn set_down(&self) {
         self.is_down.store(true, Ordering::Relaxed);
     }
@@ -54,9 +114,13 @@ impl FakeChats {
     pub fn directory(&self) -> Directory {
         let routes = LocalRoutes::new();
         let services = Routes::new(ChatInternalServiceServer::new(self.clone()))
-            .add_service(MessageInternalServiceServer::new(self.clone()));
+            .add_service(ChannelServiceServer::new(self.clone()))
+            .add_service(ChatDirectoryServer::new(self.clone()))
+            .add_service(AuthDirectoryServer::new(self.people.clone()))
+            .add_service(AuthInternalServiceServer::new(self.people.clone()))
+            .add_service(IndexInternalServiceServer::new(self.clone()));
         routes.bind(services, &ServerLayer::default());
-        Directory::new(routes, [Target::Chat, Target::Message])
+        Directory::new(routes, [Target::Auth, Target::Chat, Target::Message])
     }
 }
 
@@ -119,42 +183,95 @@ impl ChatInternalService for FakeChats {
 }
 
 #[tonic::async_trait]
-impl MessageInternalService for FakeChats {
-    async fn get_heads(&self, request: Request<GetHeadsRequest>) -> Result<Response<GetHeadsResponse>, Status> {
-        self.answer()?;
-        let GetHeadsRequest { chat_ids, viewer_id, .. } = request.into_inner();
-        let visible_from = self.visible_from.lock().unwrap();
-        let head = |chat_id: String| {
-            let visible_from_seq = visible_from.get(&(chat_id.clone(), viewer_id.clone())).copied().unwrap_or_default();
-            ChatHead { chat_id, visible_from_seq, ..ChatHead::default() }
-        };
-        Ok(Response::new(GetHeadsResponse { heads: chat_ids.into_iter().map(head).collect() }))
-    }
-
-    async fn append_update(&self, _: Request<AppendUpdateRequest>) -> Result<Response<AppendUpdateResponse>, Status> {
-        Err(Status::unimplemented("not asked by search"))
-    }
-
-    async fn raise_membership_version(
+impl IndexInternalService for FakeChats {
+    async fn get_seen_messages(
         &self,
-        _: Request<RaiseMembershipVersionRequest>,
-    ) -> Result<Response<RaiseMembershipVersionResponse>, Status> {
+        request: Request<GetSeenMessagesRequest>,
+    ) -> Result<Response<GetSeenMessagesResponse>, Status> {
+        self.answer()?;
+        let GetSeenMessagesRequest { message_ids, viewer_id } = request.into_inner();
+        let (messages, visible_from) = (self.messages.lock().unwrap(), self.visible_from.lock().unwrap());
+        let hidden = self.hidden.lock().unwrap();
+        let seen = message_ids.iter().filter_map(|id| messages.get(&id.parse::<MessageId>().unwrap().key()));
+        let seen = seen.filter(|message| {
+            let from = visible_from.get(&(message.chat_id.clone(), viewer_id.clone())).copied().unwrap_or_default();
+            message.seq >= from && !hidden.contains(&(message.id.clone(), viewer_id.clone()))
+        });
+        Ok(Response::new(GetSeenMessagesResponse { messages: seen.cloned().collect() }))
+    }
+
+    /// Three a page, so that every test of more messages pages.
+    async fn list_all_messages(
+        &self,
+        request: Request<ListAllMessagesRequest>,
+    ) -> Result<Response<ListAllMessagesResponse>, Status> {
+        self.answer()?;
+        let after = request.into_inner().after_message_id.parse::<MessageId>().ok().map(|id| id.key());
+        let messages = self.messages.lock().unwrap();
+        let behind = messages.iter().filter(|(key, _)| after.is_none_or(|after| **key > after));
+        let mut listed: Vec<ListedMessage> = behind
+            .take(4)
+            .map(|(_, message)| ListedMessage {
+                message: Some(message.clone()),
+                as_of_seq: AS_OF,
+                epoch: "first".to_owned(),
+            })
+            .collect();
+        let has_more = listed.len() > 3;
+        listed.truncate(3);
+        Ok(Response::new(ListAllMessagesResponse { messages: listed, has_more }))
+    }
+}
+
+#[tonic::async_trait]
+impl ChatDirectory for FakeChats {
+    /// One a page.
+    async fn list_public_channels(
+        &self,
+        request: Request<ListPublicChannelsRequest>,
+    ) -> Result<Response<ListPublicChannelsResponse>, Status> {
+        let after = request.into_inner().after_chat_id;
+        let channels = self.channels.lock().unwrap();
+        let mut listed: Vec<PublicChannel> = channels
+            .values()
+            .map(|channel| PublicChannel { chat_id: channel.chat_id.clone(), info: channel.info.clone() })
+            .filter(|channel| channel.chat_id > after)
+            .collect();
+        listed.sort_by(|one, other| one.chat_id.cmp(&other.chat_id));
+        let has_more = listed.len() > 1;
+        listed.truncate(1);
+        Ok(Response::new(ListPublicChannelsResponse { channels: listed, has_more }))
+    }
+}
+
+#[tonic::async_trait]
+impl ChannelService for FakeChats {
+    async fn get_channel(&self, request: Request<GetChannelRequest>) -> Result<Response<GetChannelResponse>, Status> {
+        self.answer()?;
+        let channels = self.channels.lock().unwrap();
+        let channel = channels.get(&request.into_inner().handle).cloned();
+        channel.map(Response::new).ok_or_else(|| Status::not_found("no such channel"))
+    }
+
+    async fn create_channel(
+        &self,
+        _: Request<CreateChannelRequest>,
+    ) -> Result<Response<CreateChannelResponse>, Status> {
         Err(Status::unimplemented("not asked by search"))
     }
 
-    async fn send_messages(&self, _: Request<SendMessagesRequest>) -> Result<Response<SendMessagesResponse>, Status> {
+    async fn subscribe(&self, _: Request<SubscribeRequest>) -> Result<Response<SubscribeResponse>, Status> {
         Err(Status::unimplemented("not asked by search"))
     }
 
-    async fn get_messages(&self, _: Request<GetMessagesRequest>) -> Result<Response<GetMessagesResponse>, Status> {
+    async fn unsubscribe(&self, _: Request<UnsubscribeRequest>) -> Result<Response<UnsubscribeResponse>, Status> {
         Err(Status::unimplemented("not asked by search"))
     }
 
-    async fn rank_chats(&self, _: Request<RankChatsRequest>) -> Result<Response<RankChatsResponse>, Status> {
-        Err(Status::unimplemented("not asked by search"))
-    }
-
-    async fn clear_history(&self, _: Request<ClearHistoryRequest>) -> Result<Response<ClearHistoryResponse>, Status> {
+    async fn list_subscribers(
+        &self,
+        _: Request<ListSubscribersRequest>,
+    ) -> Result<Response<ListSubscribersResponse>, Status> {
         Err(Status::unimplemented("not asked by search"))
     }
 }

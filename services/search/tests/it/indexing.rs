@@ -77,7 +77,6 @@ async fn what_can_never_be_indexed_is_poison_and_names_its_place() {
         raw_record(Bytes::from_static(b"another chat"), world.update(chat_id, 3, "text").encode_to_vec()),
         with(|message| message.text = "a\0b".to_owned()),
         with(|message| message.text = "x".repeat(4_097)),
-        with(|message| message.client_message_id = "\0".to_owned()),
         with(|message| message.sender_id.clear()),
         with(|message| message.sent_at = None),
         with(|message| message.seq = 4),

@@ -25,7 +25,7 @@ async fn who_left_finds_nothing_more() {
     world.chats.leave(chat_id, ada);
     assert!(world.search(ada, "plan").await.is_empty());
     let within = MessageSearch { chat_id: Some(chat_id), ..asked("plan") };
-    assert_eq!(world.app.search_messages(ada, within).await.unwrap_err().reason(), "CHAT_NOT_FOUND");
+    assert_eq!(world.app.search_messages(ada, &within).await.unwrap_err().reason(), "CHAT_NOT_FOUND");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,11 +58,11 @@ async fn pages_show_every_hit_once_and_newest_first() {
     }
     let (mut found, mut search) = (Vec::new(), MessageSearch { limit: 4, ..asked("tide") });
     loop {
-        let hits = world.app.search_messages(ada, search.clone()).await.unwrap();
-        assert!(hits.messages.len() <= 4);
+        let hits = world.app.search_messages(ada, &search).await.unwrap();
+        assert!(hits.hits.len() <= 4);
         found.extend(texts(&hits));
         let Some(next) = hits.next else { break };
-        search.before = Some(next);
+        search.after = Some(next);
     }
     written.reverse();
     assert_eq!(found, written);
@@ -76,7 +76,7 @@ async fn one_chat_can_be_searched_alone() {
     world.index(one, 2, "wind here").await;
     world.index(other, 2, "wind there").await;
     let within = MessageSearch { chat_id: Some(one), ..asked("wind") };
-    assert_eq!(texts(&world.app.search_messages(ada, within).await.unwrap()), ["wind here"]);
+    assert_eq!(texts(&world.app.search_messages(ada, &within).await.unwrap()), ["wind here"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -132,7 +132,7 @@ async fn no_query_is_an_error_of_the_database() {
         let length = 1 + entropy.below(40);
         let draw = |_| CHARACTERS.get(usize::try_from(entropy.below(24)).unwrap()).unwrap();
         let q: String = std::iter::once(&'a').chain((0..length).map(draw)).collect();
-        assert!(world.app.search_messages(ada, asked(&q)).await.is_ok(), "{q:?}");
+        assert!(world.app.search_messages(ada, &asked(&q)).await.is_ok(), "{q:?}");
     }
 }
 
@@ -144,11 +144,11 @@ async fn a_hit_that_comes_between_two_pages_repeats_none() {
     for seq in 2..6 {
         world.index(chat_id, seq, &format!("tide {seq}")).await;
     }
-    let first = world.app.search_messages(ada, MessageSearch { limit: 2, ..asked("tide") }).await.unwrap();
+    let first = world.app.search_messages(ada, &MessageSearch { limit: 2, ..asked("tide") }).await.unwrap();
     assert_eq!(texts(&first), ["tide 5", "tide 4"]);
     world.index(chat_id, 6, "tide 6").await;
-    let rest = MessageSearch { limit: 2, before: first.next, ..asked("tide") };
-    let rest = world.app.search_messages(ada, rest).await.unwrap();
+    let rest = MessageSearch { limit: 2, after: first.next, ..asked("tide") };
+    let rest = world.app.search_messages(ada, &rest).await.unwrap();
     assert_eq!(texts(&rest), ["tide 3", "tide 2"]);
     assert_eq!(rest.next, None);
 }

@@ -9,9 +9,9 @@ use godwit_contract::v1::{Message, MessageCreated, MessageDeleted, MessageEdited
 use godwit_events::{BatchHandler as _, Record, topics};
 use godwit_kernel::{ChatId, Clock as _, MessageId, Seq, SystemEntropy, UserId};
 use godwit_pg::{Pool, PoolOptions};
-use godwit_rpc::{Channel, Directory, LocalRoutes, ServerLayer, Target, timestamp};
+use godwit_rpc::{AccessChecks, Channel, Directory, LocalRoutes, ServerLayer, Target, timestamp};
 use godwit_search::app::{App, Hits, MessageSearch};
-use godwit_search::clients::{Chats, Logs};
+use godwit_search::clients::{Chats, Logs, People};
 use godwit_search::domain::Query;
 use godwit_search::events::incoming::IndexHandler;
 use godwit_search::{SearchGrpc, store};
@@ -54,7 +54,7 @@ impl World {
     pub fn update(&self, chat_id: ChatId, seq: u64, text: &str) -> Update {
         self.clock.advance(Duration::from_secs(1));
         let message = Message {
-            id: String::new(),
+            id: Seq::new(seq).map(|seq| MessageId { chat_id, seq }.to_string()).unwrap_or_default(),
             chat_id: chat_id.to_string(),
             seq,
             sender_id: self.user().to_string(),
@@ -63,6 +63,10 @@ impl World {
             sent_at: Some(timestamp(self.clock.now())),
             ..Message::default()
         };
+        // What the records say is what the message service says.
+        if message.id.parse::<MessageId>().is_ok() {
+            self.chats.say(message.clone());
+        }
         let change = update::Change::MessageCreated(MessageCreated { message: Some(message) });
         Update {
             chat_id: chat_id.to_string(),
@@ -80,26 +84,47 @@ impl World {
             unreachable!("a message")
         };
         let edited = update::Change::MessageEdited(MessageEdited { message: created.message });
-        Update { change: Some(edited), ..self.update(chat_id, seq, "") }
+        self.other(chat_id, seq, edited)
+    }
+
+    /// An update that is no message.
+    pub fn other(&self, chat_id: ChatId, seq: u64, change: update::Change) -> Update {
+        self.clock.advance(Duration::from_secs(1));
+        Update {
+            chat_id: chat_id.to_string(),
+            seq,
+            epoch: "first".to_owned(),
+            occurred_at: Some(timestamp(self.clock.now())),
+            change: Some(change),
+            ..Update::default()
+        }
     }
 
     /// The update by which the message at `of` is deleted for everyone.
     pub fn delete(&self, chat_id: ChatId, of: u64, seq: u64) -> Update {
-        let message_id = MessageId { chat_id, seq: Seq::new(of).unwrap() }.to_string();
-        let deleted = update::Change::MessageDeleted(MessageDeleted { message_id });
-        Update { change: Some(deleted), ..self.update(chat_id, seq, "") }
+        let message_id = MessageId { chat_id, seq: Seq::new(of).unwrap() };
+        self.chats.delete(message_id);
+        let deleted = update::Change::MessageDeleted(MessageDeleted { message_id: message_id.to_string() });
+        self.other(chat_id, seq, deleted)
     }
 
-    /// How many rows of the index hold some text.
-    pub async fn texts_stored(&self) -> i64 {
+    /// How many entries of the index can be found by something.
+    pub async fn entries_found(&self) -> i64 {
+        self.number("SELECT count(*) AS number FROM entries WHERE NOT is_deleted OR terms <> '{}'").await
+    }
+
+    pub async fn number(&self, sql: &str) -> i64 {
         #[derive(diesel::QueryableByName)]
         struct Row {
             #[diesel(sql_type = diesel::sql_types::BigInt)]
-            count: i64,
+            number: i64,
         }
-        let query = diesel::sql_query("SELECT count(*) FROM messages WHERE text <> ''");
-        let row: Row = query.get_result(&mut *self.app.pool.get().await.unwrap()).await.unwrap();
-        row.count
+        let row: Row = diesel::sql_query(sql).get_result(&mut *self.app.pool.get().await.unwrap()).await.unwrap();
+        row.number
+    }
+
+    pub fn clock_now(&self) -> OffsetDateTime {
+        self.clock.now()
     }
 
     pub async fn index(&self, chat_id: ChatId, seq: u64, text: &str) {
@@ -107,7 +132,7 @@ impl World {
     }
 
     pub async fn search(&self, user_id: UserId, q: &str) -> Vec<String> {
-        texts(&self.app.search_messages(user_id, asked(q)).await.unwrap())
+        texts(&self.app.search_messages(user_id, &asked(q)).await.unwrap())
     }
 
     /// The service as the gateway calls it.
@@ -131,7 +156,14 @@ impl World {
 fn app_over(pool: Pool, chats: &FakeChats, clock: &Arc<TestClock>) -> Arc<App> {
     let clock = Arc::clone(clock) as Arc<dyn godwit_kernel::Clock>;
     let directory = chats.directory();
-    Arc::new(App { pool, chats: Chats::new(&directory), logs: Logs::new(&directory), clock })
+    Arc::new(App {
+        pool,
+        chats: Chats::new(&directory),
+        logs: Logs::new(&directory),
+        people: People::new(&directory),
+        access: AccessChecks::new(&directory),
+        clock,
+    })
 }
 
 fn client_of(app: Arc<App>) -> SearchServiceClient<Channel> {
@@ -141,11 +173,11 @@ fn client_of(app: Arc<App>) -> SearchServiceClient<Channel> {
 }
 
 pub fn asked(q: &str) -> MessageSearch {
-    MessageSearch { query: Query::parse(q).unwrap(), chat_id: None, before: None, limit: 50 }
+    MessageSearch { query: Some(Query::parse(q).unwrap()), limit: 50, ..MessageSearch::default() }
 }
 
 pub fn texts(hits: &Hits) -> Vec<String> {
-    hits.messages.iter().map(|message| message.text.clone()).collect()
+    hits.hits.iter().map(|hit| hit.message.text.clone()).collect()
 }
 
 /// An update as it comes from the stream.

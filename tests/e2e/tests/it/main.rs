@@ -19,6 +19,7 @@ mod delivery;
 mod groups;
 mod hostile;
 mod load;
+mod media;
 mod messages;
 mod outage;
 mod path;

@@ -4,6 +4,7 @@ mod change_relationship;
 mod check_access;
 mod list_friend_ids;
 mod list_people;
+mod list_user_ids;
 mod look_up;
 mod resolve_usernames;
 mod set_avatar;

@@ -1,6 +1,7 @@
 //! What channels have beside groups.
 
 mod get_channel;
+mod list_public_channels;
 mod subscribe;
 mod unsubscribe;
 

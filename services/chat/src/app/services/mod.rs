@@ -1,5 +1,6 @@
 //! What other services ask.
 
+mod check_listeners;
 mod list_members;
 mod open_saved_messages;
 mod read_policy;

@@ -3,6 +3,7 @@
 mod actions;
 mod client;
 mod live;
+pub mod media;
 pub mod raw;
 mod services;
 mod tokens;

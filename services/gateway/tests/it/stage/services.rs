@@ -11,6 +11,7 @@ use godwit_contract::call::v1::{RelaySignalRequest, RelaySignalResponse};
 use godwit_contract::chat::v1::chat_internal_service_server::{ChatInternalService, ChatInternalServiceServer};
 use godwit_contract::chat::v1::chat_service_server::{ChatService, ChatServiceServer};
 use godwit_contract::chat::v1::*;
+use godwit_contract::media::v1::media_stream_internal_service_server::MediaStreamInternalServiceServer;
 use godwit_contract::message::v1::message_internal_service_server::{
     MessageInternalService, MessageInternalServiceServer,
 };
@@ -76,6 +77,7 @@ pub struct Services {
     pub policy_asks: Arc<AtomicUsize>,
     pub watches: Arc<Mutex<Vec<WatchPresenceRequest>>>,
     pub signals: Arc<Mutex<Vec<RelaySignalRequest>>>,
+    pub files: super::media::Files,
 }
 
 impl Default for Services {
@@ -103,6 +105,7 @@ impl Default for Services {
             policy_asks: Arc::default(),
             watches: Arc::default(),
             signals: Arc::default(),
+            files: super::media::Files::default(),
         }
     }
 }
@@ -121,6 +124,9 @@ impl Services {
             .add_service(PresenceInternalServiceServer::new(self.clone()))
             .add_service(PresenceWatchServiceServer::new(self.clone()))
             .add_service(CallRelayServiceServer::new(self.clone()))
+            .add_service(
+                MediaStreamInternalServiceServer::new(self.files.clone()).max_decoding_message_size(16 * 1024 * 1024),
+            )
     }
 
     /// Ends a session now, and tells nobody.

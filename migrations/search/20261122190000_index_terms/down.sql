@@ -1,0 +1,3 @@
+DROP TABLE builds;
+DROP FUNCTION first_seq_at;
+DROP TABLE entries;

@@ -1,0 +1,5 @@
+//! What the stream brings.
+
+mod incoming;
+
+pub use incoming::{ChatUpdates, chat_updates_group};

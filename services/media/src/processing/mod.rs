@@ -1,0 +1,24 @@
+//! What is done with an upload once it is complete: is it what was announced, is it harmless, what is in it. Everything
+//! here may be done twice: results go to keys that follow from the upload's id.
+//!
+//! Reading order: [`Processor`] (the steps), `fetch` (the bytes, into a folder of the job's own), `sniff` (what they
+//! are), [`Clamd`] (malware), `picture` with `metadata` and `thumbnails`, `film` and `sound` by way of `tool` (ffmpeg as
+//! a bounded child process).
+
+mod clamd;
+mod error;
+mod fetch;
+mod film;
+mod metadata;
+mod picture;
+mod probe;
+mod processor;
+mod sniff;
+mod sound;
+mod thumbnails;
+mod tool;
+
+pub use clamd::{Clamd, Finding};
+pub use error::Error;
+pub use processor::Processor;
+pub use tool::Tools;

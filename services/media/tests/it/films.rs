@@ -1,0 +1,81 @@
+use godwit_contract::media::v1::{CreateUploadRequest, Media, MediaKind, MediaState, ThumbnailSize};
+use image::GenericImageView as _;
+
+use crate::fixtures::{SECRET, film, holds, png, probed, recorded, voice};
+use crate::world::{World, text};
+
+async fn upload_as(world: &World, kind: MediaKind, bytes: &[u8]) -> Media {
+    world.upload_with(CreateUploadRequest { kind: kind.into(), ..text(bytes) }, bytes).await
+}
+
+#[tokio::test]
+async fn a_film_gets_its_size_length_and_poster_and_loses_its_place() {
+    let world = World::new().await;
+    let media = upload_as(&world, MediaKind::Video, &film()).await;
+    assert_eq!((media.state(), media.content_type.as_str()), (MediaState::Ready, "video/mp4"));
+    assert_eq!((media.width, media.height), (320, 240));
+    assert!((1_900..=2_200).contains(&media.duration_ms), "{}", media.duration_ms);
+    assert_eq!(media.blurhash.len(), 28);
+    let poster = world.thumbnail(world.ada, &media.id, ThumbnailSize::Small).await.unwrap();
+    assert_eq!(image::load_from_memory(&world.fetch(&poster).await).unwrap().dimensions(), (160, 120));
+
+    let clean = world.fetch(&world.url(world.ada, &media.id).await.unwrap()).await;
+    assert!(!holds(&clean, SECRET));
+    let told = probed(&clean, world.dir.path());
+    assert_eq!(told["streams"].as_array().unwrap().len(), 2);
+    assert_eq!(media.size_bytes, u64::try_from(clean.len()).unwrap());
+}
+
+#[tokio::test]
+async fn a_voice_gets_its_length_and_a_hundred_values_of_loudness() {
+    let world = World::new().await;
+    for (ending, content_type) in [("ogg", "audio/ogg"), ("mp3", "audio/mpeg"), ("m4a", "audio/mp4")] {
+        let media = upload_as(&world, MediaKind::Voice, &voice(ending)).await;
+        assert_eq!((media.state(), media.content_type.as_str()), (MediaState::Ready, content_type));
+        assert!((1_900..=2_200).contains(&media.duration_ms), "{ending}: {}", media.duration_ms);
+        assert_eq!(media.waveform.len(), 100);
+        // A second of silence, then a tone.
+        assert!(media.waveform[5..45].iter().all(|value| *value < 30), "{ending}: {:?}", &media.waveform[..]);
+        assert!(media.waveform[58..90].iter().all(|value| *value > 150), "{ending}: {:?}", &media.waveform[..]);
+        let clean = world.fetch(&world.url(world.ada, &media.id).await.unwrap()).await;
+        assert!(!holds(&clean, SECRET), "{ending}");
+        assert_eq!(probed(&clean, world.dir.path())["streams"][0]["codec_type"], "audio");
+    }
+}
+
+#[tokio::test]
+async fn what_browsers_record_without_a_length_is_measured() {
+    let world = World::new().await;
+    // Written to a pipe, as MediaRecorder does: nothing can be filled in at the end.
+    let tone = "sine=frequency=440:duration=2";
+    let webm = recorded(&["-f", "lavfi", "-i", tone, "-c:a", "libopus", "-live", "1", "-f", "webm"], "webm");
+    let media = upload_as(&world, MediaKind::Voice, &webm).await;
+    assert_eq!((media.state(), media.content_type.as_str()), (MediaState::Ready, "audio/webm"));
+    assert!((1_900..=2_200).contains(&media.duration_ms), "{}", media.duration_ms);
+}
+
+#[tokio::test]
+async fn a_kind_takes_its_own_only() {
+    let world = World::new().await;
+    let film = film();
+    let cut = &film[..film.len() / 3];
+    for (kind, bytes, rejection) in [
+        (MediaKind::Voice, &film[..], "TYPE_NOT_ALLOWED"),
+        (MediaKind::Video, &png(b"x")[..], "TYPE_NOT_ALLOWED"),
+        (MediaKind::Video, &voice("m4a")[..], "TYPE_NOT_ALLOWED"),
+        (MediaKind::Audio, b"#EXTM3U\nfile:///etc/passwd\n", "TYPE_NOT_ALLOWED"),
+        (MediaKind::Video, cut, "FILE_BROKEN"),
+        (MediaKind::Video, b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isomiso2", "FILE_BROKEN"),
+    ] {
+        let media = upload_as(&world, kind, bytes).await;
+        assert_eq!((media.state(), media.rejection.as_str()), (MediaState::Rejected, rejection), "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_left_where_a_film_was_looked_at() {
+    let world = World::new().await;
+    upload_as(&world, MediaKind::Video, &film()).await;
+    upload_as(&world, MediaKind::Video, b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isomiso2").await;
+    assert_eq!(std::fs::read_dir(world.scratch()).unwrap().count(), 0);
+}

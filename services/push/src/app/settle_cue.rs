@@ -1,0 +1,50 @@
+use super::settle::note;
+use super::{App, CueTelling};
+use crate::domain::{Breaker, Verdict, pause_before};
+use crate::error::Error;
+use crate::store;
+
+impl App {
+    /// Keeps how a try to tell of a cue ended, and what that says of the push service.
+    ///
+    /// # Errors
+    /// The database's; the cue is then due again when its claim ends.
+    pub async fn settle_cue(
+        &self,
+        telling: &CueTelling,
+        verdict: &Verdict,
+        breaker: &mut Breaker,
+    ) -> Result<(), Error> {
+        note(breaker, verdict, self);
+        let cue = &telling.cue;
+        let (now, mut outcome) = (self.clock.now(), "sent");
+        let mut conn = self.pool.get().await?;
+        match verdict {
+            Verdict::Accepted { .. } => store::finish_cue(&mut conn, cue, now).await?,
+            Verdict::Gone { since } => {
+                outcome = "gone";
+                let count = store::delete_address(&mut conn, &cue.address, *since).await?;
+                metrics::counter!("godwit_push_addresses_total", "change" => "gone").increment(count as u64);
+                store::finish_cue(&mut conn, cue, now).await?;
+            }
+            Verdict::Refused(cause) => {
+                outcome = "refused";
+                tracing::warn!(device.id = %cue.address.device_id, cause, "a push service refuses a cue");
+                store::finish_cue(&mut conn, cue, now).await?;
+            }
+            Verdict::Later { retry_after, .. } => match pause_before(cue.attempt, *retry_after, &*self.entropy) {
+                Some(pause) => {
+                    outcome = "postponed";
+                    store::postpone_cue(&mut conn, cue, now + pause).await?;
+                }
+                None => {
+                    outcome = "given_up";
+                    store::finish_cue(&mut conn, cue, now).await?;
+                }
+            },
+        }
+        let provider = cue.address.provider.as_str();
+        metrics::counter!("godwit_push_cues_total", "provider" => provider, "outcome" => outcome).increment(1);
+        Ok(())
+    }
+}

@@ -1,0 +1,103 @@
+use std::time::Duration;
+
+use godwit_contract::push::v1::call_alert_service_client::CallAlertServiceClient;
+use godwit_contract::push::v1::{AlertCallRequest, PushProvider};
+use godwit_contract::v1::{Call, CallMedia, CallState};
+use godwit_kernel::{CallId, Clock as _, SystemClock, SystemEntropy};
+use godwit_rpc::{Target, timestamp};
+use godwit_testkit::eventually;
+use serde_json::json;
+
+use crate::harness::{Replica, SOON, World};
+use crate::phone::Phone;
+use crate::stage::apns::{Pushed, TOPIC};
+
+fn call(world: &World, caller: &Phone, callee: &Phone) -> Call {
+    Call {
+        id: CallId::generate(&SystemClock, &SystemEntropy).to_string(),
+        media: CallMedia::Video.into(),
+        state: CallState::Ringing.into(),
+        caller_id: caller.user_id().to_string(),
+        callee_id: callee.user_id().to_string(),
+        created_at: Some(timestamp(world.clock.now())),
+        ..Call::default()
+    }
+}
+
+async fn alert(replica: &Replica, call: &Call, state: CallState) {
+    let call = Call { state: state.into(), ..call.clone() };
+    let mut client = CallAlertServiceClient::new(replica.platform.directory.channel(Target::Push));
+    client.alert_call(AlertCallRequest { call: Some(call) }).await.unwrap();
+}
+
+async fn rung(world: &World, phone: &Phone, count: usize) -> Vec<Pushed> {
+    eventually(SOON, async || Some(world.apns.at(&phone.voip_token)).filter(|pushed| pushed.len() >= count)).await
+}
+
+async fn with_phones() -> (World, Replica, Phone, Phone, Phone) {
+    let world = World::new().await;
+    let replica = world.start_with_accounts().await;
+    let (ada, bob) = (world.member_with_phone(), world.member_with_phone());
+    let bobs_other = Phone::of(bob.user_id());
+    for phone in [&bob, &bobs_other] {
+        replica.register_apple(phone).await;
+        replica.register_token(phone, PushProvider::ApnsVoip, &phone.voip_token).await.unwrap();
+    }
+    (world, replica, ada, bob, bobs_other)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_rings_the_phones_and_stops_on_those_that_did_not_answer() {
+    let (world, replica, ada, bob, bobs_other) = with_phones().await;
+    let mut call = call(&world, &ada, &bob);
+    for _ in 0..3 {
+        alert(&replica, &call, CallState::Ringing).await;
+    }
+    for phone in [&bob, &bobs_other] {
+        let pushed = rung(&world, phone, 1).await.remove(0);
+        assert_eq!((pushed.push_type.as_str(), pushed.priority.as_str()), ("voip", "10"));
+        assert_eq!(pushed.topic, format!("{TOPIC}.voip"));
+        assert_eq!(pushed.expiration, world.clock.now().unix_timestamp() + 45);
+        let data = &pushed.payload["godwit"];
+        assert_eq!((&data["kind"], &data["call_id"]), (&json!("call_ringing"), &json!(call.id)));
+        assert_eq!((&data["media"], &data["rings_until"]), (&json!("video"), &json!("2026-06-01T12:00:45Z")));
+        assert_eq!(data["caller_id"], json!(ada.user_id().to_string()));
+    }
+    call.callee_device_id = bob.caller.device_id.to_string();
+    alert(&replica, &call, CallState::Accepted).await;
+    let pushed = rung(&world, &bobs_other, 2).await.remove(1);
+    let data = &pushed.payload["godwit"];
+    assert_eq!((&data["kind"], &data["state"]), (&json!("call_over"), &json!("accepted")));
+    // What comes again, or late, rings nobody.
+    alert(&replica, &call, CallState::Ringing).await;
+    alert(&replica, &call, CallState::Accepted).await;
+    eventually(SOON, async || world.number("SELECT count(*) FROM cues WHERE state = 'pending'").await == 0).await;
+    assert_eq!(world.apns.at(&bob.voip_token).len(), 1, "the phone that answered");
+    assert_eq!(world.apns.at(&bobs_other.voip_token).len(), 2);
+    assert_eq!(world.apns.at(&bob.token).len() + world.apns.at(&bobs_other.token).len(), 0, "no alerts");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_is_over_before_it_is_told_of_rings_nobody() {
+    let (world, replica, ada, bob, _) = with_phones().await;
+    let call = call(&world, &ada, &bob);
+    alert(&replica, &call, CallState::Cancelled).await;
+    alert(&replica, &call, CallState::Ringing).await;
+    // And one of long ago.
+    let old = Call { id: CallId::generate(&SystemClock, &SystemEntropy).to_string(), ..call };
+    world.clock.advance(Duration::from_secs(46));
+    alert(&replica, &old, CallState::Ringing).await;
+    assert_eq!(world.number("SELECT count(*) FROM cues WHERE state = 'pending'").await, 0);
+    assert_eq!(world.number("SELECT count(*) FROM cues WHERE kind = 'call_ringing'").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_phone_of_google_rings_by_its_one_token() {
+    let (world, replica, ada, bob, _) = with_phones().await;
+    let android = Phone::of(bob.user_id());
+    replica.register_google(&android).await;
+    alert(&replica, &call(&world, &ada, &bob), CallState::Ringing).await;
+    let pushed = eventually(SOON, async || world.fcm.at(&android.token).first().cloned()).await;
+    assert_eq!(pushed.data["kind"], "call_ringing");
+    assert_eq!(pushed.android, json!({"priority": "HIGH", "ttl": "45s"}));
+}
