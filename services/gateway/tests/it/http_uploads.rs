@@ -50,7 +50,7 @@ async fn a_file_is_passed_on_in_parts() {
         assert_eq!((&media["media"]["id"], &media["media"]["state"]), (&MEDIA_ID.into(), &"MEDIA_STATE_READY".into()));
         let begun = stage.services.files.begun.lock().pop().unwrap();
         assert_eq!((begun.file_name.as_str(), begun.content_type.as_str()), ("Кот.ogg", "audio/ogg"));
-        assert_eq!((begun.user_id, begun.kind(), begun.max_bytes), (ada.user_id.to_string(), kind, length));
+        assert_eq!((begun.kind(), begun.max_bytes, begun.user_id), (kind, length, ada.user_id.to_string()));
         let parts = std::mem::take(&mut *stage.services.files.parts.lock());
         assert_eq!(parts.values().map(|part| part.len()).collect::<Vec<_>>(), [PART, PART, 5]);
         assert!(parts.values().flatten().copied().eq(content.iter().copied()));
