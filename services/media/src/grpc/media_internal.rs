@@ -2,12 +2,12 @@ use std::sync::Arc;
 
 use godwit_contract::media::v1 as proto;
 use godwit_contract::media::v1::media_internal_service_server::MediaInternalService;
-use godwit_contract::v1::Attachment;
+use godwit_contract::v1::{Attachment, AttachmentKind};
 use godwit_rpc::{InvalidField, parse_id, to_status};
 use tonic::{Request, Response, Status};
 
 use crate::app::App;
-use crate::domain::Media;
+use crate::domain::{Kind, Media};
 
 /// `godwit.media.v1.MediaInternalService`.
 pub struct MediaInternalGrpc {
@@ -47,10 +47,29 @@ impl MediaInternalService for MediaInternalGrpc {
 }
 
 fn encode(media: Media) -> Attachment {
+    let details = media.details;
     Attachment {
         media_id: media.id.to_string(),
         file_name: media.file_name.as_str().to_owned(),
         content_type: media.content_type.as_str().to_owned(),
         size_bytes: media.size_bytes,
+        kind: kind(media.kind).into(),
+        width: details.width.unwrap_or_default(),
+        height: details.height.unwrap_or_default(),
+        duration_ms: details.duration_ms.unwrap_or_default(),
+        blurhash: details.blurhash.unwrap_or_default(),
+        waveform: details.waveform.into(),
+        has_thumbnails: details.has_thumbnails,
+    }
+}
+
+const fn kind(kind: Kind) -> AttachmentKind {
+    match kind {
+        Kind::Image => AttachmentKind::Image,
+        Kind::Video => AttachmentKind::Video,
+        Kind::VideoNote => AttachmentKind::VideoNote,
+        Kind::Voice => AttachmentKind::Voice,
+        Kind::Audio => AttachmentKind::Audio,
+        Kind::Document => AttachmentKind::Document,
     }
 }

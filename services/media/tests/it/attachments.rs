@@ -1,7 +1,9 @@
-use godwit_contract::v1::Attachment;
+use godwit_contract::media::v1::{CreateUploadRequest, MediaKind};
+use godwit_contract::v1::{Attachment, AttachmentKind};
 use tonic::Code;
 
-use crate::world::{World, id, person};
+use crate::fixtures::voice;
+use crate::world::{World, id, person, text};
 
 #[tokio::test]
 async fn finished_uploads_are_described_in_the_order_they_are_asked_for() {
@@ -11,10 +13,27 @@ async fn finished_uploads_are_described_in_the_order_they_are_asked_for() {
     let expected =
         [(&other, "application/pdf", 14), (&one, "text/plain", 3)].map(|(media, content_type, size_bytes)| {
             let (media_id, file_name) = (media.id.clone(), "Кот.txt".to_owned());
-            Attachment { media_id, file_name, content_type: content_type.to_owned(), size_bytes }
+            let (content_type, kind) = (content_type.to_owned(), AttachmentKind::Document.into());
+            Attachment { media_id, file_name, content_type, size_bytes, kind, ..Attachment::default() }
         });
     assert_eq!(described, expected);
     assert_eq!(world.describe(world.ada, &[]).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn what_is_seen_and_heard_is_described_for_clients_to_lay_it_out() {
+    let world = World::new().await;
+    let picture = world.picture(b"a cat").await;
+    let bytes = voice("ogg");
+    let request = CreateUploadRequest { kind: MediaKind::Voice.into(), ..text(&bytes) };
+    let voice = world.upload_with(request, &bytes).await;
+    let described = world.describe(world.ada, &[&picture.id, &voice.id]).await.unwrap();
+    let [seen, heard] = &described[..] else { panic!("{described:?}") };
+    assert_eq!((seen.kind(), seen.width, seen.height, seen.has_thumbnails), (AttachmentKind::Image, 16, 12, true));
+    assert_eq!((&seen.blurhash, seen.blurhash.len()), (&picture.blurhash, 28));
+    assert_eq!((heard.kind(), heard.width, heard.has_thumbnails), (AttachmentKind::Voice, 0, false));
+    assert_eq!((heard.duration_ms, &heard.waveform), (voice.duration_ms, &voice.waveform));
+    assert_eq!(heard.waveform.len(), 100);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use godwit_media::embedded_s3::{EmbeddedS3, Error};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::world::{S3Server, access, open};
+use crate::s3::{S3Server, access, open};
 
 const TTL: Duration = Duration::from_secs(60);
 

@@ -8,7 +8,8 @@ use godwit_media::workers;
 use godwit_testkit::eventually;
 use tokio_util::sync::CancellationToken;
 
-use crate::world::{SOON, UNUSED_TTL, UPLOAD_TTL, World, id, object_key, spawn};
+use crate::s3::spawn;
+use crate::world::{SOON, UNUSED_TTL, UPLOAD_TTL, World, id, object_key};
 
 #[tokio::test]
 async fn an_abandoned_upload_is_removed_with_its_object() {

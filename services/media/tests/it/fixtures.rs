@@ -100,7 +100,7 @@ pub fn huge_png(width: u32, height: u32) -> Vec<u8> {
 pub fn huge_webp() -> Vec<u8> {
     let mut bytes = b"RIFF\x1a\0\0\0WEBPVP8L\x0d\0\0\0\x2f".to_vec();
     // 14 bits of width less one, 14 of height less one.
-    bytes.extend(0x0fff_fffe_u32.to_le_bytes());
+    bytes.extend((16_382_u32 | 16_382 << 14).to_le_bytes());
     bytes.extend([0; 9]);
     bytes
 }

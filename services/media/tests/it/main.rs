@@ -16,6 +16,7 @@ mod object_store;
 mod parts;
 mod pictures;
 mod quotas;
+mod s3;
 mod scans;
 mod uploads;
 mod world;

@@ -7,7 +7,8 @@ use godwit_media::workers;
 use godwit_testkit::{env, eventually};
 use tokio_util::sync::CancellationToken;
 
-use crate::world::{S3Server, SOON, access, open, spawn};
+use crate::s3::{S3Server, access, open, spawn};
+use crate::world::SOON;
 
 const TTL: Duration = Duration::from_secs(60);
 

@@ -90,6 +90,7 @@ async fn an_object_cannot_be_replaced_through_its_address() {
     assert_eq!(world.put(&created, b"good").await, 200);
     world.complete(world.ada, &id(&created)).await.unwrap();
     assert_eq!(world.put(&created, b"evil").await, 412);
+    assert_eq!(world.looked_at(&id(&created)).await.state(), MediaState::Ready);
     let url = world.url(world.ada, &id(&created)).await.unwrap();
     assert_eq!(&world.http.get(url).send().await.unwrap().bytes().await.unwrap()[..], b"good");
 }

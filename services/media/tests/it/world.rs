@@ -1,5 +1,4 @@
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,9 +15,8 @@ use godwit_kernel::{DeviceId, SessionId, SystemClock, SystemEntropy, UserId};
 use godwit_media::app::App;
 use godwit_media::clients::Chats;
 use godwit_media::domain::Quota;
-use godwit_media::embedded_s3::EmbeddedS3;
 use godwit_media::grpc::{MediaGrpc, MediaInternalGrpc, MediaStreamInternalGrpc};
-use godwit_media::object_store::{Access, ObjectStore};
+use godwit_media::object_store::ObjectStore;
 use godwit_media::processing::{Clamd, Processor, Tools};
 use godwit_media::{store, workers};
 use godwit_rpc::{AccessChecks, Caller, Directory, Failure, LocalRoutes, ServerLayer, Target};
@@ -32,60 +30,11 @@ use tonic::{Request, Status};
 use crate::auth::FakeAuth;
 use crate::chats::FakeChats;
 use crate::fixtures::png;
+use crate::s3::{S3Server, access, open, spawn};
 
 pub const SOON: Duration = Duration::from_secs(10);
 pub const UPLOAD_TTL: Duration = Duration::from_secs(3_600);
 pub const UNUSED_TTL: Duration = Duration::from_secs(7 * 24 * 3_600);
-
-/// An S3 server of a test's own.
-pub struct S3Server {
-    pub address: SocketAddr,
-    stop: CancellationToken,
-    task: JoinHandle<()>,
-}
-
-impl S3Server {
-    pub async fn start(dir: &Path) -> Self {
-        Self::start_at(([127, 0, 0, 1], 0).into(), dir).await
-    }
-
-    pub async fn start_at(listen: SocketAddr, dir: &Path) -> Self {
-        let server = EmbeddedS3::bind(listen, dir, "key", "secret").await.unwrap();
-        let stop = CancellationToken::new();
-        Self { address: server.local_addr(), task: spawn(server.serve(stop.clone())), stop }
-    }
-
-    pub async fn stop(self) {
-        self.stop.cancel();
-        self.task.await.unwrap();
-    }
-
-    pub fn access(&self) -> Access {
-        access(self.address)
-    }
-}
-
-pub fn access(address: SocketAddr) -> Access {
-    Access {
-        url: format!("http://{address}").parse().unwrap(),
-        public_url: None,
-        bucket: "godwit-media".to_owned(),
-        region: "us-east-1".to_owned(),
-        access_key: Some("key".to_owned().into()),
-        secret_key: Some("secret".to_owned().into()),
-    }
-}
-
-pub fn open(access: Access) -> Arc<ObjectStore> {
-    // Another test of this process may have installed it.
-    rustls::crypto::ring::default_provider().install_default().ok();
-    Arc::new(ObjectStore::open(access).unwrap())
-}
-
-#[expect(clippy::disallowed_methods, reason = "a test has no supervisor")]
-pub fn spawn<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
-    tokio::spawn(work)
-}
 
 /// More than any test needs.
 pub const WIDE: Quota = Quota {
@@ -106,7 +55,8 @@ pub struct World {
     pub chats: FakeChats,
     pub ada: Caller,
     pub bob: Caller,
-    pub db: TestDb,
+    /// Removed when the world ends.
+    _db: TestDb,
     pub dir: tempfile::TempDir,
     pub grpc: MediaGrpc,
     pub streams: MediaStreamInternalGrpc,
@@ -168,7 +118,7 @@ impl World {
         let http = reqwest::Client::new();
         let (ada, bob) = (person(), person());
         let (s3, workers) = (Some(s3), None);
-        Self { clock, app, objects, http, auth, chats, ada, bob, db, dir, grpc, streams, internal, s3, workers }
+        Self { clock, app, objects, http, auth, chats, ada, bob, _db: db, dir, grpc, streams, internal, s3, workers }
     }
 
     /// Has uploads looked at.

@@ -32,7 +32,7 @@ impl Extras {
     pub fn size_bytes(&self) -> usize {
         let preview = self.link_preview.as_ref().map_or(0, LinkPreview::size_bytes);
         let reply = self.reply_to.as_ref().map_or(0, |reply| reply.snippet.len() + 64);
-        self.entities.len() * 64 + self.attachments.len() * 256 + reply + preview + 64
+        self.entities.len() * 64 + self.attachments.len() * 512 + reply + preview + 64
     }
 
     /// Forgets what a reply says of a message that is deleted.
@@ -69,6 +69,47 @@ pub struct Attachment {
     pub content_type: String,
     /// How large it is.
     pub size_bytes: u64,
+    /// What it is to people.
+    pub kind: AttachmentKind,
+    /// For clients to lay it out before they fetch it.
+    pub look: AttachmentLook,
+}
+
+/// What an attachment is to people.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AttachmentKind {
+    /// Sent before kinds were kept.
+    #[default]
+    Unknown,
+    /// A picture.
+    Image,
+    /// A film.
+    Video,
+    /// A short film that is shown round.
+    VideoNote,
+    /// What somebody said.
+    Voice,
+    /// Music and other recordings.
+    Audio,
+    /// Any file.
+    Document,
+}
+
+/// How an attachment looks and sounds, as media found it. Empty for what is only saved.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct AttachmentLook {
+    /// In pixels; 0 for what is not seen.
+    pub width: u32,
+    /// In pixels; 0 for what is not seen.
+    pub height: u32,
+    /// How long it plays; 0 when that is not known.
+    pub duration_ms: u64,
+    /// A blurred preview.
+    pub blurhash: String,
+    /// How loud it is where.
+    pub waveform: Vec<u8>,
+    /// There are small pictures of it.
+    pub has_thumbnails: bool,
 }
 
 /// What a message answers.

@@ -27,7 +27,7 @@ pub use content::{Chosen, ClientMessageId, ContentHash, MessageText, Violation};
 pub use cursor::{AccountCursor, InvalidCursor, Position, Round, StaleCursor};
 pub use entity::{Entity, EntityKind, NamedMention, check_entities, find_mentions};
 pub use epoch::Epoch;
-pub use extras::{Attachment, Extras, ForwardOrigin, LinkPreview, Reply};
+pub use extras::{Attachment, AttachmentKind, AttachmentLook, Extras, ForwardOrigin, LinkPreview, Reply};
 pub use forward::{ClientForwardId, FORWARD_TARGETS_MAX, FORWARDED_MAX, Forward, Source};
 pub use head::Head;
 pub use message::{Direction, Edit, Message, Version};

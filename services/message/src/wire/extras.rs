@@ -4,7 +4,9 @@ use godwit_contract::v1 as pb;
 use prost::Message as _;
 
 use super::entity::{decode_entities, encode_entities};
-use crate::domain::{Attachment, Emoji, Entity, Extras, ForwardOrigin, LinkPreview, ReactionCount, Reply};
+use crate::domain::{
+    Attachment, AttachmentKind, AttachmentLook, Emoji, Entity, Extras, ForwardOrigin, LinkPreview, ReactionCount, Reply,
+};
 
 /// `messages.extras`.
 pub fn encode_extras(extras: &Extras) -> Vec<u8> {
@@ -71,11 +73,19 @@ pub fn decode_reactions(bytes: &[u8]) -> Vec<ReactionCount> {
 
 /// The contract's form.
 pub fn encode_attachment(attachment: &Attachment) -> pb::Attachment {
+    let look = &attachment.look;
     pb::Attachment {
         media_id: attachment.media_id.to_string(),
         file_name: attachment.file_name.clone(),
         content_type: attachment.content_type.clone(),
         size_bytes: attachment.size_bytes,
+        kind: encode_kind(attachment.kind).into(),
+        width: look.width,
+        height: look.height,
+        duration_ms: look.duration_ms,
+        blurhash: look.blurhash.clone(),
+        waveform: look.waveform.clone().into(),
+        has_thumbnails: look.has_thumbnails,
     }
 }
 
@@ -86,7 +96,40 @@ pub fn decode_attachment(attachment: &pb::Attachment) -> Option<Attachment> {
         file_name: attachment.file_name.clone(),
         content_type: attachment.content_type.clone(),
         size_bytes: attachment.size_bytes,
+        kind: decode_kind(attachment.kind()),
+        look: AttachmentLook {
+            width: attachment.width,
+            height: attachment.height,
+            duration_ms: attachment.duration_ms,
+            blurhash: attachment.blurhash.clone(),
+            waveform: attachment.waveform.to_vec(),
+            has_thumbnails: attachment.has_thumbnails,
+        },
     })
+}
+
+const fn encode_kind(kind: AttachmentKind) -> pb::AttachmentKind {
+    match kind {
+        AttachmentKind::Unknown => pb::AttachmentKind::Unspecified,
+        AttachmentKind::Image => pb::AttachmentKind::Image,
+        AttachmentKind::Video => pb::AttachmentKind::Video,
+        AttachmentKind::VideoNote => pb::AttachmentKind::VideoNote,
+        AttachmentKind::Voice => pb::AttachmentKind::Voice,
+        AttachmentKind::Audio => pb::AttachmentKind::Audio,
+        AttachmentKind::Document => pb::AttachmentKind::Document,
+    }
+}
+
+const fn decode_kind(kind: pb::AttachmentKind) -> AttachmentKind {
+    match kind {
+        pb::AttachmentKind::Unspecified => AttachmentKind::Unknown,
+        pb::AttachmentKind::Image => AttachmentKind::Image,
+        pb::AttachmentKind::Video => AttachmentKind::Video,
+        pb::AttachmentKind::VideoNote => AttachmentKind::VideoNote,
+        pb::AttachmentKind::Voice => AttachmentKind::Voice,
+        pb::AttachmentKind::Audio => AttachmentKind::Audio,
+        pb::AttachmentKind::Document => AttachmentKind::Document,
+    }
 }
 
 fn encode_reply(reply: &Reply) -> pb::ReplyInfo {
@@ -160,6 +203,15 @@ mod tests {
                 file_name: text("a.png"),
                 content_type: text("image/png"),
                 size_bytes: 5,
+                kind: AttachmentKind::Voice,
+                look: AttachmentLook {
+                    width: 6,
+                    height: 7,
+                    duration_ms: 8,
+                    blurhash: text("b"),
+                    waveform: vec![0, 255],
+                    has_thumbnails: true,
+                },
             }],
             reply_to: Some(Reply::to(message_id, user_id, "hello")),
             forwarded_from: Some(ForwardOrigin {

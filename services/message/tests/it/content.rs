@@ -41,7 +41,10 @@ async fn all_of_a_message_is_kept_and_the_same_wherever_it_is_read() {
     let sent = replica.client(ada).send_full(full.clone()).await.unwrap();
     let mention = pb::MessageEntity { user_id: bob.to_string(), ..entity(pb::EntityKind::Mention, 7, 4) };
     assert_eq!(sent.entities, [entity(pb::EntityKind::Bold, 0, 2), mention]);
-    assert_eq!(sent.attachments[0].media_id, media_id.to_string());
+    let sent_file = &sent.attachments[0];
+    assert_eq!(sent_file.media_id, media_id.to_string());
+    assert_eq!((sent_file.kind(), sent_file.width, sent_file.height), (pb::AttachmentKind::Image, 640, 480));
+    assert_eq!(sent_file.blurhash, "b");
     let reply = sent.reply_to.clone().unwrap();
     assert_eq!(
         (reply.message_id, reply.sender_id, reply.snippet),

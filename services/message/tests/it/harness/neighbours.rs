@@ -120,7 +120,9 @@ impl MediaInternalService for ServedMedia {
                 return Err(Status::not_found("no such upload"));
             }
             let (file_name, content_type) = (format!("{media_id}.png"), "image/png".to_owned());
-            attachments.push(pb::Attachment { media_id, file_name, content_type, size_bytes: 7 });
+            let look = pb::Attachment { width: 640, height: 480, blurhash: "b".to_owned(), ..Default::default() };
+            let (kind, size_bytes) = (pb::AttachmentKind::Image.into(), 7);
+            attachments.push(pb::Attachment { media_id, file_name, content_type, size_bytes, kind, ..look });
         }
         Ok(Response::new(media::DescribeAttachmentsResponse { attachments }))
     }
