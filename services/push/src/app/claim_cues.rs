@@ -8,7 +8,7 @@ use time::Duration;
 use time::format_description::well_known::Rfc3339;
 
 use super::App;
-use crate::domain::{CallOver, CallRinging, ChatRead, Letter, MessagesDeleted, Provider};
+use crate::domain::{CallOver, CallRinging, ChatRead, Letter, MessagesDeleted, Preview, Provider};
 use crate::error::Error;
 use crate::store::{self, Claim, Cue, CueKind};
 
@@ -42,6 +42,9 @@ impl App {
         let mut conn = self.pool.get().await?;
         let claim = Claim { provider, limit, busy, now, until: now + self.claim_ttl };
         let claimed = store::claim_cues(&mut conn, &claim).await?;
+        let callees: Vec<UserId> =
+            claimed.iter().filter(|cue| caller_of(cue).is_some()).map(|cue| cue.address.user_id).collect();
+        let settings = store::notification_settings(&mut conn, &callees).await?;
         drop(conn);
         let callers: Vec<UserId> = claimed.iter().filter_map(caller_of).collect();
         let names = match callers.is_empty() {
@@ -49,7 +52,19 @@ impl App {
             false => self.peers.display_names(&callers).await,
         };
         match names {
-            Ok(names) => Ok(claimed.into_iter().filter_map(|cue| telling(cue, &names)).collect()),
+            Ok(names) => {
+                let is_hidden = |cue: &Cue| {
+                    settings.get(&cue.address.user_id).is_some_and(|settings| settings.preview == Preview::Hidden)
+                };
+                let known = |cue: &Cue| if is_hidden(cue) { None } else { Some(&names) };
+                Ok(claimed
+                    .into_iter()
+                    .filter_map(|cue| {
+                        let letter = letter_of(&cue, known(&cue))?;
+                        Some(CueTelling { cue, letter })
+                    })
+                    .collect())
+            }
             Err(error) => {
                 let mut conn = self.pool.get().await?;
                 for cue in &claimed {
@@ -68,31 +83,31 @@ fn caller_of(cue: &Cue) -> Option<UserId> {
     }
 }
 
-fn telling(cue: Cue, names: &HashMap<UserId, String>) -> Option<CueTelling> {
+/// Without names when the person shows no senders.
+fn letter_of(cue: &Cue, names: Option<&HashMap<UserId, String>>) -> Option<Letter> {
     let chat_id = ChatId::from_uuid(cue.subject_id);
-    let letter = match &cue.kind {
+    Some(match &cue.kind {
         CueKind::ChatRead(seq) => Letter::ChatRead(ChatRead::new(chat_id, Seq::from_i64(*seq))),
         CueKind::MessagesDeleted(seqs) => {
             Letter::MessagesDeleted(MessagesDeleted { chat_id, seqs: seqs.iter().map(ToString::to_string).collect() })
         }
-        CueKind::CallRinging(call) => Letter::CallRinging(ringing(&cue, call, names)?),
+        CueKind::CallRinging(call) => Letter::CallRinging(ringing(cue, call, names)?),
         CueKind::CallOver(call) => {
             let state = state_name(Call::decode(call.as_slice()).ok()?.state());
             Letter::CallOver(CallOver { call_id: CallId::from_uuid(cue.subject_id), state })
         }
-    };
-    Some(CueTelling { cue, letter })
+    })
 }
 
-fn ringing(cue: &Cue, call: &[u8], names: &HashMap<UserId, String>) -> Option<CallRinging> {
+fn ringing(cue: &Cue, call: &[u8], names: Option<&HashMap<UserId, String>>) -> Option<CallRinging> {
     let call = Call::decode(call).ok()?;
-    let name = call.caller_id.parse().ok().and_then(|caller: UserId| names.get(&caller).cloned());
+    let name = call.caller_id.parse().ok().and_then(|caller: UserId| names?.get(&caller).cloned());
     Some(CallRinging {
         call_id: CallId::from_uuid(cue.subject_id),
         caller_name: name.unwrap_or_default(),
         media: if call.media() == CallMedia::Video { "video" } else { "voice" },
         rings_until: cue.expires_at.format(&Rfc3339).ok()?,
-        caller_id: call.caller_id,
+        caller_id: if names.is_some() { call.caller_id } else { String::new() },
     })
 }
 

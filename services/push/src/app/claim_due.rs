@@ -22,6 +22,15 @@ pub struct Telling {
     pub sent_at: OffsetDateTime,
 }
 
+/// What comes of a claim.
+#[derive(Default)]
+pub struct Claimed {
+    /// Whom to tell what.
+    pub tellings: Vec<Telling>,
+    /// How many deliveries were claimed, those included that turned out not to be made.
+    pub count: usize,
+}
+
 /// What decides on some deliveries, as it is now.
 struct Circumstances {
     contents: HashMap<MessageId, Content>,
@@ -39,7 +48,7 @@ impl App {
     ///
     /// # Errors
     /// The database's; that another service does not answer: what was claimed is then due again in a second.
-    pub async fn claim_due(&self, provider: Provider, limit: usize, busy: &[DeviceId]) -> Result<Vec<Telling>, Error> {
+    pub async fn claim_due(&self, provider: Provider, limit: usize, busy: &[DeviceId]) -> Result<Claimed, Error> {
         if provider == Provider::Web {
             self.vapid_key().await?;
         }
@@ -50,10 +59,14 @@ impl App {
         let claimed = store::claim_due(&mut conn, &claim).await?;
         drop(conn);
         if claimed.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Claimed::default());
         }
+        let count = claimed.len();
         match self.circumstances(&claimed).await {
-            Ok(circumstances) => self.tell_or_cancel(provider, claimed, &circumstances).await,
+            Ok(circumstances) => {
+                let tellings = self.tell_or_cancel(provider, claimed, &circumstances).await?;
+                Ok(Claimed { tellings, count })
+            }
             Err(error) => {
                 let mut conn = self.pool.get().await?;
                 store::release(&mut conn, &claimed.iter().collect::<Vec<_>>(), now + RELEASE_PAUSE).await?;

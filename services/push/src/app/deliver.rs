@@ -15,7 +15,8 @@ impl App {
             address: &delivery.address,
             letter: &telling.letter,
             id: stable_id(device, id.chat_id.as_uuid(), id.seq.as_i64()),
-            collapse_id: collapse_id(device, id.chat_id.as_uuid()),
+            collapse_id: collapse_id(device, id.chat_id.as_uuid(), "messages"),
+            is_of_few_chats: delivery.is_of_few_chats,
             unread_count: self.unread_count(&delivery.address).await,
             expires_at: delivery.expires_at,
             now: self.clock.now(),
@@ -32,11 +33,20 @@ impl App {
         let CueTelling { cue, letter } = telling;
         let device = cue.address.device_id;
         let has_badge = matches!(letter, Letter::ChatRead(_) | Letter::MessagesDeleted(_));
+        // Never the messages' own: what is shown of the chat and still holds would go with what does not.
+        let theme = match letter {
+            Letter::MessageCreated(_) => "messages".to_owned(),
+            Letter::ChatRead(_) => "read".to_owned(),
+            // Each names others.
+            Letter::MessagesDeleted(_) => format!("deleted {}", cue.version),
+            Letter::CallRinging(_) | Letter::CallOver(_) => "call".to_owned(),
+        };
         let parcel = Parcel {
             address: &cue.address,
             letter,
             id: stable_id(device, cue.subject_id, -cue.version),
-            collapse_id: collapse_id(device, cue.subject_id),
+            collapse_id: collapse_id(device, cue.subject_id, &theme),
+            is_of_few_chats: false,
             unread_count: if has_badge { self.unread_count(&cue.address).await } else { None },
             expires_at: cue.expires_at,
             now: self.clock.now(),

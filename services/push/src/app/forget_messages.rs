@@ -1,12 +1,8 @@
 use godwit_kernel::{ChatId, MessageId};
-use time::Duration;
 
-use super::App;
+use super::{App, cue_times};
 use crate::error::Error;
 use crate::store::{self, Transactional as _};
-
-/// How long it is worth telling a device that something is deleted.
-const CUE_TTL: Duration = Duration::hours(24);
 
 impl App {
     /// Drops what was still to be told of messages that are deleted, and tells devices that show them.
@@ -19,7 +15,7 @@ impl App {
         let mut conn = self.pool.get().await?;
         let (cued, forgotten) = conn
             .transaction::<_, Error, _>(async |conn| {
-                let cued = store::cue_deletions(conn, messages, now, now + CUE_TTL).await?;
+                let cued = store::cue_deletions(conn, messages, cue_times(now)).await?;
                 Ok((cued, store::delete_messages(conn, messages).await?))
             })
             .await?;
@@ -30,15 +26,24 @@ impl App {
         Ok(())
     }
 
-    /// Drops what was still to be told of all messages of chats that are deleted.
+    /// Drops what was still to be told of all messages of chats that are deleted, and tells devices that show some.
     ///
     /// # Errors
     /// The database's.
     #[tracing::instrument(name = "push.forget_chats", skip_all, fields(chats = chats.len()), err(level = "debug"))]
     pub async fn forget_chats(&self, chats: &[ChatId]) -> Result<(), Error> {
+        let now = self.clock.now();
         let mut conn = self.pool.get().await?;
-        let count = store::delete_chats(&mut conn, chats).await?;
-        metrics::counter!("godwit_push_withdrawn_total", "cause" => "deleted").increment(count as u64);
+        let (cued, forgotten) = conn
+            .transaction::<_, Error, _>(async |conn| {
+                let cued = store::cue_deleted_chats(conn, chats, cue_times(now)).await?;
+                Ok((cued, store::delete_chats(conn, chats).await?))
+            })
+            .await?;
+        metrics::counter!("godwit_push_withdrawn_total", "cause" => "deleted").increment(forgotten as u64);
+        if cued > 0 {
+            self.bells.ring_for_cues();
+        }
         Ok(())
     }
 }

@@ -21,7 +21,7 @@ mod unregister;
 
 pub use alert_call::CallAlert;
 pub use claim_cues::CueTelling;
-pub use claim_due::Telling;
+pub use claim_due::{Claimed, Telling};
 pub use register_push_token::RegisterPushToken;
 pub use register_web_push::RegisterWebPush;
 pub use settle::Tried;
@@ -30,11 +30,17 @@ use std::sync::Arc;
 
 use godwit_kernel::{Clock, Entropy};
 use godwit_pg::Pool;
-use time::Duration;
+use time::{Duration, OffsetDateTime};
 use tokio::sync::{Notify, OnceCell};
 
 use crate::clients::Peers;
 use crate::push_service::{PushServices, VapidKey};
+use crate::store::CueTimes;
+
+/// Who reads does so message by message: devices are told of a moment's reading at once.
+const READ_CUE_DELAY: Duration = Duration::seconds(2);
+/// How long it is worth telling a device that something need not be shown any more.
+const WITHDRAWAL_TTL: Duration = Duration::hours(24);
 
 /// What every use case works with.
 pub struct App {
@@ -81,4 +87,9 @@ impl Bells {
     pub fn ring_for_cues(&self) {
         self.cues.iter().for_each(Notify::notify_one);
     }
+}
+
+/// When devices are told that something which they show was read or deleted at `now`.
+fn cue_times(now: OffsetDateTime) -> CueTimes {
+    CueTimes { reads_at: now + READ_CUE_DELAY, deletions_at: now, until: now + WITHDRAWAL_TTL }
 }

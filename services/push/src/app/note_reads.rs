@@ -1,16 +1,10 @@
 use std::collections::BTreeMap;
 
 use godwit_kernel::{ChatId, UserId};
-use time::Duration;
 
-use super::App;
+use super::{App, cue_times};
 use crate::error::Error;
 use crate::store::{self, ReadUpTo};
-
-/// Who reads does so message by message: devices are told of a moment's reading at once.
-const CUE_DELAY: Duration = Duration::seconds(2);
-/// How long it is worth telling a device that something was read.
-const CUE_TTL: Duration = Duration::hours(24);
 
 impl App {
     /// Notes how far people have read: what they have read is not told any more, and devices that show it take it back.
@@ -27,7 +21,7 @@ impl App {
         let reads: Vec<ReadUpTo> = furthest.into_values().collect();
         let now = self.clock.now();
         let mut conn = self.pool.get().await?;
-        let moved = store::move_cursors(&mut conn, &reads, now, now + CUE_DELAY, now + CUE_TTL).await?;
+        let moved = store::move_cursors(&mut conn, &reads, now, cue_times(now)).await?;
         metrics::counter!("godwit_push_withdrawn_total", "cause" => "read").increment(moved.cancelled_count as u64);
         if moved.cued_count > 0 {
             self.bells.ring_for_cues();

@@ -1,9 +1,9 @@
 use std::time::Duration;
 
-use super::{App, Telling};
+use super::{App, Telling, cue_times};
 use crate::domain::{Admission, Breaker, Delivery, Provider, Scope, Verdict, pause_before};
 use crate::error::Error;
-use crate::store::{self, End};
+use crate::store::{self, End, Transactional as _};
 
 /// A try that was made.
 pub struct Tried {
@@ -28,10 +28,11 @@ impl App {
             let delivery = &telling.delivery;
             match verdict {
                 Verdict::Accepted { .. } => ended.push((delivery, End::Sent, "sent")),
-                Verdict::Gone { since } => {
-                    self.drop_address(delivery, *since).await?;
-                    ended.push((delivery, End::Failed, "gone"));
-                }
+                // Where another address took its place meanwhile, that one is tried.
+                Verdict::Gone { since } => match self.drop_address(delivery, *since).await? {
+                    0 => ended.extend(self.postpone(delivery, None).await?),
+                    _ => ended.push((delivery, End::Failed, "gone")),
+                },
                 Verdict::Refused(cause) => {
                     tracing::warn!(device.id = %delivery.address.device_id, cause, "a push service refuses a notification");
                     ended.push((delivery, End::Failed, "refused"));
@@ -40,10 +41,7 @@ impl App {
                 Verdict::Later { scope: Scope::Provider, .. } if !is_up => untried.push(delivery),
                 Verdict::Later { retry_after, cause, .. } => {
                     tracing::debug!(cause, attempt = delivery.attempt, "a notification was not taken now");
-                    match pause_before(delivery.attempt, *retry_after, &*self.entropy) {
-                        Some(pause) => self.postpone(delivery, pause).await?,
-                        None => ended.push((delivery, End::Failed, "given_up")),
-                    }
+                    ended.extend(self.postpone(delivery, *retry_after).await?);
                 }
             }
         }
@@ -61,12 +59,26 @@ impl App {
         ended: &[(&Delivery, End, &'static str)],
         untried: &[&Delivery],
     ) -> Result<(), Error> {
+        let now = self.clock.now();
         let mut conn = self.pool.get().await?;
         if !untried.is_empty() {
-            store::release(&mut conn, untried, self.clock.now()).await?;
+            store::release(&mut conn, untried, now).await?;
         }
         if !ended.is_empty() {
-            store::finish(&mut conn, ended, self.clock.now()).await?;
+            let sent: Vec<&Delivery> =
+                ended.iter().filter(|(_, end, _)| *end == End::Sent).map(|(delivery, ..)| *delivery).collect();
+            let cued = conn
+                .transaction::<_, Error, _>(async |conn| {
+                    store::finish(conn, ended, now).await?;
+                    match provider {
+                        Provider::Web => Ok(0),
+                        Provider::Apns | Provider::Fcm => Ok(store::cue_overtaken(conn, &sent, cue_times(now)).await?),
+                    }
+                })
+                .await?;
+            if cued > 0 {
+                self.bells.ring_for_cues();
+            }
         }
         for (.., outcome) in ended {
             count(provider, outcome, 1);
@@ -75,18 +87,26 @@ impl App {
         Ok(())
     }
 
-    async fn postpone(&self, delivery: &Delivery, pause: Duration) -> Result<(), Error> {
+    /// How it ended, if there is no further try.
+    async fn postpone<'a>(
+        &self,
+        delivery: &'a Delivery,
+        retry_after: Option<Duration>,
+    ) -> Result<Option<(&'a Delivery, End, &'static str)>, Error> {
+        let Some(pause) = pause_before(delivery.attempt, retry_after, &*self.entropy) else {
+            return Ok(Some((delivery, End::Failed, "given_up")));
+        };
         let mut conn = self.pool.get().await?;
         store::postpone(&mut conn, delivery, self.clock.now() + pause).await?;
         count(delivery.address.provider, "postponed", 1);
-        Ok(())
+        Ok(None)
     }
 
-    async fn drop_address(&self, delivery: &Delivery, since: Option<time::OffsetDateTime>) -> Result<(), Error> {
+    async fn drop_address(&self, delivery: &Delivery, since: Option<time::OffsetDateTime>) -> Result<usize, Error> {
         let mut conn = self.pool.get().await?;
         let count = store::delete_address(&mut conn, &delivery.address, since).await?;
         metrics::counter!("godwit_push_addresses_total", "change" => "gone").increment(count as u64);
-        Ok(())
+        Ok(count)
     }
 }
 

@@ -1,6 +1,6 @@
 use super::settle::note;
 use super::{App, CueTelling};
-use crate::domain::{Breaker, Verdict, pause_before};
+use crate::domain::{Breaker, Scope, Verdict, pause_before};
 use crate::error::Error;
 use crate::store;
 
@@ -31,6 +31,11 @@ impl App {
                 outcome = "refused";
                 tracing::warn!(device.id = %cue.address.device_id, cause, "a push service refuses a cue");
                 store::finish_cue(&mut conn, cue, now).await?;
+            }
+            // Not the cue failed, but the push service.
+            Verdict::Later { scope: Scope::Provider, .. } if breaker.is_open() => {
+                outcome = "postponed";
+                store::postpone_cue(&mut conn, cue, now).await?;
             }
             Verdict::Later { retry_after, .. } => match pause_before(cue.attempt, *retry_after, &*self.entropy) {
                 Some(pause) => {

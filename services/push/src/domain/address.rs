@@ -98,7 +98,7 @@ impl PushToken {
     /// # Errors
     /// When it is none.
     pub fn parse_apns(text: &str) -> Result<String, Violation> {
-        let is_hex = text.len() % 2 == 0 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_hex = text.len().is_multiple_of(2) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         if !is_hex || !APNS_TOKEN_BYTES.contains(&(text.len() / 2)) {
             return Err(Violation("is not 2 to 200 bytes in hexadecimal"));
         }

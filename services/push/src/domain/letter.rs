@@ -52,9 +52,9 @@ pub struct MessagesDeleted {
 pub struct CallRinging {
     /// For `POST /calls/{call_id}/accept` and `/decline`.
     pub call_id: CallId,
-    /// Who calls.
+    /// Who calls; empty when the person shows no senders.
     pub caller_id: String,
-    /// Their name; empty when it is unknown.
+    /// Their name; empty when it is unknown, and when the person shows no senders.
     pub caller_name: String,
     /// `voice` or `video`.
     pub media: &'static str,
@@ -76,11 +76,6 @@ impl Letter {
     pub fn to_json(&self) -> Vec<u8> {
         // Strings, numbers and lists of them: nothing of it can fail to be written.
         serde_json::to_vec(self).unwrap_or_default()
-    }
-
-    /// Whether the person notices it: it is shown, or rings.
-    pub const fn is_noticed(&self) -> bool {
-        matches!(self, Self::MessageCreated(_) | Self::CallRinging(_))
     }
 
     /// Whether the device must be woken for it at once.

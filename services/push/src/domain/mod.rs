@@ -20,6 +20,9 @@ pub use settings::{NotificationSettings, Preview};
 pub use subscription::{Keys, Subscription};
 pub use tries::{ATTEMPTS_MAX, Delivery, Scope, Verdict, pause_before};
 
+#[cfg(test)]
+pub use notification::longest_notification;
+
 /// What is wrong with a value, for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Violation(pub &'static str);

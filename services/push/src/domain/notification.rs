@@ -104,13 +104,33 @@ impl Notification {
     }
 }
 
+/// Control characters become spaces: they show nothing, and JSON needs six bytes for each.
 fn shortened(text: &str, chars: usize) -> String {
+    let shown = text.chars().map(|char| if char.is_control() && char != '\n' { ' ' } else { char });
     if text.chars().nth(chars).is_none() {
-        return text.to_owned();
+        return shown.collect();
     }
-    let mut short: String = text.chars().take(chars - 1).collect();
+    let mut short: String = shown.take(chars - 1).collect();
     short.push('…');
     short
+}
+
+/// The notification that needs most bytes.
+#[cfg(test)]
+pub fn longest_notification() -> Notification {
+    use godwit_kernel::{ChatId, Seq, SystemClock, SystemEntropy};
+
+    let chat_id = ChatId::generate(&SystemClock, &SystemEntropy);
+    let message = Content {
+        id: MessageId { chat_id, seq: Seq::from_i64(i64::MAX) },
+        sender_id: UserId::generate(&SystemClock, &SystemEntropy),
+        text: "🦢".repeat(4_096),
+        attachment_count: u32::MAX,
+        sent_at: OffsetDateTime::UNIX_EPOCH,
+        is_silent: false,
+    };
+    let chat = ChatFacts { is_answered: true, title: "🦢".repeat(1_000), is_history_visible: true };
+    Notification::of(&message, &"🦢".repeat(1_000), &chat, Preview::Full)
 }
 
 #[cfg(test)]
@@ -121,22 +141,18 @@ mod tests {
     use super::*;
     use crate::domain::Letter;
 
-    /// What the web-push crate encrypts at most; Apple and Google take more.
+    /// What the web-push crate encrypts at most; Google takes more.
     const PAYLOAD_BYTES_MAX: usize = 3_052;
 
-    fn longest() -> (Content, ChatFacts) {
-        let chat_id = ChatId::generate(&SystemClock, &SystemEntropy);
-        let message = Content {
-            id: MessageId { chat_id, seq: Seq::from_i64(i64::MAX) },
+    fn message(text: &str) -> Content {
+        Content {
+            id: MessageId { chat_id: ChatId::generate(&SystemClock, &SystemEntropy), seq: Seq::from_i64(7) },
             sender_id: UserId::generate(&SystemClock, &SystemEntropy),
-            // JSON writes control characters with six bytes.
-            text: "\u{1}".repeat(4_096),
-            attachment_count: u32::MAX,
+            text: text.to_owned(),
+            attachment_count: 0,
             sent_at: datetime!(2026-06-01 12:00 UTC),
             is_silent: false,
-        };
-        let title = "\u{1}".repeat(1_000);
-        (message, ChatFacts { is_answered: true, title, is_history_visible: true })
+        }
     }
 
     #[test]
@@ -147,18 +163,24 @@ mod tests {
     }
 
     #[test]
+    fn control_characters_do_not_make_a_notification_too_long() {
+        assert_eq!(shortened("a\u{1}b\r\nc", 160), "a b \nc");
+        let text = "\u{1}".repeat(4_096);
+        let chat = ChatFacts { is_answered: true, title: text.clone(), is_history_visible: true };
+        let letter = Letter::MessageCreated(Notification::of(&message(&text), &text, &chat, Preview::Full));
+        assert!(letter.to_json().len() < 1_000);
+    }
+
+    #[test]
     fn the_longest_notification_fits_into_a_push() {
-        let (message, chat) = longest();
-        let name = "\u{1}".repeat(1_000);
-        let letter = Letter::MessageCreated(Notification::of(&message, &name, &chat, Preview::Full));
-        let json = letter.to_json();
+        let json = Letter::MessageCreated(longest_notification()).to_json();
         assert!(json.len() <= PAYLOAD_BYTES_MAX && json.len() > 1_000, "{} bytes", json.len());
     }
 
     #[test]
     fn what_is_not_to_be_shown_is_nowhere_in_it() {
-        let (mut message, mut chat) = longest();
-        (message.text, chat.title) = ("the text".to_owned(), "the title".to_owned());
+        let chat = ChatFacts { is_answered: true, title: "the title".to_owned(), is_history_visible: true };
+        let message = message("the text");
         for (preview, shown) in [(Preview::Full, 3), (Preview::Sender, 2), (Preview::Hidden, 0)] {
             let notification = Notification::of(&message, "the name", &chat, preview);
             let json = serde_json::to_string(&notification).unwrap();

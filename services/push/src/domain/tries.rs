@@ -25,6 +25,8 @@ pub struct Delivery {
     pub is_mention: bool,
     /// The person has read it meanwhile.
     pub is_read: bool,
+    /// The device was told of few chats lately.
+    pub is_of_few_chats: bool,
     /// When it is too late to tell.
     pub expires_at: OffsetDateTime,
 }

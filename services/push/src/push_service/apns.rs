@@ -1,13 +1,13 @@
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use time::{Duration, OffsetDateTime};
 
 use super::jwt::{KeyError, SigningKey};
 use super::provider_client::{Answer, ProviderClient, ask};
 use super::{Parcel, PushService, kind_of, retry_after};
-use crate::domain::{Letter, Notification, Purpose, Scope, Verdict};
+use crate::domain::{Action, CallRinging, Letter, Notification, Purpose, Scope, Verdict};
 
 /// Apple takes a token for an hour, and refuses accounts that make another within 20 minutes.
 const TOKEN_RENEWED_AFTER: Duration = Duration::minutes(45);
@@ -176,7 +176,11 @@ impl Form {
                 Some(count) => ("alert", "5", json!({"badge": count, "content-available": 1})),
                 None => ("background", "5", json!({"content-available": 1})),
             },
-            Letter::CallRinging(_) | Letter::CallOver(_) => match parcel.address.purpose {
+            Letter::CallRinging(call) => match parcel.address.purpose {
+                Purpose::Voip => ("voip", "10", json!({})),
+                Purpose::Alert => ("alert", "10", call_alert(call)),
+            },
+            Letter::CallOver(_) => match parcel.address.purpose {
                 Purpose::Voip => ("voip", "10", json!({})),
                 Purpose::Alert => ("background", "5", json!({"content-available": 1})),
             },
@@ -188,30 +192,61 @@ impl Form {
 /// Title and body as they are shown when the app's notification service extension does not run. Keys of the app's string
 /// table stand for what only the app can say in the person's language.
 fn alert(message: &Notification, unread_count: Option<u32>) -> Value {
-    let mut shown = json!({});
+    let mut shown = Map::new();
     if message.chat_title.is_empty() {
-        shown["title"] = message.sender_name.clone().into();
+        shown.insert("title".to_owned(), message.sender_name.clone().into());
     } else {
-        shown["title"] = message.chat_title.clone().into();
-        shown["subtitle"] = message.sender_name.clone().into();
+        shown.insert("title".to_owned(), message.chat_title.clone().into());
+        shown.insert("subtitle".to_owned(), message.sender_name.clone().into());
     }
-    match (message.text.is_empty(), message.attachment_count) {
-        (false, _) => shown["body"] = message.text.clone().into(),
-        (true, 0) => shown["loc-key"] = "NEW_MESSAGE".into(),
-        (true, _) => shown["loc-key"] = "ATTACHMENT".into(),
-    }
-    let mut aps = json!({
-        "alert": shown,
-        "thread-id": message.chat_id,
-        "category": if message.actions.contains(&crate::domain::Action::Reply) { "MESSAGE" } else { "POST" },
-        "mutable-content": 1,
-        "interruption-level": if message.is_silent { "passive" } else { "active" },
-    });
+    let (name, body) = match (message.text.is_empty(), message.attachment_count) {
+        (false, _) => ("body", message.text.as_str()),
+        (true, 0) => ("loc-key", "NEW_MESSAGE"),
+        (true, _) => ("loc-key", "ATTACHMENT"),
+    };
+    shown.insert(name.to_owned(), body.into());
+    let category = if message.actions.contains(&Action::Reply) { "MESSAGE" } else { "POST" };
+    let level = if message.is_silent { "passive" } else { "active" };
+    let mut aps = Map::from_iter([
+        ("alert".to_owned(), shown.into()),
+        ("thread-id".to_owned(), message.chat_id.clone().into()),
+        ("category".to_owned(), category.into()),
+        ("mutable-content".to_owned(), 1.into()),
+        ("interruption-level".to_owned(), level.into()),
+    ]);
     if !message.is_silent {
-        aps["sound"] = "default".into();
+        aps.insert("sound".to_owned(), "default".into());
     }
     if let Some(count) = unread_count {
-        aps["badge"] = count.into();
+        aps.insert("badge".to_owned(), count.into());
     }
-    aps
+    aps.into()
+}
+
+/// For a device that has no address for calls: an alert is the loudest that it can be sent.
+fn call_alert(call: &CallRinging) -> Value {
+    json!({
+        "alert": {"title": call.caller_name, "loc-key": "INCOMING_CALL"},
+        "sound": "default",
+        "category": "CALL",
+        "mutable-content": 1,
+        "interruption-level": "time-sensitive",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::longest_notification;
+
+    /// "Generating a remote notification": the payload of all but calls.
+    const PAYLOAD_BYTES_MAX: usize = 4_096;
+
+    #[test]
+    fn the_longest_notification_fits_although_what_is_shown_is_in_it_twice() {
+        let message = longest_notification();
+        let aps = alert(&message, Some(u32::MAX));
+        let payload = json!({"aps": aps, "godwit": Letter::MessageCreated(message)}).to_string();
+        assert!(payload.len() <= PAYLOAD_BYTES_MAX && payload.len() > 3_000, "{} bytes", payload.len());
+    }
 }

@@ -11,7 +11,7 @@ use url::Url;
 use super::jwt::SigningKey;
 use super::provider_client::{Answer, ProviderClient, ask};
 use super::{Parcel, PushService, kind_of, retry_after};
-use crate::domain::{Scope, Verdict};
+use crate::domain::{Letter, Scope, Verdict};
 
 const SCOPE: &str = "https://www.googleapis.com/auth/firebase.messaging";
 /// The longest life that Google gives an assertion.
@@ -238,8 +238,8 @@ fn verdict(answer: &Answer, now: OffsetDateTime) -> Verdict {
 }
 
 /// A data message, which the app shows itself: only so can it offer actions, and let the newest of a chat take the place of
-/// the older. Google keeps at most four collapse keys for a device that is away and drops the others, so messages
-/// have none; the app finds `collapse_id`.
+/// the older, which it knows by `collapse_id`. Google does the same while the device is away, but for four keys only, and
+/// drops what has others: so there is a key only for a device that is told of few chats.
 fn message(parcel: &Parcel<'_>) -> Value {
     let mut data = Map::new();
     if let Ok(Value::Object(fields)) = serde_json::to_value(parcel.letter) {
@@ -256,12 +256,12 @@ fn message(parcel: &Parcel<'_>) -> Value {
     if let Some(count) = parcel.unread_count {
         data.insert("unread_count".to_owned(), count.to_string().into());
     }
-    let mut android = json!({
-        "priority": if parcel.letter.is_urgent() { "HIGH" } else { "NORMAL" },
-        "ttl": format!("{}s", parcel.remaining().as_secs()),
-    });
-    if !parcel.letter.is_noticed() {
-        android["collapse_key"] = "state".into();
+    let mut android = Map::from_iter([
+        ("priority".to_owned(), if parcel.letter.is_urgent() { "HIGH" } else { "NORMAL" }.into()),
+        ("ttl".to_owned(), format!("{}s", parcel.remaining().as_secs()).into()),
+    ]);
+    if parcel.is_of_few_chats && matches!(parcel.letter, Letter::MessageCreated(_)) {
+        android.insert("collapse_key".to_owned(), parcel.collapse_id.clone().into());
     }
     json!({"message": {"token": parcel.address.text, "data": data, "android": android}})
 }

@@ -39,6 +39,8 @@ pub struct Parcel<'a> {
     pub id: Uuid,
     /// Of two with the same, the newer takes the place of the older while the device is away. At most 32 characters.
     pub collapse_id: String,
+    /// Whether the device was told of so few chats lately that each may have a place of its own at the push service.
+    pub is_of_few_chats: bool,
     /// How many messages the person has not read, to be shown at the app's icon; absent: as it is.
     pub unread_count: Option<u32>,
     /// When it is too late.
@@ -82,11 +84,12 @@ impl PushServices {
     }
 }
 
-/// A name for what a device is told of one subject, such as a chat. A digest, so that the push service cannot tell who
-/// shares a chat; at most 32 characters (RFC 8030, section 5.4).
-pub fn collapse_id(device: DeviceId, subject: Uuid) -> String {
+/// A name for what a device is told of one subject, such as the messages of a chat. A digest, so that the push service
+/// cannot tell who shares a chat; at most 32 characters (RFC 8030, section 5.4).
+pub fn collapse_id(device: DeviceId, subject: Uuid, theme: &str) -> String {
     let mut bytes = device.as_bytes().to_vec();
     bytes.extend_from_slice(subject.as_bytes());
+    bytes.extend_from_slice(theme.as_bytes());
     let digest = ring::digest::digest(&ring::digest::SHA256, &bytes);
     URL_SAFE_NO_PAD.encode(digest.as_ref()).chars().take(32).collect()
 }
@@ -151,7 +154,8 @@ mod tests {
         assert_eq!(stable_id(one, subject, 7), stable_id(one, subject, 7));
         assert_ne!(stable_id(one, subject, 7), stable_id(one, subject, 8));
         assert_ne!(stable_id(one, subject, 7), stable_id(other, subject, 7));
-        assert_ne!(collapse_id(one, subject), collapse_id(other, subject));
-        assert_eq!(collapse_id(one, subject).len(), 32);
+        assert_ne!(collapse_id(one, subject, "chat"), collapse_id(other, subject, "chat"));
+        assert_ne!(collapse_id(one, subject, "chat"), collapse_id(one, subject, "read"));
+        assert_eq!(collapse_id(one, subject, "chat").len(), 32);
     }
 }

@@ -20,28 +20,7 @@ pub async fn register_token(conn: &mut Connection, new: &PushToken, now: OffsetD
             .bind::<Text, _>(&new.text)
             .execute(conn)
             .await?;
-        // Who logged in after another user on the device must not be told of the other's messages: the token goes from
-        // there, and what was to be sent with it.
-        sql_query(
-            "DELETE FROM push_tokens WHERE md5(token) = md5($1) AND token = $1 AND provider = $2 AND purpose = $3 \
-             AND (device_id <> $4 OR user_id <> $5)",
-        )
-        .bind::<Text, _>(&new.text)
-        .bind::<Text, _>(new.provider.as_str())
-        .bind::<Text, _>(new.purpose.as_str())
-        .bind::<SqlUuid, _>(new.device_id.as_uuid())
-        .bind::<SqlUuid, _>(new.user_id.as_uuid())
-        .execute(conn)
-        .await?;
-        sql_query(
-            "DELETE FROM push_tokens WHERE device_id = $1 AND purpose = $2 AND (user_id <> $3 OR provider <> $4)",
-        )
-        .bind::<SqlUuid, _>(new.device_id.as_uuid())
-        .bind::<Text, _>(new.purpose.as_str())
-        .bind::<SqlUuid, _>(new.user_id.as_uuid())
-        .bind::<Text, _>(new.provider.as_str())
-        .execute(conn)
-        .await?;
+        forget_other_tokens(conn, new).await?;
         if new.purpose == Purpose::Alert {
             // A device is told once.
             sql_query("DELETE FROM web_push_subscriptions WHERE device_id = $1")
@@ -68,6 +47,30 @@ pub async fn register_token(conn: &mut Connection, new: &PushToken, now: OffsetD
         Ok(())
     })
     .await
+}
+
+/// Who logged in after another user on the device must not be told of the other's messages: the token goes from there, and
+/// what was to be sent with it.
+async fn forget_other_tokens(conn: &mut Connection, new: &PushToken) -> Result<(), Error> {
+    sql_query(
+        "DELETE FROM push_tokens WHERE md5(token) = md5($1) AND token = $1 AND provider = $2 AND purpose = $3 \
+         AND (device_id <> $4 OR user_id <> $5)",
+    )
+    .bind::<Text, _>(&new.text)
+    .bind::<Text, _>(new.provider.as_str())
+    .bind::<Text, _>(new.purpose.as_str())
+    .bind::<SqlUuid, _>(new.device_id.as_uuid())
+    .bind::<SqlUuid, _>(new.user_id.as_uuid())
+    .execute(conn)
+    .await?;
+    sql_query("DELETE FROM push_tokens WHERE device_id = $1 AND purpose = $2 AND (user_id <> $3 OR provider <> $4)")
+        .bind::<SqlUuid, _>(new.device_id.as_uuid())
+        .bind::<Text, _>(new.purpose.as_str())
+        .bind::<SqlUuid, _>(new.user_id.as_uuid())
+        .bind::<Text, _>(new.provider.as_str())
+        .execute(conn)
+        .await?;
+    Ok(())
 }
 
 #[derive(QueryableByName)]

@@ -2,13 +2,13 @@ use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{Array, BigInt, Binary, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
-use godwit_kernel::{CallId, DeviceId, MessageId, UserId};
+use godwit_kernel::{CallId, DeviceId, UserId};
 use godwit_pg::{Connection, Error};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::Claim;
-use crate::domain::{Address, DELETED_SEQS_MAX, Keys, Provider, Purpose};
+use crate::domain::{Address, Keys, Provider, Purpose};
 
 /// What a device is told besides messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,42 +113,6 @@ pub async fn postpone_cue(conn: &mut Connection, cue: &Cue, until: OffsetDateTim
         .execute(conn)
         .await?;
     Ok(())
-}
-
-/// Makes a cue of messages that are deleted for each device that was told of them; not for browsers, which must show
-/// what they are pushed (`userVisibleOnly`). To be called before they are
-/// forgotten, in the same transaction.
-///
-/// # Errors
-/// When the database does.
-pub async fn cue_deletions(
-    conn: &mut Connection,
-    messages: &[MessageId],
-    now: OffsetDateTime,
-    until: OffsetDateTime,
-) -> Result<usize, Error> {
-    let newest = i32::try_from(DELETED_SEQS_MAX).unwrap_or(i32::MAX);
-    Ok(sql_query(
-        "INSERT INTO cues AS kept (device_id, subject_id, kind, user_id, provider, purpose, seqs, due_at, expires_at) \
-         SELECT d.device_id, d.chat_id, 'messages_deleted', a.user_id, a.provider, 'alert', \
-             (array_agg(d.seq ORDER BY d.seq DESC))[1:$5], $3, $4 \
-         FROM unnest($1, $2) AS m (chat_id, seq) \
-         JOIN deliveries d ON d.chat_id = m.chat_id AND d.seq = m.seq AND d.state = 'sent' AND NOT d.is_withdrawn \
-         JOIN addresses a ON a.device_id = d.device_id AND a.user_id = d.user_id AND a.purpose = 'alert' \
-             AND a.provider <> 'web' \
-         GROUP BY d.device_id, d.chat_id, a.user_id, a.provider ORDER BY d.device_id, d.chat_id \
-         ON CONFLICT (device_id, subject_id, kind) DO UPDATE SET \
-             seqs = (CASE WHEN kept.state = 'pending' THEN excluded.seqs || kept.seqs ELSE excluded.seqs END)[1:$5], \
-             version = kept.version + 1, state = 'pending', attempt_count = 0, due_at = excluded.due_at, \
-             expires_at = excluded.expires_at, provider = excluded.provider, user_id = excluded.user_id",
-    )
-    .bind::<Array<SqlUuid>, _>(messages.iter().map(|message| message.chat_id.as_uuid()).collect::<Vec<_>>())
-    .bind::<Array<BigInt>, _>(messages.iter().map(|message| message.seq.as_i64()).collect::<Vec<_>>())
-    .bind::<Timestamptz, _>(now)
-    .bind::<Timestamptz, _>(until)
-    .bind::<Integer, _>(newest)
-    .execute(conn)
-    .await?)
 }
 
 /// A call that rings.

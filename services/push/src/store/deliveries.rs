@@ -9,6 +9,10 @@ use uuid::Uuid;
 
 use crate::domain::{Address, Delivery, Keys, Provider, Purpose};
 
+/// Google keeps messages of four chats apart for a device that is away. One less, since the record of a chat goes with its
+/// last message, and not what waits at Google.
+const FEW_CHATS: i64 = 3;
+
 /// Which deliveries are claimed.
 pub struct Claim<'a> {
     /// Of which push service.
@@ -44,11 +48,23 @@ pub async fn claim_due(conn: &mut Connection, claim: &Claim<'_>) -> Result<Vec<D
          ), taken AS ( \
              UPDATE deliveries d SET due_at = $4, attempt_count = attempt_count + 1 \
              FROM claimed c WHERE d.device_id = c.device_id AND d.chat_id = c.chat_id AND d.seq = c.seq \
-             RETURNING d.device_id, d.chat_id, d.seq, d.attempt_count, d.is_mention \
+             RETURNING d.device_id, d.chat_id, d.seq, d.attempt_count, d.is_mention, d.user_id \
          ) \
-         SELECT t.*, a.user_id, a.address, a.p256dh, a.auth, n.expires_at, coalesce(r.read_seq, 0) >= t.seq AS is_read \
+         SELECT t.device_id, t.chat_id, t.seq, t.attempt_count, t.is_mention, a.user_id, a.address, a.p256dh, a.auth, \
+             n.expires_at, coalesce(r.read_seq, 0) >= t.seq AS is_read, \
+             CASE WHEN $5 = 'fcm' THEN ( \
+                 WITH RECURSIVE told (chat_id) AS ( \
+                     (SELECT o.chat_id FROM deliveries o WHERE o.device_id = t.device_id ORDER BY 1 LIMIT 1) \
+                     UNION ALL \
+                     SELECT (SELECT o.chat_id FROM deliveries o \
+                             WHERE o.device_id = t.device_id AND o.chat_id > told.chat_id ORDER BY 1 LIMIT 1) \
+                     FROM told WHERE told.chat_id IS NOT NULL \
+                 ) \
+                 SELECT count(*) <= $6 FROM (SELECT FROM told WHERE chat_id IS NOT NULL LIMIT $6 + 1) AS few \
+             ) ELSE true END AS is_of_few_chats \
          FROM taken t \
          JOIN addresses a ON a.device_id = t.device_id AND a.purpose = 'alert' AND a.provider = $5 \
+             AND a.user_id = coalesce(t.user_id, a.user_id) \
          JOIN notifications n ON n.chat_id = t.chat_id AND n.seq = t.seq \
          LEFT JOIN read_cursors r ON r.user_id = a.user_id AND r.chat_id = t.chat_id",
     )
@@ -57,6 +73,7 @@ pub async fn claim_due(conn: &mut Connection, claim: &Claim<'_>) -> Result<Vec<D
     .bind::<BigInt, _>(claim.limit)
     .bind::<Timestamptz, _>(claim.until)
     .bind::<Text, _>(claim.provider.as_str())
+    .bind::<BigInt, _>(FEW_CHATS)
     .load(conn)
     .await?;
     Ok(rows.into_iter().map(|row| row.delivery(claim.provider)).collect())
@@ -252,6 +269,8 @@ struct Row {
     expires_at: OffsetDateTime,
     #[diesel(sql_type = Bool)]
     is_read: bool,
+    #[diesel(sql_type = Bool)]
+    is_of_few_chats: bool,
 }
 
 impl Row {
@@ -270,6 +289,7 @@ impl Row {
             attempt: self.attempt_count,
             is_mention: self.is_mention,
             is_read: self.is_read,
+            is_of_few_chats: self.is_of_few_chats,
             expires_at: self.expires_at,
         }
     }

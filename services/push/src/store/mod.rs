@@ -9,14 +9,15 @@ mod read_cursors;
 mod schema;
 mod subscriptions;
 mod vapid_keys;
+mod withdrawals;
 
 pub use addresses::{
     delete_address, delete_of_sessions, delete_subscription, delete_tokens, pause_address, reachable_users,
     register_token,
 };
 pub use cues::{
-    Cue, CueKind, Ringing, RingingOver, claim_cues, cue_call_over, cue_deletions, cue_ringing, delete_old_cues,
-    finish_cue, postpone_cue,
+    Cue, CueKind, Ringing, RingingOver, claim_cues, cue_call_over, cue_ringing, delete_old_cues, finish_cue,
+    postpone_cue,
 };
 pub use deliveries::{
     Claim, End, backlog, claim_due, delete_chats, delete_messages, delete_records, expire, finish, postpone, release,
@@ -26,6 +27,7 @@ pub use notification_settings::{change_settings, notification_settings};
 pub use read_cursors::{Moved, ReadUpTo, delete_old_cursors, move_cursors};
 pub use subscriptions::register;
 pub use vapid_keys::keep_vapid_key;
+pub use withdrawals::{CueTimes, cue_deleted_chats, cue_deletions, cue_overtaken, cue_reads};
 
 /// What runs several of the functions here in one transaction: `conn.transaction::<_, Error, _>(async |tx| …)`.
 pub use diesel_async::AsyncConnection as Transactional;

@@ -35,6 +35,9 @@ pub async fn notification_settings(
     conn: &mut Connection,
     users: &[UserId],
 ) -> Result<HashMap<UserId, NotificationSettings>, Error> {
+    if users.is_empty() {
+        return Ok(HashMap::new());
+    }
     let query = "SELECT user_id, preview, are_mentions_muted FROM notification_settings WHERE user_id = ANY ($1)";
     let ids: Vec<Uuid> = users.iter().map(UserId::as_uuid).collect();
     let rows: Vec<Row> = sql_query(query).bind::<Array<SqlUuid>, _>(ids).load(conn).await?;

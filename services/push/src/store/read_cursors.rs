@@ -5,6 +5,8 @@ use godwit_kernel::{ChatId, Seq, UserId};
 use godwit_pg::{Connection, Error};
 use time::OffsetDateTime;
 
+use super::{CueTimes, cue_reads};
+
 /// Somebody has come further in a chat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadUpTo {
@@ -26,7 +28,7 @@ pub struct Moved {
 }
 
 /// Keeps how far people have read who can be reached; what waited for them is cancelled, and devices that show some of it
-/// are told so at `cue_at`.
+/// are told so.
 ///
 /// # Errors
 /// When the database does.
@@ -34,8 +36,7 @@ pub async fn move_cursors(
     conn: &mut Connection,
     reads: &[ReadUpTo],
     now: OffsetDateTime,
-    cue_at: OffsetDateTime,
-    cue_until: OffsetDateTime,
+    times: CueTimes,
 ) -> Result<Moved, Error> {
     let users: Vec<_> = reads.iter().map(|read| read.user_id.as_uuid()).collect();
     let chats: Vec<_> = reads.iter().map(|read| read.chat_id.as_uuid()).collect();
@@ -66,33 +67,7 @@ pub async fn move_cursors(
         .bind::<Timestamptz, _>(now)
         .execute(conn)
         .await?;
-        // Not in browsers: what they are pushed must be shown (`userVisibleOnly`), or they show something of their own.
-        let cued_count = sql_query(
-            "WITH shown AS ( \
-                 UPDATE deliveries d SET is_withdrawn = true \
-                 FROM unnest($1, $2, $3) AS r (user_id, chat_id, read_seq) \
-                 WHERE d.user_id = r.user_id AND d.chat_id = r.chat_id AND d.seq <= r.read_seq \
-                     AND d.state = 'sent' AND NOT d.is_withdrawn \
-                 RETURNING d.device_id, d.user_id, d.chat_id, r.read_seq \
-             ) \
-             INSERT INTO cues AS kept \
-                 (device_id, subject_id, kind, user_id, provider, purpose, read_seq, due_at, expires_at) \
-             SELECT s.device_id, s.chat_id, 'chat_read', s.user_id, a.provider, 'alert', max(s.read_seq), $4, $5 \
-             FROM shown s JOIN addresses a ON a.device_id = s.device_id AND a.user_id = s.user_id AND a.purpose = 'alert' \
-                 AND a.provider <> 'web' \
-             GROUP BY s.device_id, s.chat_id, s.user_id, a.provider ORDER BY s.device_id, s.chat_id \
-             ON CONFLICT (device_id, subject_id, kind) DO UPDATE SET \
-                 read_seq = greatest(kept.read_seq, excluded.read_seq), version = kept.version + 1, state = 'pending', \
-                 attempt_count = 0, due_at = excluded.due_at, expires_at = excluded.expires_at, \
-                 provider = excluded.provider, user_id = excluded.user_id",
-        )
-        .bind::<Array<SqlUuid>, _>(&users)
-        .bind::<Array<SqlUuid>, _>(&chats)
-        .bind::<Array<BigInt>, _>(&seqs)
-        .bind::<Timestamptz, _>(cue_at)
-        .bind::<Timestamptz, _>(cue_until)
-        .execute(conn)
-        .await?;
+        let cued_count = cue_reads(conn, reads, times).await?;
         Ok(Moved { cancelled_count, cued_count })
     })
     .await

@@ -1,5 +1,6 @@
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use godwit_kernel::DeviceId;
 use tokio::task::{JoinError, JoinSet};
@@ -7,7 +8,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::{POLL_INTERVAL, RETRY_PAUSE, STOP_GRACE, bell_of, show, slots};
-use crate::app::{App, Tried};
+use crate::app::{App, Telling, Tried};
 use crate::domain::{Breaker, Provider};
 
 /// Makes the tries that are due at one push service, at most `concurrency` at once and one of a device: a push service that is
@@ -31,13 +32,12 @@ pub async fn send_due(
         if free > 0 && unsettled.is_empty() {
             match app.claim_due(provider, free, &busy.iter().copied().collect::<Vec<_>>()).await {
                 Ok(claimed) => {
-                    for telling in claimed {
-                        busy.insert(telling.delivery.address.device_id);
-                        let app = Arc::clone(&app);
-                        tries.spawn(async move {
-                            let verdict = app.deliver(&telling).await;
-                            Tried { telling, verdict }
-                        });
+                    // There may be more behind what was not to be made, and behind a device with much that is due.
+                    if claimed.count > 0 && claimed.tellings.len() < free {
+                        pause = Duration::ZERO;
+                    }
+                    for telling in claimed.tellings {
+                        begin(&app, telling, &mut tries, &mut busy);
                     }
                 }
                 Err(error) => {
@@ -66,6 +66,15 @@ pub async fn send_due(
     let _all_or_late = timeout(STOP_GRACE, ended).await;
     settle(&app, provider, &mut unsettled, &mut busy, &mut breaker).await;
     Ok(())
+}
+
+fn begin(app: &Arc<App>, telling: Telling, tries: &mut JoinSet<Tried>, busy: &mut HashSet<DeviceId>) {
+    busy.insert(telling.delivery.address.device_id);
+    let app = Arc::clone(app);
+    tries.spawn(async move {
+        let verdict = app.deliver(&telling).await;
+        Tried { telling, verdict }
+    });
 }
 
 /// When it fails, the same is settled again in the next round; until then the devices stay busy.

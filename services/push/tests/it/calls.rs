@@ -1,7 +1,9 @@
 use std::time::Duration;
 
 use godwit_contract::push::v1::call_alert_service_client::CallAlertServiceClient;
-use godwit_contract::push::v1::{AlertCallRequest, PushProvider};
+use godwit_contract::push::v1::{
+    AlertCallRequest, NotificationPreview, PushProvider, UpdateNotificationSettingsRequest,
+};
 use godwit_contract::v1::{Call, CallMedia, CallState};
 use godwit_kernel::{CallId, Clock as _, SystemClock, SystemEntropy};
 use godwit_rpc::{Target, timestamp};
@@ -9,6 +11,7 @@ use godwit_testkit::eventually;
 use serde_json::json;
 
 use crate::harness::{Replica, SOON, World};
+use crate::peers::name_of;
 use crate::phone::Phone;
 use crate::stage::apns::{Pushed, TOPIC};
 
@@ -100,4 +103,35 @@ async fn a_phone_of_google_rings_by_its_one_token() {
     let pushed = eventually(SOON, async || world.fcm.at(&android.token).first().cloned()).await;
     assert_eq!(pushed.data["kind"], "call_ringing");
     assert_eq!(pushed.android, json!({"priority": "HIGH", "ttl": "45s"}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_phone_without_a_token_for_calls_shows_an_alert_until_the_call_is_over() {
+    let world = World::new().await;
+    let replica = world.start_with_accounts().await;
+    let (ada, bob) = (world.member_with_phone(), world.member_with_phone());
+    replica.register_apple(&bob).await;
+    let call = call(&world, &ada, &bob);
+    alert(&replica, &call, CallState::Ringing).await;
+    let rings = eventually(SOON, async || world.apns.at(&bob.token).first().cloned()).await;
+    assert_eq!((rings.push_type.as_str(), rings.priority.as_str(), rings.topic.as_str()), ("alert", "10", TOPIC));
+    let name = name_of(&ada.user_id().to_string());
+    assert_eq!(rings.payload["aps"]["alert"], json!({"title": name, "loc-key": "INCOMING_CALL"}));
+    assert_eq!(rings.payload["aps"]["sound"], json!("default"));
+    alert(&replica, &call, CallState::Cancelled).await;
+    let over = eventually(SOON, async || world.apns.at(&bob.token).get(1).cloned()).await;
+    assert_eq!((&over.payload["godwit"]["kind"], over.push_type.as_str()), (&json!("call_over"), "background"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_shows_no_senders_shows_no_callers() {
+    let (world, replica, ada, bob, _) = with_phones().await;
+    let preview = NotificationPreview::Hidden.into();
+    let hidden = UpdateNotificationSettingsRequest { preview, are_mentions_muted: None };
+    replica.change_settings(&bob, hidden).await;
+    alert(&replica, &call(&world, &ada, &bob), CallState::Ringing).await;
+    let pushed = rung(&world, &bob, 1).await.remove(0);
+    let payload = pushed.payload.to_string();
+    assert_eq!(pushed.payload["godwit"]["kind"], "call_ringing");
+    assert!(!payload.contains(&ada.user_id().to_string()) && !payload.contains("User "), "{payload}");
 }

@@ -1,12 +1,15 @@
 //! What devices are told besides messages.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use godwit_testkit::eventually;
 use serde_json::json;
+use tokio::sync::Semaphore;
 
 use crate::harness::{Replica, SOON, World};
 use crate::phone::Phone;
+use crate::stage::Manner;
 use crate::stage::apns::Pushed;
 
 /// What a phone was told of this kind, in order.
@@ -79,4 +82,70 @@ async fn a_phone_without_anything_to_take_back_is_not_woken() {
     world.clock.advance(Duration::from_secs(3));
     eventually(SOON, async || of_kind(&world, &bob, "chat_read").len() == 1).await;
     assert_eq!(world.apns.at(&ada.token).len(), 0);
+}
+
+/// A phone for which a message is on its way, until the push service is allowed to say that it took it.
+async fn on_its_way(world: &World, replica: &Replica) -> (Phone, Arc<Semaphore>) {
+    let (ada, bob) = (world.member_with_phone(), world.member_with_phone());
+    replica.register_apple(&bob).await;
+    let permission = Arc::new(Semaphore::new(0));
+    world.apns.behave(&bob.token, Some(Manner::Hold(Arc::clone(&permission))));
+    replica.publish(world, &world.message_of(1, ada.user_id(), "hello")).await;
+    eventually(SOON, async || world.apns.at(&bob.token).len() == 1).await;
+    world.apns.behave(&bob.token, None);
+    (bob, permission)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_read_while_it_was_on_its_way_goes_from_the_phone_again() {
+    let world = World::new().await;
+    let replica = world.start_with_accounts().await;
+    let (bob, permission) = on_its_way(&world, &replica).await;
+    replica.publish(&world, &world.read(bob.user_id(), 1)).await;
+    eventually(SOON, async || world.number("SELECT count(*) FROM read_cursors").await == 1).await;
+    permission.add_permits(1);
+    eventually(SOON, async || world.number("SELECT count(*) FROM cues").await == 1).await;
+    world.clock.advance(Duration::from_secs(3));
+    let pushed = eventually(SOON, async || of_kind(&world, &bob, "chat_read").first().cloned()).await;
+    assert_eq!(pushed.payload["godwit"]["read_seq"], json!("1"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_deleted_while_it_was_on_its_way_goes_from_the_phone_again() {
+    let world = World::new().await;
+    let replica = world.start_with_accounts().await;
+    let (bob, permission) = on_its_way(&world, &replica).await;
+    replica.publish(&world, &world.delete(1)).await;
+    eventually(SOON, async || world.number("SELECT count(*) FROM notifications").await == 0).await;
+    permission.add_permits(1);
+    let pushed = eventually(SOON, async || of_kind(&world, &bob, "messages_deleted").first().cloned()).await;
+    assert_eq!(pushed.payload["godwit"]["seqs"], json!(["1"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_messages_of_a_deleted_chat_go_from_the_phones_that_show_them() {
+    let world = World::new().await;
+    let replica = world.start_with_accounts().await;
+    let (_, bob) = shown(&world, &replica, 2).await;
+    replica.publish(&world, &world.delete_chat()).await;
+    let pushed = eventually(SOON, async || of_kind(&world, &bob, "messages_deleted").first().cloned()).await;
+    assert_eq!(pushed.payload["godwit"]["seqs"], json!(["2", "1"]));
+    assert_eq!(world.number("SELECT count(*) FROM deliveries").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_takes_messages_back_leaves_the_newer_ones_of_the_chat_on_the_phone() {
+    let world = World::new().await;
+    let replica = world.start_with_accounts().await;
+    let (_, bob) = shown(&world, &replica, 3).await;
+    replica.publish(&world, &world.read(bob.user_id(), 1)).await;
+    eventually(SOON, async || world.number("SELECT count(*) FROM cues").await == 1).await;
+    world.clock.advance(Duration::from_secs(3));
+    let read = eventually(SOON, async || of_kind(&world, &bob, "chat_read").first().cloned()).await;
+    replica.publish(&world, &world.delete(2)).await;
+    let deleted = eventually(SOON, async || of_kind(&world, &bob, "messages_deleted").first().cloned()).await;
+    // What has the collapse id of the messages would take the place of the newest.
+    let shown = &of_kind(&world, &bob, "message_created")[2];
+    assert_eq!(shown.payload["godwit"]["seq"], "3");
+    assert!([&read, &deleted].iter().all(|cue| cue.collapse_id != shown.collapse_id));
 }

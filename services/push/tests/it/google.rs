@@ -1,5 +1,7 @@
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use godwit_kernel::{ChatId, SystemClock, SystemEntropy};
 use godwit_testkit::eventually;
 use serde_json::json;
 
@@ -32,8 +34,24 @@ async fn a_phone_is_woken_with_all_that_the_app_shows() {
         (&data["chat_id"], &data["actions"]),
         (&json!(world.chat_id.to_string()), &json!(r#"["reply","mark_read"]"#))
     );
-    assert_eq!(pushed[0].android, json!({"priority": "HIGH", "ttl": "86400s"}));
-    assert_eq!(data["collapse_id"], pushed[1].data["collapse_id"]);
+    let collapse_id = &data["collapse_id"];
+    assert_eq!(pushed[0].android, json!({"priority": "HIGH", "ttl": "86400s", "collapse_key": collapse_id}));
+    assert_eq!(collapse_id, &pushed[1].data["collapse_id"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chats_collapse_each_for_itself_as_long_as_google_can_keep_them_apart() {
+    let (world, replica, ada, bob) = with_phone().await;
+    let chats: Vec<ChatId> = (0..5).map(|_| ChatId::generate(&SystemClock, &SystemEntropy)).collect();
+    for (count, chat_id) in (1..).zip(&chats) {
+        replica.publish(&world, &world.message_in(*chat_id, 1, ada.user_id(), "hello")).await;
+        arrivals(&world, &bob, count).await;
+    }
+    let pushed = arrivals(&world, &bob, 5).await;
+    let keys: Vec<Option<&str>> = pushed.iter().map(|pushed| pushed.android["collapse_key"].as_str()).collect();
+    let ids: Vec<Option<&str>> = pushed.iter().map(|pushed| pushed.data["collapse_id"].as_str()).collect();
+    assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), 5, "a place for each chat");
+    assert_eq!(keys, [ids[0], ids[1], ids[2], None, None], "of more than four keys Google would drop some");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -61,8 +61,8 @@ impl World {
         *peers.chat_id.lock().unwrap() = chat_id.to_string();
         Self {
             db: TestDb::new(&[&store::SCHEMA, &godwit_events::postgres::SCHEMA]).await,
-            apns: Apns::open(&authority, Arc::clone(&clock)).await,
-            fcm: Fcm::open(&authority, Arc::clone(&clock)).await,
+            apns: Apns::open(&authority, Arc::clone(&clock) as Arc<_>).await,
+            fcm: Fcm::open(&authority, Arc::clone(&clock) as Arc<_>).await,
             clock,
             peers,
             server: PushServer::open().await,
@@ -129,10 +129,15 @@ impl World {
 
     /// The same, of whoever it is.
     pub fn message_of(&self, seq: u64, sender_id: UserId, text: &str) -> Update {
+        self.message_in(self.chat_id, seq, sender_id, text)
+    }
+
+    /// The same, of another chat with the same members.
+    pub fn message_in(&self, chat_id: ChatId, seq: u64, sender_id: UserId, text: &str) -> Update {
         let sent_at = Some(timestamp(self.clock.now()));
         let message = Message {
-            id: MessageId { chat_id: self.chat_id, seq: Seq::new(seq).unwrap() }.to_string(),
-            chat_id: self.chat_id.to_string(),
+            id: MessageId { chat_id, seq: Seq::new(seq).unwrap() }.to_string(),
+            chat_id: chat_id.to_string(),
             seq,
             sender_id: sender_id.to_string(),
             client_message_id: format!("m{seq}"),
@@ -142,7 +147,7 @@ impl World {
         };
         self.peers.messages.lock().unwrap().insert(message.id.clone(), message.clone());
         Update {
-            chat_id: self.chat_id.to_string(),
+            chat_id: chat_id.to_string(),
             seq,
             epoch: "e".to_owned(),
             occurred_at: sent_at,

@@ -10,8 +10,7 @@ use axum::http::{HeaderMap, StatusCode, Version};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use axum::{Json, Router};
-use godwit_kernel::Clock as _;
-use godwit_testkit::TestClock;
+use godwit_kernel::Clock;
 use rcgen::KeyPair;
 use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 use serde_json::{Value, json};
@@ -44,7 +43,7 @@ pub struct Apns {
 }
 
 struct Desk {
-    clock: Arc<TestClock>,
+    clock: Arc<dyn Clock>,
     public_key: Vec<u8>,
     received: Mutex<Vec<Pushed>>,
     manners: Mutex<HashMap<String, Manner>>,
@@ -55,7 +54,7 @@ struct Desk {
 }
 
 impl Apns {
-    pub async fn open(authority: &Authority, clock: Arc<TestClock>) -> Self {
+    pub async fn open(authority: &Authority, clock: Arc<dyn Clock>) -> Self {
         let key = KeyPair::generate().unwrap();
         let desk = Arc::new(Desk {
             clock,
@@ -69,15 +68,21 @@ impl Apns {
         Self { server: Server::open(authority, router).await, desk, key }
     }
 
-    /// The options that name this account.
-    pub fn options(&self) -> Vec<String> {
-        vec![
-            format!("--push-apns-url={}", self.server.url()),
-            format!("--push-apns-key={}", self.key.serialize_pem()),
-            format!("--push-apns-key-id={KEY_ID}"),
-            format!("--push-apns-team-id={TEAM_ID}"),
-            format!("--push-apns-topic={TOPIC}"),
+    /// The variables that name this account.
+    pub fn variables(&self) -> [(&'static str, String); 5] {
+        [
+            ("GODWIT_PUSH_APNS_URL", self.server.url()),
+            ("GODWIT_PUSH_APNS_KEY", self.key.serialize_pem()),
+            ("GODWIT_PUSH_APNS_KEY_ID", KEY_ID.to_owned()),
+            ("GODWIT_PUSH_APNS_TEAM_ID", TEAM_ID.to_owned()),
+            ("GODWIT_PUSH_APNS_TOPIC", TOPIC.to_owned()),
         ]
+    }
+
+    /// The same as options.
+    pub fn options(&self) -> Vec<String> {
+        let option = |name: &str| name.trim_start_matches("GODWIT_").to_lowercase().replace('_', "-");
+        self.variables().iter().map(|(name, value)| format!("--{}={value}", option(name))).collect()
     }
 
     pub fn behave(&self, token: &str, manner: Option<Manner>) {

@@ -10,8 +10,7 @@ use axum::http::{HeaderMap, StatusCode, Version};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use axum::{Json, Router};
-use godwit_kernel::Clock as _;
-use godwit_testkit::TestClock;
+use godwit_kernel::Clock;
 use ring::rsa::KeyPair;
 use ring::signature::{KeyPair as _, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use rustls::pki_types::PrivatePkcs8KeyDer;
@@ -49,7 +48,7 @@ pub struct Fcm {
 }
 
 struct Desk {
-    clock: Arc<TestClock>,
+    clock: Arc<dyn Clock>,
     public_key: Vec<u8>,
     /// The address that assertions are for.
     audience: Mutex<String>,
@@ -61,7 +60,7 @@ struct Desk {
 }
 
 impl Fcm {
-    pub async fn open(authority: &Authority, clock: Arc<TestClock>) -> Self {
+    pub async fn open(authority: &Authority, clock: Arc<dyn Clock>) -> Self {
         let der = PrivatePkcs8KeyDer::from_pem_slice(KEY_PEM.as_bytes()).unwrap();
         let public_key = KeyPair::from_pkcs8(der.secret_pkcs8_der()).unwrap().public_key().as_ref().to_vec();
         let desk = Arc::new(Desk {

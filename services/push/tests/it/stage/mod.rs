@@ -4,6 +4,7 @@ pub mod apns;
 pub mod fcm;
 pub mod tls;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -12,12 +13,19 @@ use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
 /// How a push service answers for a token, instead of taking what comes.
 #[derive(Clone, Debug)]
 pub enum Manner {
-    Refuse { status: u16, body: Value, retry_after: Option<&'static str> },
+    Refuse {
+        status: u16,
+        body: Value,
+        retry_after: Option<&'static str>,
+    },
     Hang,
+    /// Takes what comes, but says so only when it is allowed to.
+    Hold(Arc<Semaphore>),
 }
 
 impl Manner {
@@ -33,6 +41,10 @@ impl Manner {
                     answer.headers_mut().insert("retry-after", pause.parse().unwrap());
                 }
                 answer
+            }
+            Self::Hold(permission) => {
+                permission.acquire().await.unwrap().forget();
+                StatusCode::OK.into_response()
             }
             Self::Hang => {
                 tokio::time::sleep(Duration::from_secs(3_600)).await;
