@@ -104,6 +104,11 @@ impl Replica {
         AuthInternalServiceClient::new(self.channel.clone())
     }
 
+    /// Where its internal services are called.
+    pub fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+
     pub async fn stop(self) {
         self.platform.tasks.stop(Stage::Work, tokio::time::Instant::now() + Duration::from_secs(20)).await;
     }

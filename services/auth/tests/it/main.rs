@@ -7,6 +7,7 @@ mod accounts;
 mod blocks;
 mod codes;
 mod deletion;
+mod directory;
 mod harness;
 mod keys;
 mod login;

@@ -7,6 +7,7 @@ mod blocks;
 mod channels;
 mod delivery;
 mod direct_chats;
+mod directory;
 mod groups;
 mod harness;
 mod internal;
