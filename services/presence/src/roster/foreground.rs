@@ -1,10 +1,14 @@
 use std::collections::HashMap;
 
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use godwit_kernel::{DeviceId, UserId};
 use godwit_live::Error;
 
 use super::{Roster, SET_TTL};
 use crate::domain::{Activity, Lease};
+
+/// The users of a report whose sets are changed at once: a report may have thousands.
+const AT_ONCE: usize = 64;
 
 /// Between a lease and the device that is in front of the user there.
 const SEPARATOR: char = '/';
@@ -17,18 +21,29 @@ impl Roster {
     pub async fn set_foreground(&self, lease: Lease, devices: &HashMap<UserId, Vec<DeviceId>>) -> Result<(), Error> {
         let users: Vec<UserId> = devices.keys().copied().collect();
         let kept = self.live.members_of_sets(&keys(&users)).await?;
-        for (user_id, kept) in users.into_iter().zip(kept) {
+        let changes = users.into_iter().zip(kept).map(|(user_id, kept)| {
             let wanted: Vec<String> =
                 devices.get(&user_id).into_iter().flatten().map(|device| mark(lease, *device)).collect();
-            let is_stale = |mark: &&String| under(mark, lease).is_some() && !wanted.contains(mark);
-            let stale: Vec<String> = kept.iter().filter(is_stale).cloned().collect();
-            let fresh: Vec<String> = wanted.iter().filter(|mark| !kept.contains(mark)).cloned().collect();
-            if !stale.is_empty() {
-                self.live.remove_from_sets(&[key(user_id)], &stale).await?;
-            }
-            if !fresh.is_empty() {
-                self.live.add_to_sets(&[key(user_id)], &fresh, SET_TTL).await?;
-            }
+            self.keep_marks(lease, user_id, wanted, kept)
+        });
+        stream::iter(changes).map(Ok).try_for_each_concurrent(AT_ONCE, |change| change).await
+    }
+
+    /// What is kept already is added again, too: it is to be kept for longer.
+    async fn keep_marks(
+        &self,
+        lease: Lease,
+        user_id: UserId,
+        wanted: Vec<String>,
+        kept: Vec<String>,
+    ) -> Result<(), Error> {
+        let is_stale = |mark: &String| under(mark, lease).is_some() && !wanted.contains(mark);
+        let stale: Vec<String> = kept.into_iter().filter(is_stale).collect();
+        if !stale.is_empty() {
+            self.live.remove_from_sets(&[key(user_id)], &stale).await?;
+        }
+        if !wanted.is_empty() {
+            self.live.add_to_sets(&[key(user_id)], &wanted, SET_TTL).await?;
         }
         Ok(())
     }
