@@ -3,6 +3,8 @@ use std::sync::LazyLock;
 use snowball_stemmers_rs::{Algorithm, Stemmer};
 use whatlang::{Detector, Lang};
 
+use super::function_words;
+
 /// Shorter texts tell nothing of their language.
 const DETECTED_BYTES_MIN: usize = 24;
 /// As much of a text as tells its language.
@@ -90,19 +92,24 @@ static DETECTOR: LazyLock<Detector> =
     LazyLock::new(|| Detector::with_allowlist(LANGUAGES.iter().map(|language| language.lang).collect()));
 
 impl Language {
-    /// The language of a text, when it is long enough to tell.
-    pub fn of(text: &str) -> Option<Self> {
-        if text.len() < DETECTED_BYTES_MIN {
-            return None;
-        }
-        let end = text.floor_char_boundary(DETECTED_BYTES_MAX);
-        let found = DETECTOR.detect(text.get(..end)?).filter(whatlang::Info::is_reliable)?.lang();
-        LANGUAGES.into_iter().find(|language| language.lang == found)
+    /// The language of a text that has these words in lower case, when it can be told: from its function words, or else
+    /// from its letters when there are enough of them.
+    pub fn of<'a>(text: &str, lower_words: impl Iterator<Item = &'a str>) -> Option<Self> {
+        let lang = function_words::language_of(lower_words).or_else(|| lang_by_letters(text))?;
+        LANGUAGES.into_iter().find(|language| language.lang == lang)
     }
 
     fn stem(self, word: &str) -> String {
         Stemmer::create(self.algorithm).stem(word).into_owned()
     }
+}
+
+fn lang_by_letters(text: &str) -> Option<Lang> {
+    if text.len() < DETECTED_BYTES_MIN {
+        return None;
+    }
+    let part = text.get(..text.floor_char_boundary(DETECTED_BYTES_MAX))?;
+    Some(DETECTOR.detect(part).filter(whatlang::Info::is_reliable)?.lang())
 }
 
 /// The stem of a lower-case word in a text of this language. A word in another script is taken for one of the language
@@ -134,14 +141,16 @@ mod tests {
 
     #[test]
     fn a_text_is_taken_for_its_language() {
+        let of = |text: &str| Language::of(text, text.to_lowercase().split(' ')).map(|language| language.lang);
         for (text, lang) in [
             ("Die Häuser der Nachbarn stehen alle nebeneinander in der Straße", Lang::Deu),
+            ("Größere Häuser müssen häufig früher geschlossen werden", Lang::Deu),
             ("Съешь же ещё этих мягких французских булок, да выпей чаю", Lang::Rus),
         ] {
-            assert_eq!(Language::of(text).map(|language| language.lang), Some(lang), "{text}");
+            assert_eq!(of(text), Some(lang), "{text}");
         }
-        assert_eq!(Language::of("ok"), None);
-        assert_eq!(Language::of("字字字字字字字字字字字字字字字字字字"), None);
+        assert_eq!(of("ok"), None);
+        assert_eq!(of("字字字字字字字字字字字字字字字字字字"), None);
     }
 
     #[test]

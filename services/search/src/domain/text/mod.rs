@@ -1,5 +1,6 @@
 //! The words of a text.
 
+mod function_words;
 mod language;
 
 pub use language::{Language, all_stems, stem};
@@ -23,9 +24,10 @@ pub struct Word {
 /// The words of a text in their order (UAX 29), with the stems of the text's language. In scripts that write no spaces
 /// each character is a word.
 pub fn words(text: &str) -> Vec<Word> {
-    let language = Language::of(text);
-    let words = text.unicode_word_indices().map(|(start, word)| {
-        let lower = lower_case(word);
+    let found: Vec<(usize, &str, String)> =
+        text.unicode_word_indices().map(|(start, word)| (start, word, lower_case(word))).collect();
+    let language = Language::of(text, found.iter().map(|(_, _, lower)| lower.as_str()));
+    let words = found.into_iter().map(|(start, word, lower)| {
         let exact = without_accents(&lower);
         let stem = stem(&lower, language).map(|stem| without_accents(&stem)).filter(|stem| *stem != exact);
         Word { place: start..start + word.len(), exact, stem }
