@@ -15,56 +15,14 @@ CREATE TABLE entries (
     terms integer[] NOT NULL,
     PRIMARY KEY (chat_id, seq)
 );
+-- Where in each chat what was sent up to an instant ends.
+CREATE INDEX entries_by_time ON entries (chat_id, sent_at, seq) WHERE NOT is_deleted;
 -- New entries wait in a list that every search reads; it is short, so that this costs little.
 CREATE INDEX entries_terms ON entries USING gin (terms) WITH (gin_pending_list_limit = 1024) WHERE NOT is_deleted;
 -- Which terms are in most messages.
 ALTER TABLE entries ALTER COLUMN terms SET STATISTICS 300;
 -- The list is emptied, and the table made ready for the index to be read alone, by a vacuum; inserts alone call for one.
 ALTER TABLE entries SET (autovacuum_vacuum_insert_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05);
-
--- The lowest seq of a chat whose entry was sent at an instant or later; the highest number when there is none. Looks from the
--- end in growing steps, then halves: its cost is the logarithm of what it passes over.
-CREATE FUNCTION first_seq_at(chat uuid, instant timestamptz) RETURNS bigint
-LANGUAGE plpgsql STABLE AS $$
-DECLARE
-    late bigint := 9223372036854775807;     -- nothing before it is known to be late, and it is, or is above all
-    early bigint := 0;                      -- nothing up to it is late
-    probe bigint;
-    step bigint := 1;
-    found_seq bigint;
-    found_at timestamptz;
-BEGIN
-    SELECT e.seq, e.sent_at INTO found_seq, found_at FROM entries e
-    WHERE e.chat_id = chat AND NOT e.is_deleted ORDER BY e.seq DESC LIMIT 1;
-    IF NOT FOUND OR found_at < instant THEN
-        RETURN late;
-    END IF;
-    late := found_seq;
-    LOOP
-        probe := late - step;
-        EXIT WHEN probe <= early;
-        SELECT e.seq, e.sent_at INTO found_seq, found_at FROM entries e
-        WHERE e.chat_id = chat AND e.seq <= probe AND NOT e.is_deleted ORDER BY e.seq DESC LIMIT 1;
-        IF NOT FOUND OR found_at < instant THEN
-            early := probe;
-            EXIT;
-        END IF;
-        late := found_seq;
-        step := step * 2;
-    END LOOP;
-    WHILE late - early > 1 LOOP
-        probe := early + (late - early) / 2;
-        SELECT e.seq, e.sent_at INTO found_seq, found_at FROM entries e
-        WHERE e.chat_id = chat AND e.seq <= probe AND NOT e.is_deleted ORDER BY e.seq DESC LIMIT 1;
-        IF NOT FOUND OR found_at < instant THEN
-            early := probe;
-        ELSE
-            late := found_seq;
-        END IF;
-    END LOOP;
-    RETURN late;
-END
-$$;
 
 -- How far the index has been built from the services that own what is found, beside what the stream brings.
 CREATE TABLE builds (

@@ -2,7 +2,7 @@ use diesel::pg::Pg;
 use diesel::query_builder::{BoxedSqlQuery, SqlQuery};
 use diesel::sql_types::{Array, BigInt, Integer, Nullable, Timestamptz, Uuid as SqlUuid};
 use diesel::{QueryableByName, sql_query};
-use diesel_async::RunQueryDsl as _;
+use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
 use godwit_kernel::{ChatId, MessageId, Seq};
 use godwit_pg::{Connection, Error};
 use time::OffsetDateTime;
@@ -99,7 +99,10 @@ pub async fn starts(
         return Ok(chats.iter().map(|chat_id| Step { chat_id: *chat_id, before_seq: i64::MAX }).collect());
     };
     let query = sql_query(
-        "SELECT c.chat_id, first_seq_at(c.chat_id, $2 + interval '1 microsecond') AS before_seq
+        "SELECT c.chat_id, coalesce((
+             SELECT e.seq FROM entries e WHERE e.chat_id = c.chat_id AND e.sent_at > $2 AND NOT e.is_deleted
+             ORDER BY e.sent_at, e.seq LIMIT 1
+         ), 9223372036854775807) AS before_seq
          FROM unnest($1) AS c (chat_id)",
     )
     .bind::<Array<SqlUuid>, _>(uuids(chats))
@@ -155,7 +158,8 @@ pub async fn look_up(
     limit: i64,
 ) -> Result<Vec<Place>, Error> {
     let met = conditions("e", criteria, 4);
-    // That it is true keeps the planner from looking up every message of the chats by the primary key.
+    // That it is true keeps the planner from looking up every message of the chats by the primary key. It takes arrays that
+    // overlap for as cheap as numbers that are equal: so it is also kept from trying them on all rows.
     let sql = format!(
         "SELECT e.chat_id, e.seq, e.sent_at FROM entries e
          WHERE (e.chat_id = ANY ($1)) IS TRUE AND ($2 IS NULL OR e.terms && $2) AND {met}
@@ -168,7 +172,13 @@ pub async fn look_up(
         .bind::<Array<SqlUuid>, _>(uuids(chats))
         .bind::<Nullable<Array<Integer>>, _>(of_chats)
         .bind::<BigInt, _>(limit);
-    let rows: Vec<PlaceRow> = bind_conditions(query, criteria).load(connection).await?;
+    let query = bind_conditions(query, criteria);
+    let rows: Vec<PlaceRow> = connection
+        .transaction(async |connection| {
+            sql_query("SET LOCAL enable_seqscan = off").execute(connection).await?;
+            Ok::<_, Error>(query.load(connection).await?)
+        })
+        .await?;
     Ok(rows.into_iter().map(|row| place(row.chat_id, row.seq, row.sent_at)).collect())
 }
 
