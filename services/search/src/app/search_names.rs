@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use godwit_contract::auth::v1::AccessAction;
 use godwit_contract::chat::v1::GetChannelResponse;
 use godwit_contract::v1::User;
-use godwit_kernel::UserId;
+use godwit_kernel::{ChatId, UserId};
 use godwit_rpc::{Access, Caller};
 
 use super::App;
@@ -49,9 +49,12 @@ impl App {
     ) -> Result<Vec<GetChannelResponse>, Error> {
         metrics::counter!("godwit_search_name_queries_total", "of" => "channels").increment(1);
         let wanted = i64::try_from(limit).unwrap_or(i64::MAX);
-        let handles = store::nearest_handles(&mut *self.pool.get().await?, name, wanted).await?;
-        let channels = handles.into_iter().map(|handle| self.chats.channel(caller, handle));
-        let channels = futures_util::future::try_join_all(channels).await?;
-        Ok(channels.into_iter().flatten().collect())
+        let found = store::nearest_channels(&mut *self.pool.get().await?, name, wanted).await?;
+        let now = found.iter().map(|(_, handle)| self.chats.channel(caller, handle.clone()));
+        let now = futures_util::future::try_join_all(now).await?;
+        // A handle may be of another channel by now, which is found by its own name.
+        let is_same = |chat_id: &ChatId, channel: &GetChannelResponse| channel.chat_id.parse() == Ok(*chat_id);
+        let channels = found.iter().zip(now).filter_map(|((chat_id, _), channel)| Some((chat_id, channel?)));
+        Ok(channels.filter(|(chat_id, channel)| is_same(chat_id, channel)).map(|(_, channel)| channel).collect())
     }
 }

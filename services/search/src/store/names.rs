@@ -78,7 +78,9 @@ struct PersonRow {
 }
 
 #[derive(QueryableByName)]
-struct HandleRow {
+struct ChannelRow {
+    #[diesel(sql_type = SqlUuid)]
+    chat_id: Uuid,
     #[diesel(sql_type = Text)]
     handle: String,
 }
@@ -87,10 +89,10 @@ struct HandleRow {
 /// the longer. What has fewer than three characters must begin a word of the name: it has too few trigrams to resemble
 /// anything.
 macro_rules! nearest {
-    ($key:literal, $name:literal, $table:literal, $there:literal) => {
+    ($columns:literal, $name:literal, $table:literal, $there:literal) => {
         concat!(
             "SELECT ",
-            $key,
+            $columns,
             " FROM (
                  (SELECT * FROM ",
             $table,
@@ -111,14 +113,14 @@ macro_rules! nearest {
              ORDER BY ",
             $name,
             " = $1 DESC, names LIKE $2 || '%' DESC, word_similarity($1, names) DESC, length(names), ",
-            $key,
+            $columns,
             " LIMIT $4"
         )
     };
 }
 
 const NEAREST_PEOPLE: &str = nearest!("user_id", "username", "people", "true");
-const NEAREST_CHANNELS: &str = nearest!("handle", "handle", "channels", "handle <> ''");
+const NEAREST_CHANNELS: &str = nearest!("handle, chat_id", "handle", "channels", "handle <> ''");
 
 /// The people whose names come nearest.
 ///
@@ -139,11 +141,15 @@ pub async fn nearest_people(connection: &mut Connection, name: &NameQuery, limit
         .await
 }
 
-/// The handles of the public channels whose names come nearest.
+/// The public channels whose names come nearest, with their handles.
 ///
 /// # Errors
 /// When the database refuses or does not answer.
-pub async fn nearest_handles(connection: &mut Connection, name: &NameQuery, limit: i64) -> Result<Vec<String>, Error> {
+pub async fn nearest_channels(
+    connection: &mut Connection,
+    name: &NameQuery,
+    limit: i64,
+) -> Result<Vec<(ChatId, String)>, Error> {
     connection
         .transaction(async |connection| {
             accept_resemblance(connection).await?;
@@ -152,14 +158,18 @@ pub async fn nearest_handles(connection: &mut Connection, name: &NameQuery, limi
                 .bind::<Text, _>(like_pattern(name))
                 .bind::<BigInt, _>(COMPARED_MAX)
                 .bind::<BigInt, _>(limit);
-            let rows: Vec<HandleRow> = query.load(connection).await?;
-            Ok(rows.into_iter().map(|row| row.handle).collect())
+            let rows: Vec<ChannelRow> = query.load(connection).await?;
+            Ok(rows.into_iter().map(|row| (ChatId::from_uuid(row.chat_id), row.handle)).collect())
         })
         .await
 }
 
+/// How alike names must be, and that they are looked up in the index: to compare them costs more than the planner thinks,
+/// so that for a common name it would compare them all.
 async fn accept_resemblance(connection: &mut Connection) -> Result<(), Error> {
-    let query = sql_query("SELECT set_config('pg_trgm.word_similarity_threshold', $1, true)");
+    let query = sql_query(
+        "SELECT set_config('pg_trgm.word_similarity_threshold', $1, true), set_config('enable_seqscan', 'off', true)",
+    );
     query.bind::<Text, _>(RESEMBLANCE_MIN).execute(connection).await?;
     Ok(())
 }

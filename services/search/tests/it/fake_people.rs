@@ -17,6 +17,8 @@ use tonic::{Request, Response, Status};
 pub struct FakePeople {
     users: Arc<Mutex<BTreeMap<String, User>>>,
     blocks: Arc<Mutex<BTreeSet<(String, String)>>>,
+    /// Who is renamed right behind the next answer.
+    renamed: Arc<Mutex<Vec<(UserId, String)>>>,
 }
 
 impl FakePeople {
@@ -29,6 +31,11 @@ impl FakePeople {
             ..User::default()
         };
         self.users.lock().unwrap().insert(user.id.clone(), user);
+    }
+
+    /// Whoever asks next is told the name before.
+    pub fn rename_behind_the_next_answer(&self, user_id: UserId, username: &str) {
+        self.renamed.lock().unwrap().push((user_id, username.to_owned()));
     }
 
     /// Nothing is left of an account but the mark.
@@ -46,8 +53,11 @@ impl FakePeople {
 impl AuthInternalService for FakePeople {
     async fn get_users(&self, request: Request<GetUsersRequest>) -> Result<Response<GetUsersResponse>, Status> {
         let GetUsersRequest { user_ids, viewer_id } = request.into_inner();
-        let users = self.users.lock().unwrap();
-        let mut users: Vec<User> = user_ids.iter().filter_map(|id| users.get(id).cloned()).collect();
+        let known = self.users.lock().unwrap().clone();
+        for (user_id, username) in std::mem::take(&mut *self.renamed.lock().unwrap()) {
+            self.put(user_id, &username, "");
+        }
+        let mut users: Vec<User> = user_ids.iter().filter_map(|id| known.get(id).cloned()).collect();
         for user in users.iter_mut().filter(|_| !viewer_id.is_empty()) {
             user.avatar_media_id.clear();
         }

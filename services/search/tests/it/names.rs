@@ -145,6 +145,33 @@ async fn who_is_renamed_or_gone_is_not_found_by_the_name_before() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_changes_while_it_is_read_is_not_lost() {
+    let world = World::new().await;
+    let (ada, bob) = (world.user(), join(&world, "bobolink", "Bob").await);
+    world.chats.people().rename_behind_the_next_answer(bob, "robert");
+    // A build has the old name, and writes it after the stream wrote the new one.
+    world.app.refresh_people(&[bob]).await.unwrap();
+    assert_eq!(people(&world, ada, "robert").await, ["robert"]);
+    assert!(people(&world, ada, "bobolink").await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handle_that_another_channel_took_finds_that_one_alone_and_once() {
+    let world = World::new().await;
+    let ada = world.user();
+    found_channel(&world, "shorebirds", "Waders of the coast").await;
+    // The handle is given up and taken, and the stream tells of the second channel first.
+    let heir = found_channel(&world, "shorebirds", "Sandpipers").await;
+    for q in ["shorebirds", "sandpipers"] {
+        let request = by(&world, ada, SearchChannelsRequest { q: q.to_owned(), limit: 0 });
+        let found = world.client().search_channels(request).await.unwrap().into_inner().channels;
+        let ids: Vec<&str> = found.iter().map(|channel| channel.chat_id.as_str()).collect();
+        assert_eq!(ids, [heir.to_string()], "{q}");
+    }
+    assert!(channels(&world, ada, "waders").await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn public_channels_are_found_by_handle_and_title_as_they_are_now() {
     let world = World::new().await;
     let ada = world.user();
