@@ -1,6 +1,6 @@
 //! What the contract's messages mean for the index.
 
-use godwit_contract::v1::{EntityKind, Message, MessageEntity};
+use godwit_contract::v1::{Attachment, AttachmentKind, EntityKind, Message, MessageEntity};
 use godwit_kernel::{Seq, limits};
 
 use crate::domain::term::message_terms;
@@ -8,8 +8,7 @@ use crate::domain::{IndexedMessage, Kind, text};
 
 /// What a message brings, each once.
 pub fn kinds_of(message: &Message) -> Vec<Kind> {
-    let attachments = message.attachments.iter();
-    let mut kinds: Vec<Kind> = attachments.map(|one| Kind::of_content_type(&one.content_type)).collect();
+    let mut kinds: Vec<Kind> = message.attachments.iter().map(kind_of).collect();
     let is_link = |entity: &MessageEntity| entity.kind() == EntityKind::Link;
     if Kind::has_link(&message.text) || message.entities.iter().any(is_link) {
         kinds.push(Kind::Link);
@@ -17,6 +16,18 @@ pub fn kinds_of(message: &Message) -> Vec<Kind> {
     kinds.sort_unstable();
     kinds.dedup();
     kinds
+}
+
+/// What media found it to be, or else what its type says.
+fn kind_of(attachment: &Attachment) -> Kind {
+    match attachment.kind() {
+        AttachmentKind::Unspecified => Kind::of_content_type(&attachment.content_type),
+        AttachmentKind::Image => Kind::Photo,
+        AttachmentKind::Video | AttachmentKind::VideoNote => Kind::Video,
+        AttachmentKind::Voice => Kind::Voice,
+        AttachmentKind::Audio => Kind::Audio,
+        AttachmentKind::Document => Kind::File,
+    }
 }
 
 /// A message as the index holds it.

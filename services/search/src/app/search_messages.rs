@@ -17,6 +17,8 @@ const LOOKED_AT_MAX: usize = 2_000;
 const WINDOW: usize = 200;
 /// Messages that are looked at together: as many as the message service gives at once.
 const BATCH: usize = godwit_kernel::limits::BATCH_IDS_MAX;
+/// Texts that are compared with a query before others of this process have their turn.
+const COMPARED_AT_ONCE: usize = 8;
 /// Fewer are never looked for: most searches end with the first batch.
 const BATCH_MIN: usize = 20;
 
@@ -158,7 +160,10 @@ impl App {
             let ids: Vec<MessageId> = places.iter().map(|place| place.message_id).collect();
             let messages = self.logs.seen_messages(user_id, &ids).await?;
             let last = places.last().copied();
-            for place in &places {
+            for (number, place) in places.iter().enumerate() {
+                if number % COMPARED_AT_ONCE == COMPARED_AT_ONCE - 1 {
+                    tokio::task::yield_now().await;
+                }
                 let Some(message) = messages.get(&place.message_id) else { continue };
                 hits.extend(search.hit(*place, message));
                 if hits.len() == wanted {

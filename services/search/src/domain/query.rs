@@ -8,6 +8,9 @@ use super::text::{Word, all_stems, lower_case, without_accents, words};
 /// Words of a query by which the index is asked: the longest. All of them are compared with what it finds.
 const ASKED_WORDS_MAX: usize = 8;
 
+/// The most words and quoted parts of a query: each is compared with all words of each text that may be a hit.
+const CLAUSES_MAX: usize = 32;
+
 /// Why a text is no query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidQuery {
@@ -17,6 +20,9 @@ pub enum InvalidQuery {
     /// There are too many.
     #[error("has over {} characters", limits::SEARCH_QUERY_CHARS)]
     TooLong,
+    /// There are too many words.
+    #[error("has over {CLAUSES_MAX} words")]
+    TooManyWords,
     /// No text can have this character.
     #[error("has a NUL character")]
     Nul,
@@ -67,7 +73,7 @@ impl Query {
     /// Reads what was typed. A last word without a blank behind it may go on.
     ///
     /// # Errors
-    /// When the text is blank or too long, or has a character that no text can have.
+    /// When the text is blank or too long, or has too many words, or a character that no text can have.
     pub fn parse(text: &str) -> Result<Self, InvalidQuery> {
         if text.trim().is_empty() {
             return Err(InvalidQuery::Missing);
@@ -90,6 +96,9 @@ impl Query {
             let clause = Clause { words: wanted(part.text, form), form };
             if clause.words.is_empty() {
                 continue;
+            }
+            if query.required.len() + query.excluded.len() == CLAUSES_MAX {
+                return Err(InvalidQuery::TooManyWords);
             }
             let clauses = if part.is_excluded { &mut query.excluded } else { &mut query.required };
             clauses.push(clause);
@@ -270,10 +279,12 @@ mod tests {
             (" \t", InvalidQuery::Missing),
             ("a\0b", InvalidQuery::Nul),
             (&long, InvalidQuery::TooLong),
+            (&"a ".repeat(CLAUSES_MAX + 1), InvalidQuery::TooManyWords),
         ] {
             assert_eq!(Query::parse(text), Err(refusal), "{text:?}");
         }
         assert!(Query::parse(&"ü".repeat(limits::SEARCH_QUERY_CHARS)).is_ok());
+        assert!(Query::parse(&"a ".repeat(CLAUSES_MAX)).is_ok());
     }
 
     #[test]

@@ -34,8 +34,8 @@ use crate::fake_people::FakePeople;
 pub struct FakeChats {
     members: Arc<Mutex<BTreeSet<(String, String)>>>,
     visible_from: Arc<Mutex<BTreeMap<(String, String), u64>>>,
-    messages: Arc<Mutex<BTreeMap<([u8; 16], u64), Message>>>,
-    deleted: Arc<Mutex<BTreeSet<([u8; 16], u64)>>>,
+    messages: Arc<Mutex<BTreeMap<Address, Message>>>,
+    deleted: Arc<Mutex<BTreeSet<Address>>>,
     hidden: Arc<Mutex<BTreeSet<(String, String)>>>,
     channels: Arc<Mutex<BTreeMap<String, GetChannelResponse>>>,
     people: FakePeople,
@@ -45,12 +45,15 @@ pub struct FakeChats {
 /// The head of every chat.
 pub const AS_OF: u64 = 1_000;
 
+/// Of a message, in the order in which all are listed.
+type Address = ([u8; 16], u64);
+
 trait Key {
-    fn key(&self) -> ([u8; 16], u64);
+    fn key(&self) -> Address;
 }
 
 impl Key for MessageId {
-    fn key(&self) -> ([u8; 16], u64) {
+    fn key(&self) -> Address {
         (*self.chat_id.as_bytes(), self.seq.get())
     }
 }

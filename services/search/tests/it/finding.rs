@@ -1,6 +1,6 @@
 use godwit_contract::search::v1::{MessageKind, SearchMessagesRequest, SearchOrder};
 use godwit_contract::v1::update::Change;
-use godwit_contract::v1::{Attachment, EntityKind, MessageEntity, Update};
+use godwit_contract::v1::{Attachment, AttachmentKind, EntityKind, MessageEntity, Update};
 use godwit_events::BatchHandler as _;
 use godwit_kernel::ChatId;
 use godwit_rpc::timestamp;
@@ -136,6 +136,36 @@ async fn messages_are_found_by_sender_date_and_what_they_bring() {
     assert_eq!(found(&between).await, [2]);
     let later = timestamp(world.clock_now() + time::Duration::seconds(1));
     assert!(found(&|request| (request.q, request.from) = ("tide".to_owned(), Some(later))).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_media_found_an_attachment_to_be_is_what_it_is_found_as() {
+    let world = World::new().await;
+    let ada = world.user();
+    let chat_id = world.chat_of(&[ada]);
+    for (seq, content_type, kind) in [
+        (2, "audio/ogg", AttachmentKind::Audio),
+        (3, "audio/ogg", AttachmentKind::Voice),
+        (4, "image/jpeg", AttachmentKind::Document),
+        (5, "video/mp4", AttachmentKind::VideoNote),
+        (6, "image/jpeg", AttachmentKind::Unspecified),
+    ] {
+        let attach = |message: &mut godwit_contract::v1::Message| {
+            message.attachments = attached(content_type);
+            message.attachments.iter_mut().for_each(|attachment| attachment.set_kind(kind));
+        };
+        index_with(&world, chat_id, seq, "", attach).await;
+    }
+    for (kind, expected) in [
+        (MessageKind::Audio, 2),
+        (MessageKind::Voice, 3),
+        (MessageKind::File, 4),
+        (MessageKind::Video, 5),
+        (MessageKind::Photo, 6),
+    ] {
+        let answer = ask(&world, ada, SearchMessagesRequest { kind: kind.into(), ..question("") }).await.unwrap();
+        assert_eq!(answer.messages.iter().map(|message| message.seq).collect::<Vec<_>>(), [expected], "{kind:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
