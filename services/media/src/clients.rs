@@ -1,7 +1,7 @@
 //! What is asked of other services.
 
 use godwit_contract::chat::v1::chat_internal_service_client::ChatInternalServiceClient;
-use godwit_contract::chat::v1::{GetPostingPolicyRequest, ListChatIdsRequest};
+use godwit_contract::chat::v1::{GetPostingPolicyRequest, GetPostingPolicyResponse, ListChatIdsRequest};
 use godwit_kernel::{ChatId, UserId, limits};
 use godwit_rpc::{Channel, Directory, Target, retry_idempotent};
 use tonic::Status;
@@ -10,6 +10,15 @@ use tonic::Status;
 #[derive(Clone, Debug)]
 pub struct Chats {
     client: ChatInternalServiceClient<Channel>,
+}
+
+/// What a chat is to a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The user is a member.
+    pub is_member: bool,
+    /// Anybody finds the chat by its name.
+    pub is_public: bool,
 }
 
 /// A page of the chats of a user.
@@ -27,17 +36,18 @@ impl Chats {
         Self { client: ChatInternalServiceClient::new(directory.channel(Target::Chat)) }
     }
 
-    /// Whether a user is a member of a chat now.
+    /// What a chat is to a user now.
     ///
     /// # Errors
     /// When the service does not answer.
-    pub async fn is_member(&self, chat_id: ChatId, user_id: UserId) -> Result<bool, Status> {
+    pub async fn standing(&self, chat_id: ChatId, user_id: UserId) -> Result<Standing, Status> {
         let request = GetPostingPolicyRequest { chat_id: chat_id.to_string(), user_id: user_id.to_string() };
         let answer = retry_idempotent(|| {
             let (mut client, request) = (self.client.clone(), request.clone());
             async move { client.get_posting_policy(request).await }
         });
-        Ok(answer.await?.into_inner().is_member)
+        let GetPostingPolicyResponse { is_member, is_public, .. } = answer.await?.into_inner();
+        Ok(Standing { is_member, is_public })
     }
 
     /// The first chats of a user above an id, or from the lowest on.

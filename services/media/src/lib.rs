@@ -41,7 +41,7 @@ use crate::clients::Chats;
 use crate::embedded_s3::EmbeddedS3;
 use crate::events::ChatUpdates;
 use crate::object_store::{Access, ObjectStore};
-use crate::processing::Processor;
+use crate::processing::{Processor, Scratch};
 
 /// Pictures that are decoded at once: one takes up to 16 bytes a pixel.
 const DECODED_AT_ONCE: usize = 2;
@@ -78,7 +78,7 @@ impl Service for Media {
             async move { Ok(objects.check().await?) }
         });
         platform.tasks.spawn("media.ensure_bucket", move |stop| workers::ensure_bucket(objects, stop));
-        spawn_workers(platform, &app, &config);
+        spawn_workers(platform, &app, &config)?;
         platform.grpc.add(MediaServiceServer::new(grpc::MediaGrpc::new(Arc::clone(&app))));
         platform.grpc.add(MediaInternalServiceServer::new(grpc::MediaInternalGrpc::new(Arc::clone(&app))));
         let streams = MediaStreamInternalServiceServer::new(grpc::MediaStreamInternalGrpc::new(app));
@@ -98,7 +98,7 @@ impl Service for Media {
     }
 }
 
-fn spawn_workers(platform: &Platform, app: &Arc<App>, config: &Config) {
+fn spawn_workers(platform: &Platform, app: &Arc<App>, config: &Config) -> anyhow::Result<()> {
     let (expiring, interval) = (Arc::clone(app), config.expiry_interval());
     platform.tasks.spawn("media.expire_uploads", move |stop| workers::expire_uploads(expiring, interval, stop));
     let (stream, handler) = (Arc::clone(&platform.events), Arc::new(ChatUpdates(Arc::clone(app))));
@@ -106,20 +106,22 @@ fn spawn_workers(platform: &Platform, app: &Arc<App>, config: &Config) {
         Ok(stream.consume(events::chat_updates_group(), handler, stop).await?)
     });
     if config.workers == 0 {
-        return;
+        return Ok(());
     }
+    let scratch = config.scratch_dir.clone().unwrap_or_else(std::env::temp_dir);
     let processor = Arc::new(Processor {
         objects: Arc::clone(&app.objects),
         clamd: config.clamd.clone(),
         tools: config.tools(),
         max_pixels: config.max_pixels(),
-        scratch: config.scratch_dir.clone().unwrap_or_else(std::env::temp_dir),
+        scratch: Scratch::open(&scratch).context("GODWIT_MEDIA_SCRATCH_DIR: uploads cannot be looked at there")?,
         decoding: Semaphore::new(DECODED_AT_ONCE),
     });
     let (processing, concurrency) = (Arc::clone(app), usize::from(config.workers));
     platform
         .tasks
         .spawn("media.process_uploads", move |stop| workers::process_uploads(processing, processor, concurrency, stop));
+    Ok(())
 }
 
 /// The object store that the configuration names: one elsewhere, or one that starts inside this process.

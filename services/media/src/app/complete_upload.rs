@@ -5,8 +5,7 @@ use godwit_rpc::InvalidField;
 use tokio::time::{Instant, timeout_at};
 
 use super::App;
-use super::create_upload::part_count;
-use crate::domain::{ContentType, Media, State};
+use crate::domain::{ContentType, Media, State, part_count};
 use crate::error::Error;
 use crate::object_store::ObjectHead;
 use crate::store::{self, Completion};

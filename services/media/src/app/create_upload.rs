@@ -3,7 +3,7 @@ use godwit_rpc::InvalidField;
 use time::OffsetDateTime;
 
 use super::App;
-use crate::domain::{ADDRESS_TTL, Audience, ContentType, Details, FileName, Kind, Media, PART_BYTES, Scan, State};
+use crate::domain::{ADDRESS_TTL, Audience, ContentType, Details, FileName, Kind, Media, Scan, State, part_count};
 use crate::error::Error;
 use crate::object_store::PresignedPut;
 use crate::store;
@@ -114,9 +114,4 @@ impl App {
             Error::QuotaExceeded(shortage)
         })
     }
-}
-
-/// How many parts so many bytes come in.
-pub(super) fn part_count(size_bytes: u64) -> u32 {
-    u32::try_from(size_bytes.div_ceil(PART_BYTES)).unwrap_or(u32::MAX)
 }

@@ -2,11 +2,11 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use godwit_contract::auth::v1::AccessAction;
-use godwit_kernel::{ChatId, MediaId, UserId};
+use godwit_kernel::{MediaId, UserId};
 use godwit_rpc::Access;
 
 use super::App;
-use crate::domain::{Audience, Media, State};
+use crate::domain::{Audience, Carrier, Media, State};
 use crate::error::Error;
 use crate::store;
 
@@ -18,7 +18,7 @@ const LOOK_PAUSE: Duration = Duration::from_millis(200);
 
 impl App {
     /// The record of an upload of the caller, of one that was sent in a chat of theirs and was not deleted there, or of an
-    /// avatar that they may see.
+    /// avatar or the picture of a chat that they may see.
     ///
     /// # Errors
     /// [`Error::NotFound`] for everybody else and when it was given up; [`Error::Access`]; the database's.
@@ -69,13 +69,17 @@ impl App {
         }
     }
 
-    async fn is_in_one_of(&self, caller: UserId, id: MediaId, carriers: &[ChatId]) -> Result<bool, Error> {
-        if carriers.len() > FEW_CHATS {
-            return self.is_in_one_of_all_chats_of(caller, id).await;
-        }
-        let asked = carriers.iter().map(|chat_id| self.chats.is_member(*chat_id, caller));
+    /// The picture of a chat that anybody finds is for anybody.
+    async fn is_in_one_of(&self, caller: UserId, id: MediaId, carriers: &[Carrier]) -> Result<bool, Error> {
+        let asked = carriers.iter().take(FEW_CHATS).map(async |carrier| {
+            let standing = self.chats.standing(carrier.chat_id, caller).await?;
+            Ok(standing.is_member || (carrier.is_picture && standing.is_public))
+        });
         let answers = try_join_all(asked).await.map_err(|status| Error::Chats(Box::new(status)))?;
-        Ok(answers.contains(&true))
+        if answers.contains(&true) {
+            return Ok(true);
+        }
+        if carriers.len() > FEW_CHATS { self.is_in_one_of_all_chats_of(caller, id).await } else { Ok(false) }
     }
 
     /// What was forwarded to many chats: whether one of the caller's is among them.

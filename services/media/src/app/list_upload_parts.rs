@@ -3,8 +3,7 @@ use godwit_rpc::InvalidField;
 use url::Url;
 
 use super::App;
-use super::create_upload::part_count;
-use crate::domain::{ADDRESS_TTL, Media, PART_BYTES, State};
+use crate::domain::{ADDRESS_TTL, Media, State, part_count, part_size};
 use crate::error::Error;
 
 /// The most parts of one answer: each carries an address.
@@ -74,27 +73,6 @@ impl App {
                 Ok((media, upload_id))
             }
             _ => Err(Error::NotInParts),
-        }
-    }
-}
-
-/// Of the part of this number, of an upload of so many bytes.
-fn part_size(size_bytes: u64, number: u16) -> u64 {
-    let before = u64::from(number.saturating_sub(1)) * PART_BYTES;
-    size_bytes.saturating_sub(before).min(PART_BYTES)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parts_add_up_to_the_whole() {
-        for size_bytes in [1, PART_BYTES - 1, PART_BYTES, PART_BYTES + 1, 2 << 30] {
-            let count = u16::try_from(part_count(size_bytes)).unwrap();
-            let sizes: Vec<u64> = (1..=count).map(|number| part_size(size_bytes, number)).collect();
-            assert_eq!(sizes.iter().sum::<u64>(), size_bytes);
-            assert!(sizes.iter().all(|size| (1..=PART_BYTES).contains(size)), "{sizes:?}");
         }
     }
 }

@@ -16,6 +16,8 @@ pub const CLAIM_TTL: Duration = Duration::from_secs(120);
 const KEEP_INTERVAL: Duration = Duration::from_secs(20);
 /// After so many claims without a result, the upload is given up.
 const ATTEMPTS_MAX: u32 = 5;
+/// After so many outages, too: a week or so at the longest pauses. What is in an upload may be what ends the scanner.
+const OUTAGES_MAX: u32 = 3_000;
 const FIRST_PAUSE_SECS: u64 = 2;
 const LONGEST_PAUSE_SECS: u64 = 300;
 /// Of what is kept of an error, for operators.
@@ -58,6 +60,15 @@ impl App {
         metrics::histogram!("godwit_media_job_seconds", "kind" => job.media.kind.as_str(), "outcome" => outcome)
             .record(begun_at.elapsed().as_secs_f64());
         self.settle(job, result).await
+    }
+
+    /// Leaves a claimed upload to others, at once: this process ends.
+    ///
+    /// # Errors
+    /// When the database does.
+    pub async fn release_job(&self, job: &Job) -> Result<(), Error> {
+        let mut conn = self.pool.get().await?;
+        Ok(store::postpone_job(&mut conn, job, Failure::Outage, "its process ended", self.clock.now()).await?)
     }
 
     async fn look(&self, processor: &Processor, job: &Job) -> Result<Verdict, processing::Error> {
@@ -103,7 +114,7 @@ impl App {
         let told = told(error);
         let failure = if error.is_outage() { Failure::Outage } else { Failure::Fault };
         tracing::warn!(error = told, attempts = job.attempts, "an upload could not be looked at");
-        if failure == Failure::Fault && job.attempts >= ATTEMPTS_MAX {
+        if job.outages >= OUTAGES_MAX || (failure == Failure::Fault && job.attempts >= ATTEMPTS_MAX) {
             return self.give_up_job(job, &told).await;
         }
         metrics::counter!("godwit_media_jobs_retried_total", "failure" => failure.name()).increment(1);

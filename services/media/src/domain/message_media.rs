@@ -2,12 +2,24 @@ use std::collections::BTreeMap;
 
 use godwit_kernel::{ChatId, MediaId};
 
+/// The picture of a chat is kept as if a message at this place carried it; messages begin at 1.
+pub const PICTURE_SEQ: i64 = 0;
+
+/// A chat that carries an upload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Carrier {
+    /// Which.
+    pub chat_id: ChatId,
+    /// It is the picture of the chat.
+    pub is_picture: bool,
+}
+
 /// What a message carries, as one update or several in a row tell it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageMedia {
     /// The chat.
     pub chat_id: ChatId,
-    /// The place of the message in its chat; 0 for the picture of the chat itself.
+    /// The place of the message in its chat, or [`PICTURE_SEQ`].
     pub message_seq: i64,
     /// The seq of the last of the updates.
     pub version: i64,

@@ -7,6 +7,7 @@ mod kind;
 mod media;
 mod message_media;
 mod object;
+mod parts;
 mod quota;
 mod verdict;
 
@@ -15,8 +16,9 @@ pub use disposition::content_disposition;
 pub use file_name::FileName;
 pub use kind::Kind;
 pub use media::{Audience, Media, State, parse_sha256, parse_size};
-pub use message_media::MessageMedia;
+pub use message_media::{Carrier, MessageMedia, PICTURE_SEQ};
 pub use object::{Object, ThumbnailSize};
+pub use parts::{PART_BYTES, part_count, part_size};
 pub use quota::{Quota, Shortage, Use};
 pub use verdict::{Accepted, Details, Rejection, Scan, Verdict};
 
@@ -26,8 +28,6 @@ use std::time::Duration;
 pub const ADDRESS_TTL: Duration = Duration::from_secs(15 * 60);
 /// A file name.
 pub const FILE_NAME_BYTES: usize = 255;
-/// Each part of a multipart upload but the last, in bytes: S3 takes at most 10,000 parts of at least 5 MiB.
-pub const PART_BYTES: u64 = 8 * 1024 * 1024;
 /// A content type with its parameters.
 pub const CONTENT_TYPE_BYTES: usize = 127;
 

@@ -10,12 +10,10 @@ use godwit_kernel::{ChatId, MediaId, MessageId, Seq};
 use prost::Message as _;
 
 use crate::app::App;
-use crate::domain::MessageMedia;
+use crate::domain::{MessageMedia, PICTURE_SEQ};
 
 /// The most updates taken at once.
 const BATCH: usize = 500;
-/// The picture of a chat is kept as if a message at this place carried it; messages begin at 1.
-const PICTURE_SEQ: i64 = 0;
 
 /// The readers that learn which messages carry what.
 pub fn chat_updates_group() -> ConsumerGroup {

@@ -66,7 +66,7 @@ impl Error {
 }
 
 /// The `<Code>` of an S3 error document; a log needs no more of it.
-fn error_code(body: &str) -> &str {
+pub(super) fn error_code(body: &str) -> &str {
     let code = body.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>"));
     match code {
         Some((code, _)) if code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_alphanumeric()) => code,

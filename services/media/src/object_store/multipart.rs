@@ -10,6 +10,7 @@ use rusty_s3::S3Action as _;
 use rusty_s3::actions::CreateMultipartUpload;
 use url::Url;
 
+use super::error::error_code;
 use super::transfer::transfer_timeout;
 use super::{Error, OWN_SIGNATURE_TTL, ObjectStore, TRANSFER_TIMEOUT};
 
@@ -17,6 +18,11 @@ use super::{Error, OWN_SIGNATURE_TTL, ObjectStore, TRANSFER_TIMEOUT};
 const ANSWER_BYTES: usize = 1024 * 1024;
 /// The most that S3 answers at once; an upload has no more than 256.
 const PARTS_A_PAGE: u16 = 1_000;
+
+/// What a store says when the upload is over or has not the parts that it is to be made of. s3s says `AccessDenied` for
+/// an upload that is over; who may put parts may complete them, so nothing else is meant by it.
+const NO_SUCH_PARTS: &[&str] =
+    &["NoSuchUpload", "InvalidPart", "InvalidPartOrder", "EntityTooSmall", "MalformedXML", "AccessDenied"];
 
 /// A part that the store has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,11 +91,18 @@ impl ObjectStore {
         let request = self.http.post(url).timeout(TRANSFER_TIMEOUT).header(CONTENT_LENGTH, body.len()).body(body);
         let response = self.send("complete_multipart", request).await?;
         let status = response.status();
-        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
-            return Err(Error::refused("POST upload", response).await);
-        }
+        let answer = text_of(response).await?;
         // A store that takes long answers 200 before it knows, and tells in the body how it ended.
-        Ok(status.is_success() && !text_of(response).await?.contains("<Error>"))
+        if status.is_success() && !answer.contains("<Error>") {
+            return Ok(true);
+        }
+        let code = error_code(&answer).to_owned();
+        if NO_SUCH_PARTS.contains(&code.as_str()) {
+            return Ok(false);
+        }
+        // A body that tells of an error under 200 is of the store's own trouble.
+        let status = if status.is_success() { StatusCode::INTERNAL_SERVER_ERROR } else { status };
+        Err(Error::Refused { request: "POST upload", status, code })
     }
 
     /// Gives an upload up: its parts are removed. Also when there is none.

@@ -13,6 +13,9 @@ const POSTER_BYTES: usize = 16 * 1024 * 1024;
 /// A container may grow by its index when it is written again.
 const GROWTH_BYTES: u64 = 16 * 1024 * 1024;
 
+/// The first moving picture: a `v` would take the picture on a sleeve for one.
+const FILM: &str = "0:V:0";
+
 /// What a film is looked at with.
 pub struct Cinema<'a> {
     pub tools: &'a Tools,
@@ -30,7 +33,7 @@ pub async fn film(cinema: &Cinema<'_>, file: &Path, kind: Kind, found: ContentTy
         return Err(Rejection::Dimensions.into());
     }
     let look = poster(cinema, container, file, probe.duration_ms).await?;
-    copy_without_metadata(cinema, container, file, &["-map", "0:v:0", "-map", "0:a?"]).await?;
+    copy_without_metadata(cinema, container, file, &["-map", FILM, "-map", "0:a?"]).await?;
     let details = Details {
         width: Some(width),
         height: Some(height),
@@ -90,7 +93,7 @@ async fn frame(cinema: &Cinema<'_>, container: Container, file: &Path, at_ms: u6
     let mut arguments: Vec<&OsStr> = before.map(OsStr::new).into();
     arguments.push(file.as_os_str());
     let size = "scale=w='min(1280,iw)':h='min(1280,ih)':force_original_aspect_ratio=decrease";
-    let after = ["-map", "0:v:0", "-frames:v", "1", "-vf", size, "-c:v", "png", "-f", "image2pipe", "pipe:1"];
+    let after = ["-map", FILM, "-frames:v", "1", "-vf", size, "-c:v", "png", "-f", "image2pipe", "pipe:1"];
     arguments.extend(after.map(OsStr::new));
     let run = Run { tool: Tool::Ffmpeg, arguments, folder: cinema.folder, file_bytes: 0 };
     cinema.tools.output(run, POSTER_BYTES).await

@@ -1,7 +1,7 @@
 //! What is done with an upload once it is complete: is it what was announced, is it harmless, what is in it. Everything
 //! here may be done twice: results go to keys that follow from the upload's id.
 //!
-//! Reading order: [`Processor`] (the steps), `fetch` (the bytes, into a folder of the job's own), `sniff` (what they
+//! Reading order: [`Processor`] (the steps), [`Scratch`] and `fetch` (the bytes, into a folder of the job's own), `sniff` (what they
 //! are), [`Clamd`] (malware), `picture` with `metadata` and `thumbnails`, `film` and `sound` by way of `tool` (ffmpeg as
 //! a bounded child process).
 
@@ -13,6 +13,7 @@ mod metadata;
 mod picture;
 mod probe;
 mod processor;
+mod scratch;
 mod sniff;
 mod sound;
 mod thumbnails;
@@ -21,4 +22,5 @@ mod tool;
 pub use clamd::{Clamd, Finding};
 pub use error::Error;
 pub use processor::Processor;
+pub use scratch::Scratch;
 pub use tool::Tools;

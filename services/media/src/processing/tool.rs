@@ -18,6 +18,11 @@ const OPEN_FILES: u32 = 64;
 /// Of what it says about its failure, for the log.
 const COMPLAINT_BYTES: u64 = 2 * 1024;
 
+/// What phones, cameras and browsers record. ffmpeg has decoders of many an old game, too; nobody is to reach them.
+const DECODERS: &str = "h264,hevc,vp8,libvpx,vp9,libvpx-vp9,av1,libdav1d,libaom-av1,mpeg4,mpeg2video,h263,mjpeg,prores,\
+    aac,mp3,mp3float,mp2,mp2float,opus,libopus,vorbis,libvorbis,flac,alac,ac3,eac3,amrnb,amrwb,\
+    pcm_u8,pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_s32be,pcm_f32le,pcm_f32be,pcm_alaw,pcm_mulaw";
+
 const READ_BYTES: usize = 64 * 1024;
 
 /// What is done with output as it comes.
@@ -131,6 +136,7 @@ impl Running {
             .arg(program)
             // No network, no devices, and no file that a playlist may name: -protocol_whitelist holds for inner files too.
             .args(["-hide_banner", "-loglevel", "error", "-protocol_whitelist", "file,pipe"])
+            .args(["-codec_whitelist", DECODERS])
             .args(&run.arguments)
             .current_dir(run.folder)
             .env_clear()

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::schema::attachments;
-use crate::domain::MessageMedia;
+use crate::domain::{Carrier, MessageMedia, PICTURE_SEQ};
 
 /// Takes what messages carry now, in order of their versions. What is not newer than what is known changes nothing.
 /// Uploads that nothing refers to any more are removed at `collect_at`.
@@ -50,20 +50,29 @@ pub async fn delete_chats(conn: &mut Connection, chats: &[ChatId], collect_at: O
     .await
 }
 
-/// The first chats that carry an upload now, in id order.
+/// At most `limit` chats that carry an upload now, first those whose picture it is, then in id order.
 ///
 /// # Errors
 /// When the database does.
-pub async fn carriers(conn: &mut Connection, media: MediaId, limit: i64) -> Result<Vec<ChatId>, Error> {
-    let chats: Vec<Uuid> = attachments::table
-        .filter(attachments::media_id.eq(media.as_uuid()).and(attachments::is_gone.eq(false)))
-        .select(attachments::chat_id)
-        .distinct()
-        .order(attachments::chat_id)
-        .limit(limit)
-        .load(conn)
-        .await?;
-    Ok(chats.into_iter().map(ChatId::from_uuid).collect())
+pub async fn carriers(conn: &mut Connection, media: MediaId, limit: i64) -> Result<Vec<Carrier>, Error> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = SqlUuid)]
+        chat_id: Uuid,
+        #[diesel(sql_type = Bool)]
+        is_picture: bool,
+    }
+    let rows: Vec<Row> = diesel::sql_query(
+        "SELECT chat_id, bool_or(message_seq = $2) AS is_picture FROM attachments \
+         WHERE media_id = $1 AND NOT is_gone GROUP BY chat_id ORDER BY is_picture DESC, chat_id LIMIT $3",
+    )
+    .bind::<SqlUuid, _>(media.as_uuid())
+    .bind::<BigInt, _>(PICTURE_SEQ)
+    .bind::<BigInt, _>(limit)
+    .load(conn)
+    .await?;
+    let carrier = |row: Row| Carrier { chat_id: ChatId::from_uuid(row.chat_id), is_picture: row.is_picture };
+    Ok(rows.into_iter().map(carrier).collect())
 }
 
 /// Whether one of these chats carries an upload now.

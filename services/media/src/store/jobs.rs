@@ -159,7 +159,7 @@ pub async fn reject(
 /// How a claim ended without a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// Another part was down: that is not counted against the upload.
+    /// Another part was down, or the process was told to end: that is not counted against the upload.
     Outage,
     /// It may be the upload's fault.
     Fault,

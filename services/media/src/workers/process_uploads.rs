@@ -7,12 +7,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::processing::Processor;
+use crate::store::Job;
 
 /// How often jobs are looked for without being told: those of other replicas, and those to be done again.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
-/// How long jobs may take to end when the process stops; what does not end is done again when its claim ends.
-const STOP_GRACE: Duration = Duration::from_secs(5);
+/// How long jobs may take to end when the process stops; what does not end is left to others at once.
+const STOP_GRACE: Duration = Duration::from_secs(3);
+/// How long it may take to say so; whoever is not heard leaves it to the end of the claim.
+const RELEASE_GRACE: Duration = Duration::from_secs(2);
 
 /// Looks at uploads as they come, at most `concurrency` at once.
 pub async fn process_uploads(
@@ -22,19 +25,13 @@ pub async fn process_uploads(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let mut jobs: JoinSet<()> = JoinSet::new();
+    let cut = CancellationToken::new();
     while !stop.is_cancelled() {
         let mut pause = POLL_INTERVAL;
         while jobs.len() < concurrency {
             match app.claim_job().await {
                 Ok(Some(job)) => {
-                    let (app, processor) = (Arc::clone(&app), Arc::clone(&processor));
-                    jobs.spawn(async move {
-                        if let Err(error) = app.process_upload(&processor, &job).await {
-                            // Its claim ends by itself, and then it is done again.
-                            let error = &error as &dyn std::error::Error;
-                            tracing::warn!(error, "what came of an upload could not be kept");
-                        }
-                    });
+                    jobs.spawn(work(Arc::clone(&app), Arc::clone(&processor), job, cut.clone()));
                 }
                 Ok(None) => break,
                 Err(error) => {
@@ -57,7 +54,24 @@ pub async fn process_uploads(
             () = sleep(pause), if is_free => {}
         }
     }
-    let ended = async { while jobs.join_next().await.is_some() {} };
-    let _all_or_late = timeout(STOP_GRACE, ended).await;
+    if timeout(STOP_GRACE, join_all(&mut jobs)).await.is_err() {
+        cut.cancel();
+        let _told_or_late = timeout(RELEASE_GRACE, join_all(&mut jobs)).await;
+    }
     Ok(())
+}
+
+async fn work(app: Arc<App>, processor: Arc<Processor>, job: Job, cut: CancellationToken) {
+    let done = tokio::select! {
+        done = app.process_upload(&processor, &job) => done,
+        () = cut.cancelled() => app.release_job(&job).await,
+    };
+    if let Err(error) = done {
+        // Its claim ends by itself, and then it is done again.
+        tracing::warn!(error = &error as &dyn std::error::Error, "what came of an upload could not be kept");
+    }
+}
+
+async fn join_all(jobs: &mut JoinSet<()>) {
+    while jobs.join_next().await.is_some() {}
 }

@@ -159,6 +159,20 @@ async fn the_picture_of_a_chat_is_for_its_members() {
 }
 
 #[tokio::test]
+async fn the_picture_of_a_public_chat_is_for_everybody_and_what_is_sent_there_is_not() {
+    let world = World::new().await;
+    let (shown, sent_there) = (world.picture(b"shown").await, world.picture(b"sent").await);
+    let chat_id = world.chats.chat_of(&[world.bob.user_id]);
+    let info = ChatInfo { avatar_media_id: shown.id.clone(), ..Default::default() };
+    let changed = update(chat_id, 2, Change::ChatInfoChanged(ChatInfoChanged { info: Some(info) }));
+    told(&world, &[sent(chat_id, 1, &[&sent_there.id]), changed]).await;
+    assert!(!sees(&world, person(), &shown.id).await);
+    world.chats.publish(chat_id);
+    assert!(sees(&world, person(), &shown.id).await && !sees(&world, person(), &sent_there.id).await);
+    assert!(sees(&world, world.bob, &sent_there.id).await);
+}
+
+#[tokio::test]
 async fn while_chat_cannot_be_asked_members_are_told_so() {
     let world = World::new().await;
     let media = world.picture(b"a cat").await;

@@ -13,6 +13,7 @@ pub struct FakeChats(Arc<Mutex<State>>);
 #[derive(Default)]
 struct State {
     members: BTreeSet<(ChatId, UserId)>,
+    public: BTreeSet<ChatId>,
     is_down: bool,
 }
 
@@ -26,6 +27,10 @@ impl FakeChats {
 
     pub fn remove(&self, chat_id: ChatId, member: UserId) {
         self.0.lock().unwrap().members.remove(&(chat_id, member));
+    }
+
+    pub fn publish(&self, chat_id: ChatId) {
+        self.0.lock().unwrap().public.insert(chat_id);
     }
 
     pub fn set_down(&self, is_down: bool) {
@@ -46,6 +51,7 @@ impl ChatInternalService for FakeChats {
         let (chat_id, user_id) =
             (request.get_ref().chat_id.parse().unwrap(), request.get_ref().user_id.parse().unwrap());
         Ok(Response::new(GetPostingPolicyResponse {
+            is_public: state.public.contains(&chat_id),
             is_member: state.members.contains(&(chat_id, user_id)),
             ..Default::default()
         }))

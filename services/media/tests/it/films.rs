@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use godwit_contract::media::v1::{CreateUploadRequest, Media, MediaKind, MediaState, ThumbnailSize};
 use image::GenericImageView as _;
 
@@ -77,5 +79,10 @@ async fn nothing_is_left_where_a_film_was_looked_at() {
     let world = World::new().await;
     upload_as(&world, MediaKind::Video, &film()).await;
     upload_as(&world, MediaKind::Video, b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isomiso2").await;
-    assert_eq!(std::fs::read_dir(world.scratch()).unwrap().count(), 0);
+    let names = |folder: &Path| -> Vec<_> {
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    };
+    let folders = names(&world.scratch());
+    assert_eq!(folders.len(), 1);
+    assert_eq!(names(&world.scratch().join(&folders[0])), ["lock"]);
 }

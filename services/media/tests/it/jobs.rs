@@ -75,12 +75,8 @@ async fn an_upload_that_ends_its_processes_is_given_up() {
 async fn a_tool_that_takes_too_long_is_ended_with_all_it_started() {
     let world = World::without_workers(WIDE).await;
     let media_id = waiting(&world, "video/mp4", &film()).await;
-    // A tool that does nothing for an hour, in a child of its own; its name is to be found among the processes.
     let marker = (3_600 + std::process::id() % 10_000).to_string();
-    let script = world.dir.path().join("slow");
-    std::fs::write(&script, format!("#!/bin/sh\nsleep {marker} & sleep {marker}; wait\n")).unwrap();
-    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let slow = Tools { ffmpeg: script.clone(), ffprobe: script, time_limit: Duration::from_millis(300) };
+    let slow = slow_tools(&world, &marker, Duration::from_millis(300));
     let processor = Processor { tools: slow, ..world.processor(None) };
     for attempt in 1..=5 {
         let job = world.app.claim_job().await.unwrap().unwrap();
@@ -92,6 +88,14 @@ async fn a_tool_that_takes_too_long_is_ended_with_all_it_started() {
     let media = world.get(world.ada, &media_id).await.unwrap();
     assert_eq!((media.state(), media.rejection.as_str()), (MediaState::Rejected, "PROCESSING_FAILED"));
     eventually(SOON, async || !is_running(&["sleep", &marker])).await;
+}
+
+/// Tools that do nothing for `marker` seconds, in children of their own; they are to be found among the processes by it.
+fn slow_tools(world: &World, marker: &str, time_limit: Duration) -> Tools {
+    let script = world.dir.path().join("slow");
+    std::fs::write(&script, format!("#!/bin/sh\nsleep {marker} & sleep {marker}; wait\n")).unwrap();
+    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    Tools { ffmpeg: script.clone(), ffprobe: script, time_limit }
 }
 
 /// Whether a process with this command line runs.
@@ -144,13 +148,31 @@ async fn what_the_store_going_away_interrupts_is_done_when_it_is_back() {
 }
 
 #[tokio::test]
-async fn a_worker_that_ends_leaves_its_jobs_to_others() {
-    let mut world = World::new().await;
-    world.upload(b"done").await;
+async fn a_worker_that_is_told_to_end_leaves_its_jobs_to_others_at_once() {
+    let mut world = World::without_workers(WIDE).await;
+    let media_id = waiting(&world, "video/mp4", &film()).await;
+    let marker = (14_000 + std::process::id() % 10_000).to_string();
+    let slow = slow_tools(&world, &marker, Duration::from_secs(60));
+    world.start_workers_with(Processor { tools: slow, ..world.processor(None) });
+    eventually(SOON, async || is_running(&["sleep", &marker])).await;
     world.stop_workers().await;
-    let media_id = waiting(&world, "text/plain", b"words").await;
+    eventually(SOON, async || !is_running(&["sleep", &marker])).await;
+    // No time passes until its claim would end, and it does not count against the upload.
+    assert_eq!(world.count("SELECT count(*) FROM media.jobs WHERE attempts = 0 AND claim IS NULL").await, 1);
     world.start_workers(None);
     assert_eq!(world.looked_at(&media_id).await.state(), MediaState::Ready);
+}
+
+#[tokio::test]
+async fn an_outage_that_comes_with_an_upload_for_a_week_is_taken_for_its_own() {
+    let world = World::without_workers(WIDE).await;
+    let media_id = waiting(&world, "video/mp4", &film()).await;
+    world.execute("UPDATE media.jobs SET outages = 3000").await;
+    let absent = Tools { ffmpeg: "no-such-ffmpeg".into(), ffprobe: "no-such-ffprobe".into(), ..tools() };
+    let job = world.app.claim_job().await.unwrap().unwrap();
+    world.app.process_upload(&Processor { tools: absent, ..world.processor(None) }, &job).await.unwrap();
+    let media = world.get(world.ada, &media_id).await.unwrap();
+    assert_eq!((media.state(), media.rejection.as_str()), (MediaState::Rejected, "PROCESSING_FAILED"));
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ mod films;
 mod fixtures;
 mod jobs;
 mod object_store;
+mod outages;
 mod parts;
 mod pictures;
 mod quotas;

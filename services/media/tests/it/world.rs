@@ -17,7 +17,7 @@ use godwit_media::clients::Chats;
 use godwit_media::domain::Quota;
 use godwit_media::grpc::{MediaGrpc, MediaInternalGrpc, MediaStreamInternalGrpc};
 use godwit_media::object_store::ObjectStore;
-use godwit_media::processing::{Clamd, Processor, Tools};
+use godwit_media::processing::{Clamd, Processor, Scratch, Tools};
 use godwit_media::{store, workers};
 use godwit_rpc::{AccessChecks, Caller, Directory, Failure, LocalRoutes, ServerLayer, Target};
 use godwit_testkit::{TestClock, TestDb, eventually};
@@ -123,8 +123,12 @@ impl World {
 
     /// Has uploads looked at.
     pub fn start_workers(&mut self, clamd: Option<Clamd>) {
-        let (stop, processor) = (CancellationToken::new(), Arc::new(self.processor(clamd)));
-        let task = spawn(workers::process_uploads(Arc::clone(&self.app), processor, 2, stop.clone()));
+        self.start_workers_with(self.processor(clamd));
+    }
+
+    pub fn start_workers_with(&mut self, processor: Processor) {
+        let stop = CancellationToken::new();
+        let task = spawn(workers::process_uploads(Arc::clone(&self.app), Arc::new(processor), 2, stop.clone()));
         self.workers = Some(Workers { stop, task });
     }
 
@@ -141,7 +145,7 @@ impl World {
             clamd,
             tools: tools(),
             max_pixels: 50_000_000,
-            scratch: self.scratch(),
+            scratch: Scratch::open(&self.scratch()).unwrap(),
             decoding: Semaphore::new(1),
         }
     }
@@ -172,6 +176,12 @@ impl World {
         let query = diesel::sql_query(format!("SELECT ({query}) AS count"));
         let row: Count = diesel_async::RunQueryDsl::get_result(query, &mut conn).await.unwrap();
         row.count
+    }
+
+    /// Changes rows as nothing in the service does.
+    pub async fn execute(&self, statement: &str) {
+        let mut conn = self.app.pool.get().await.unwrap();
+        diesel_async::RunQueryDsl::execute(diesel::sql_query(statement), &mut conn).await.unwrap();
     }
 
     /// The object store goes away.
@@ -279,11 +289,16 @@ impl World {
 
     /// PUTs as the answer says; the status.
     pub async fn put(&self, created: &CreateUploadResponse, bytes: &[u8]) -> u16 {
+        self.try_put(created, bytes).await.unwrap()
+    }
+
+    /// The same; `None` when nobody answers.
+    pub async fn try_put(&self, created: &CreateUploadResponse, bytes: &[u8]) -> Option<u16> {
         let mut request = self.http.put(&created.upload_url).body(bytes.to_vec());
         for (name, value) in &created.upload_headers {
             request = request.header(name, value);
         }
-        request.send().await.unwrap().status().as_u16()
+        Some(request.send().await.ok()?.status().as_u16())
     }
 
     pub async fn complete(&self, caller: Caller, media_id: &str) -> Result<Media, Failure> {
