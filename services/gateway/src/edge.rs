@@ -10,14 +10,13 @@ use godwit_live::Live;
 use godwit_rpc::Directory;
 use godwit_runtime::{Health, Tasks};
 use time::OffsetDateTime;
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::Config;
 use crate::clients::Services;
-use crate::http::{Routes, UPLOADS_MAX};
+use crate::http::{FILES_MAX, FILES_OF_ONE_MAX, Routes};
 use crate::identity::{Authenticator, Revocations};
-use crate::limits::{Limiter, Rooms};
+use crate::limits::{FileRoom, Limiter, Rooms};
 use crate::ws::{Admission, Hub};
 
 /// What the gateway is built on.
@@ -50,7 +49,7 @@ pub struct Edge {
     /// Room for the requests that are being served.
     pub rooms: Rooms,
     /// Room for files that pass through.
-    pub uploads: Semaphore,
+    pub files: FileRoom,
     /// Where what outlives its request goes on.
     pub tasks: Tasks,
     pub hub: Arc<Hub>,
@@ -78,7 +77,7 @@ impl Edge {
             node_id: NodeId::generate(&*foundation.clock, &*foundation.entropy),
             limiter: Limiter::new(Arc::clone(&foundation.live), config.rates()),
             rooms: Rooms::new(config.room_sizes()),
-            uploads: Semaphore::new(UPLOADS_MAX),
+            files: FileRoom::new(FILES_MAX, FILES_OF_ONE_MAX),
             tasks: foundation.tasks.clone(),
             hub: Arc::new(Hub::new(&config, services.clone(), revocations, Arc::clone(&foundation.entropy))),
             admission: Arc::new(Admission::new(&config)),

@@ -1,9 +1,10 @@
 //! Who may do how much: a class of routes ([`Class`]) has a bucket for each user, device or address, and [`Rooms`] for
-//! the calls that are served at once.
+//! the calls that are served at once, [`FileRoom`] for the files that pass through.
 
 mod breaker;
 mod bucket;
 mod class;
+mod files;
 mod quota;
 mod room;
 
@@ -18,6 +19,7 @@ use parking_lot::Mutex;
 
 pub use bucket::Bucket;
 pub use class::{Class, ClassRate};
+pub use files::FileRoom;
 pub use quota::{Holder, Quota};
 pub use room::{RoomSizes, Rooms};
 

@@ -18,7 +18,7 @@ use crate::edge::Edge;
 pub use answer::{Answer, Problem};
 pub use routes::Routes;
 pub use server::{Listener, serve};
-pub use upload::UPLOADS_MAX;
+pub use upload::{FILES_MAX, FILES_OF_ONE_MAX};
 
 /// All paths, at `/` and at `/v1`. What is not named here is REST.
 fn configure(app: &mut ServiceConfig) {

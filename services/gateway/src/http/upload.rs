@@ -14,7 +14,7 @@ use futures_util::StreamExt as _;
 use godwit_contract::media::v1::{BeginStreamRequest, FinishStreamResponse, MediaKind};
 use godwit_kernel::limits::MEDIA_BYTES;
 use godwit_rpc::Caller;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::answer::Success;
 use super::{Answer, Problem};
@@ -24,13 +24,17 @@ use crate::edge::{Edge, bearer};
 use crate::limits::{Class, Quota};
 
 /// Files that are passed on at once: each takes memory for three parts.
-pub const UPLOADS_MAX: usize = 8;
+pub const FILES_MAX: usize = 8;
+/// Of those, how many of one person.
+pub const FILES_OF_ONE_MAX: usize = 2;
 /// What media takes at once.
 const PART_BYTES: usize = 8 * 1024 * 1024;
 /// Of a body besides the file: boundaries and headers.
 const FORM_BYTES: u64 = 64 * 1024;
 /// A client that sends nothing for so long is gone.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Of one part: who sends less than 32 KiB a second keeps others from sending.
+const PART_TIMEOUT: Duration = Duration::from_secs(256);
 /// A file of 2 GiB takes as long at 5 Mbit/s.
 const WHOLE_TIMEOUT: Duration = Duration::from_secs(3_600);
 /// When to come again while too many files are passed on.
@@ -79,7 +83,7 @@ async fn receive(
     payload: Payload,
     caller: Caller,
 ) -> Result<Success, Problem> {
-    let Ok(_permit) = edge.uploads.try_acquire() else {
+    let Some(_place) = edge.files.enter(caller.user_id) else {
         return Err(Error::Busy { retry_after: BUSY_PAUSE }.into());
     };
     let body_bytes = body_length(request)?;
@@ -112,7 +116,10 @@ async fn receive(
 /// Passes the bytes of a file on in parts; how many there were, and the parts' ETags.
 async fn pass_on(file: &mut Field, to: &FileStream) -> Result<(u64, Vec<String>), Problem> {
     let (mut waiting, mut etags, mut size_bytes) = (BytesMut::new(), Vec::new(), 0_u64);
-    while let Some(chunk) = timeout(IDLE_TIMEOUT, file.next()).await.map_err(|_| Problem::body_timeout())? {
+    let mut part_due = Instant::now() + PART_TIMEOUT;
+    loop {
+        let due = part_due.min(Instant::now() + IDLE_TIMEOUT);
+        let Some(chunk) = timeout_at(due, file.next()).await.map_err(|_| Problem::body_timeout())? else { break };
         let chunk: Bytes = chunk.map_err(broken)?;
         size_bytes = size_bytes.saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
         if size_bytes > MEDIA_BYTES {
@@ -122,6 +129,7 @@ async fn pass_on(file: &mut Field, to: &FileStream) -> Result<(u64, Vec<String>)
         if waiting.len() >= PART_BYTES {
             let part = waiting.split_to(PART_BYTES).freeze();
             etags.push(to.put(next_number(&etags), part).await?);
+            part_due = Instant::now() + PART_TIMEOUT;
         }
     }
     if !waiting.is_empty() {

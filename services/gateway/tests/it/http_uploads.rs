@@ -71,7 +71,7 @@ async fn what_is_no_form_with_a_file_is_refused() {
     for (path, body, expected) in [
         ("/media/upload", no_file.clone().into_bytes(), (400, "FORM_MALFORMED")),
         ("/media/upload", b"nonsense".to_vec(), (400, "BODY_BROKEN")),
-        ("/media/upload", form("a.ogg", b"cut")[..150].to_vec(), (400, "BODY_BROKEN")),
+        ("/media/upload", form("a.ogg", &[7; 100])[..150].to_vec(), (400, "BODY_BROKEN")),
         ("/media/upload", two, (400, "FORM_MALFORMED")),
         ("/media/upload?kind=film", form("a.ogg", b"1"), (400, "FORM_MALFORMED")),
         ("/media/upload", form("too-much", b"1"), (429, "RESOURCE_EXHAUSTED")),
@@ -128,6 +128,27 @@ async fn an_upload_that_breaks_off_is_removed() {
     let refused = post(&stage, "/media/upload", form("a.ogg", &vec![7; PART + 1]));
     assert_eq!(reason(refused.bearer_auth(stage.token(&somebody()))).await.0, 409);
     eventually(SOON, async || stage.services.files.aborted.lock().len() == 2).await;
+}
+
+#[tokio::test]
+async fn one_person_passes_two_files_at_once_and_leaves_room_for_others() {
+    let stage = Stage::start().await;
+    let files = &stage.services.files;
+    files.room.forget_permits(files.room.available_permits());
+    let ada = stage.token(&somebody());
+    let passing = || post(&stage, "/media/upload", form("a.ogg", b"1")).bearer_auth(&ada);
+    let (first, second, ()) = tokio::join!(passing().send(), passing().send(), async {
+        eventually(SOON, async || files.begun.lock().len() == 2).await;
+        assert_eq!(reason(passing()).await, (503, "OVERLOADED".to_owned()));
+        let bob = post(&stage, "/media/upload", form("b.ogg", b"1")).bearer_auth(stage.token(&somebody()));
+        let (answer, ()) = tokio::join!(bob.send(), async {
+            eventually(SOON, async || files.begun.lock().len() == 3).await;
+            files.room.add_permits(4);
+        });
+        assert_eq!(answer.unwrap().status(), 201);
+    });
+    assert_eq!((first.unwrap().status().as_u16(), second.unwrap().status().as_u16()), (201, 201));
+    assert_eq!(passing().send().await.unwrap().status(), 201);
 }
 
 #[tokio::test]
