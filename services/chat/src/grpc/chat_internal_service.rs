@@ -23,8 +23,12 @@ impl ChatInternalService for Server {
         let GetPostingPolicyRequest { chat_id, user_id } = request.get_ref();
         let chat_id = parse_id("chat_id", chat_id).map_err(to_status)?;
         let user_id = parse_id("user_id", user_id).map_err(to_status)?;
-        let policy = self.0.posting_policy(chat_id, user_id).await.map_err(to_status)?;
-        Ok(Response::new(policy.as_ref().map(encode_policy).unwrap_or_default()))
+        if let Some(policy) = self.0.posting_policy(chat_id, user_id).await.map_err(to_status)? {
+            return Ok(Response::new(encode_policy(&policy)));
+        }
+        // Who is not a member may still see what anybody finds.
+        let is_public = self.0.is_public(chat_id).await.map_err(to_status)?;
+        Ok(Response::new(GetPostingPolicyResponse { is_public, ..GetPostingPolicyResponse::default() }))
     }
 
     async fn set_direct_block(

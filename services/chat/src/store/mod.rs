@@ -42,7 +42,7 @@ pub use pending_updates::{
     Backlog, backlog, claim_pending_updates, insert_pending_update, insert_pending_updates, next_pending_updates,
     remove_pending_updates,
 };
-pub use policies::{posting_policy, standing_of};
+pub use policies::{is_public, posting_policy, standing_of};
 pub use saved::{lock_saved_chats, make_saved_chats};
 pub use settings::{forget_settings, set_settings, settings_of};
 

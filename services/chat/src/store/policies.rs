@@ -1,5 +1,5 @@
 use diesel::QueryableByName;
-use diesel::prelude::OptionalExtension as _;
+use diesel::prelude::{BoolExpressionMethods as _, ExpressionMethods as _, OptionalExtension as _, QueryDsl as _};
 use diesel::sql_types::{Bool, Text, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl as _;
 use godwit_kernel::{ChatId, UserId};
@@ -7,6 +7,7 @@ use godwit_pg::{Connection, Error};
 
 use super::chats::{COLUMNS, ChatRow};
 use super::decode;
+use super::schema::chats;
 use crate::domain::{Chat, PostingPolicy, Role, Standing};
 
 #[derive(QueryableByName)]
@@ -48,6 +49,16 @@ pub async fn standing_of(
     let (chat, role) = (row.chat.into_chat()?, decode(Role::from_store(&row.role))?);
     let standing = Standing { is_blocked: row.is_blocked, ..chat.standing(role) };
     Ok(Some((chat, standing)))
+}
+
+/// Whether anybody finds a chat by its handle; false also when it does not exist.
+///
+/// # Errors
+/// When the database does.
+pub async fn is_public(conn: &mut Connection, chat_id: ChatId) -> Result<bool, Error> {
+    let found =
+        chats::table.find(chat_id.as_uuid()).filter(chats::deleted_at.is_null().and(chats::handle.is_not_null()));
+    Ok(diesel::select(diesel::dsl::exists(found)).get_result(conn).await?)
 }
 
 /// What a user may do in a chat; `None` for who is not a member, also of a chat that does not exist.

@@ -2,8 +2,10 @@
 
 use futures_util::future::join_all;
 use godwit_contract::chat::v1 as api;
+use godwit_contract::chat::v1::chat_internal_service_server::ChatInternalService as _;
 use godwit_contract::v1 as pb;
 use godwit_contract::v1::update::Change;
+use tonic::Request;
 
 use crate::harness::{Bed, refusal};
 
@@ -18,6 +20,9 @@ async fn a_public_channel_is_found_by_its_handle_in_any_case() {
     let found = reader.get_channel(api::GetChannelRequest { handle: "RUST_news".to_owned() }).await.unwrap();
     assert_eq!((found.chat_id.as_str(), found.subscriber_count, found.is_subscribed), (channel.id.as_str(), 1, false));
     assert_eq!(refusal(&reader.get(&channel.id).await), "CHAT_NOT_FOUND", "seeing is not being in it");
+    let request = api::GetPostingPolicyRequest { chat_id: channel.id, user_id: bob.to_string() };
+    let policy = bed.replicas[1].server.get_posting_policy(Request::new(request)).await.unwrap().into_inner();
+    assert_eq!(policy, api::GetPostingPolicyResponse { is_public: true, ..Default::default() });
     for unknown in ["rust_old", "x", "a b", ""] {
         let request = api::GetChannelRequest { handle: unknown.to_owned() };
         assert_eq!(refusal(&reader.get_channel(request).await), "CHAT_NOT_FOUND");

@@ -14,4 +14,13 @@ impl App {
         let mut conn = self.pool.get().await?;
         Ok(store::posting_policy(&mut conn, chat_id, user_id).await?)
     }
+
+    /// Whether anybody finds a chat by its handle.
+    ///
+    /// # Errors
+    /// When the database does.
+    pub async fn is_public(&self, chat_id: ChatId) -> Result<bool, Error> {
+        let mut conn = self.pool.get().await?;
+        Ok(store::is_public(&mut conn, chat_id).await?)
+    }
 }
