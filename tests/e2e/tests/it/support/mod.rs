@@ -9,6 +9,9 @@ mod rest;
 mod sdk;
 mod servers;
 mod socket;
+#[path = "../../../../../services/push/tests/it/stage/mod.rs"]
+#[expect(dead_code, reason = "the tests of push use the rest")]
+pub mod stage;
 mod totp;
 
 pub use account::{Account, PASSWORD, Pair, fresh_uuid};
