@@ -32,10 +32,12 @@ async fn upload_stubbornly(world: &World, bytes: &[u8]) -> String {
 /// How many objects an S3 server keeps in a directory.
 fn objects_in(dir: &Path) -> usize {
     let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap());
-    let count = entries.map(|entry| match entry.file_type().unwrap().is_dir() {
-        true => objects_in(&entry.path()),
-        // What s3s-fs knows of an object is in files beside it, whose names begin with a dot.
-        false => usize::from(!entry.file_name().to_string_lossy().starts_with('.')),
+    let count = entries.map(|entry| {
+        if entry.file_type().unwrap().is_dir() {
+            return objects_in(&entry.path());
+        }
+        // What the server writes while an object comes begins with a dot.
+        usize::from(!entry.file_name().to_string_lossy().starts_with('.'))
     });
     count.sum()
 }
