@@ -7,6 +7,7 @@ mod unread;
 pub use listeners::Listeners;
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use godwit_contract::auth::v1::auth_internal_service_client::AuthInternalServiceClient;
 use godwit_contract::auth::v1::{AccessAction, GetUsersRequest, ListRevocationsRequest};
@@ -18,6 +19,8 @@ use godwit_contract::message::v1::message_internal_service_client::MessageIntern
 use godwit_contract::presence::v1::foreground_service_client::ForegroundServiceClient;
 use godwit_kernel::{ChatId, MessageId, SessionId, UserId, limits};
 use godwit_rpc::{Access, AccessChecks, Channel, Directory, Target, instant, retry_idempotent};
+use parking_lot::Mutex;
+use tokio::time::Instant;
 use tonic::{Code, Status};
 
 use crate::domain::Content;
@@ -32,6 +35,7 @@ pub struct Peers {
     listeners: ListenerServiceClient<Channel>,
     foreground: ForegroundServiceClient<Channel>,
     access: AccessChecks,
+    presence_rests_until: Arc<Mutex<Option<Instant>>>,
 }
 
 /// Some members of a chat.
@@ -52,6 +56,7 @@ impl Peers {
             listeners: ListenerServiceClient::new(directory.channel(Target::Chat)),
             foreground: ForegroundServiceClient::new(directory.channel(Target::Presence)),
             access: AccessChecks::new(directory),
+            presence_rests_until: Arc::default(),
         }
     }
 

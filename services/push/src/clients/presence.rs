@@ -4,18 +4,23 @@ use std::time::Duration;
 use godwit_contract::presence::v1::ListForegroundDevicesRequest;
 use godwit_kernel::limits::BATCH_IDS_MAX;
 use godwit_kernel::{DeviceId, UserId};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::Peers;
 
 /// Who is in front of what is not worth waiting for.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long presence is not asked after it did not answer: while it hangs, notifications would only trickle.
+const REST: Duration = Duration::from_secs(10);
 
 impl Peers {
     /// The devices that these people have in front of them. When presence cannot say, there are none: a notification too many
     /// is better than one too few.
     pub async fn devices_in_front(&self, users: &[UserId]) -> HashSet<DeviceId> {
         let mut devices = HashSet::new();
+        if self.presence_rests_until.lock().is_some_and(|until| Instant::now() < until) {
+            return devices;
+        }
         for chunk in users.chunks(BATCH_IDS_MAX) {
             let request = ListForegroundDevicesRequest { user_ids: chunk.iter().map(UserId::to_string).collect() };
             let mut client = self.foreground.clone();
@@ -23,12 +28,10 @@ impl Peers {
                 Ok(Ok(answer)) => {
                     devices.extend(answer.into_inner().device_ids.iter().filter_map(|id| id.parse::<DeviceId>().ok()));
                 }
-                Ok(Err(status)) => {
-                    tracing::debug!(code = ?status.code(), "presence does not say who is in front of what");
-                    return devices;
-                }
-                Err(_) => {
-                    tracing::debug!("presence does not say in time who is in front of what");
+                failed => {
+                    let code = failed.ok().and_then(Result::err).map(|status| status.code());
+                    tracing::debug!(?code, "presence does not say who is in front of what");
+                    *self.presence_rests_until.lock() = Some(Instant::now() + REST);
                     return devices;
                 }
             }

@@ -49,6 +49,10 @@ pub struct Peers {
     pub blocked: Arc<Mutex<BTreeSet<(String, String)>>>,
     /// Devices that are in front of their users.
     pub in_front: Arc<Mutex<BTreeSet<String>>>,
+    /// Presence does not answer.
+    pub is_presence_away: Arc<AtomicBool>,
+    /// How often presence was asked.
+    pub presence_asked: Arc<AtomicUsize>,
     /// How much of the chat people have not read.
     pub unread: Arc<Mutex<BTreeMap<String, u32>>>,
     /// Kind and title of the chat, and whether its history is hidden from newcomers.
@@ -155,6 +159,10 @@ impl ForegroundService for Peers {
         &self,
         _: Request<ListForegroundDevicesRequest>,
     ) -> Result<Response<ListForegroundDevicesResponse>, Status> {
+        self.presence_asked.fetch_add(1, Ordering::SeqCst);
+        if self.is_presence_away.load(Ordering::SeqCst) {
+            return Err(Status::unavailable("away"));
+        }
         let device_ids = self.in_front.lock().unwrap().iter().cloned().collect();
         self.answer(ListForegroundDevicesResponse { device_ids })
     }

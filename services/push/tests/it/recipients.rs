@@ -106,6 +106,20 @@ async fn who_blocks_left_came_later_or_looks_at_the_app_is_not_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn without_presence_everybody_is_told_and_it_is_not_asked_for_each() {
+    let world = World::new().await;
+    let replica = world.start_with_accounts().await;
+    let [ada, bob]: [Phone; 2] = phones(&world, &replica, 2).await.try_into().ok().unwrap();
+    world.peers.in_front.lock().unwrap().insert(bob.caller.device_id.to_string());
+    world.peers.is_presence_away.store(true, Ordering::SeqCst);
+    for seq in 1..=20 {
+        send(&world, &replica, seq, ada.user_id(), &bob).await;
+    }
+    let asked = world.peers.presence_asked.load(Ordering::SeqCst);
+    assert!((1..20).contains(&asked), "{asked} times");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_leaves_between_the_fan_out_and_the_sending_is_not_told() {
     let world = World::new().await;
     let replica = world.start_with_accounts().await;
