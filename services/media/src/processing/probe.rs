@@ -118,7 +118,7 @@ fn milliseconds(text: &str) -> Option<u64> {
     let (secs, fraction) = text.split_once('.').unwrap_or((text, ""));
     let secs: u64 = secs.parse().ok()?;
     let digits: String = fraction.chars().chain("000".chars()).take(3).collect();
-    Some(secs.checked_mul(1_000)?.checked_add(digits.parse().ok()?)?)
+    secs.checked_mul(1_000)?.checked_add(digits.parse().ok()?)
 }
 
 #[cfg(test)]
