@@ -2,52 +2,81 @@
 
 use std::time::Duration;
 
-use godwit_contract::chat::v1::ListDirectPeersRequest;
-use godwit_contract::chat::v1::chat_internal_service_client::ChatInternalServiceClient;
+use godwit_contract::chat::v1::GetDirectChatRequest;
+use godwit_contract::chat::v1::direct_chat_internal_service_client::DirectChatInternalServiceClient;
+use godwit_contract::message::v1::AppendUpdateRequest;
+use godwit_contract::message::v1::message_internal_service_client::MessageInternalServiceClient;
 use godwit_contract::push::v1::AlertCallRequest;
 use godwit_contract::push::v1::call_alert_service_client::CallAlertServiceClient;
 use godwit_contract::v1;
-use godwit_kernel::UserId;
+use godwit_kernel::{ChatId, UserId};
 use godwit_rpc::{Channel, Directory, Target, retry_idempotent};
 use tokio::time::timeout;
 use tonic::Status;
-use uuid::Uuid;
 
 /// The chat service, as far as calls need it.
 #[derive(Clone)]
 pub struct Chats {
-    client: ChatInternalServiceClient<Channel>,
+    client: DirectChatInternalServiceClient<Channel>,
 }
 
 impl Chats {
     /// The chat service of the directory.
     pub fn new(directory: &Directory) -> Self {
-        Self { client: ChatInternalServiceClient::new(directory.channel(Target::Chat)) }
+        Self { client: DirectChatInternalServiceClient::new(directory.channel(Target::Chat)) }
     }
 
-    /// Whether two people share a direct chat.
+    /// The direct chat that two people share.
     ///
     /// # Errors
     /// Those of the call.
-    pub async fn share_direct_chat(&self, user_id: UserId, peer_id: UserId) -> Result<bool, Status> {
-        let request = ListDirectPeersRequest {
-            user_id: user_id.to_string(),
-            after_user_id: just_before(peer_id).to_string(),
-            limit: 1,
-        };
-        let page = retry_idempotent(|| {
+    pub async fn direct_chat(&self, user_id: UserId, peer_id: UserId) -> Result<Option<ChatId>, Status> {
+        let request = GetDirectChatRequest { user_id: user_id.to_string(), peer_id: peer_id.to_string() };
+        let answer = retry_idempotent(|| {
             let (mut client, request) = (self.client.clone(), request.clone());
-            async move { client.list_direct_peers(request).await }
+            async move { client.get_direct_chat(request).await }
         })
-        .await?
-        .into_inner();
-        Ok(page.user_ids.first() == Some(&peer_id.to_string()))
+        .await?;
+        let chat_id = answer.into_inner().chat_id;
+        if chat_id.is_empty() {
+            return Ok(None);
+        }
+        chat_id.parse().map(Some).map_err(|_| Status::internal("a direct chat has a malformed id"))
     }
 }
 
-/// The list is in id order and its cursor exclusive: after this one the next can be the peer, whatever the length.
-fn just_before(peer_id: UserId) -> UserId {
-    UserId::from_uuid(Uuid::from_u128(peer_id.as_uuid().as_u128().saturating_sub(1)))
+/// The message service, as far as calls need it: it has the logs of chats.
+#[derive(Clone)]
+pub struct Logs {
+    directory: Directory,
+}
+
+impl Logs {
+    /// The message service of the directory.
+    pub const fn new(directory: Directory) -> Self {
+        Self { directory }
+    }
+
+    /// Tells of a call in the log of a chat, once, however often this is called.
+    ///
+    /// # Errors
+    /// Those of the call.
+    pub async fn append(&self, chat_id: ChatId, call: v1::Call) -> Result<(), Status> {
+        let request = AppendUpdateRequest {
+            event_id: call.id.clone(),
+            update: Some(v1::Update {
+                chat_id: chat_id.to_string(),
+                actor_id: call.caller_id.clone(),
+                change: Some(v1::update::Change::CallLogged(v1::CallLogged { call: Some(call) })),
+                ..v1::Update::default()
+            }),
+            // Who is a member has not changed.
+            membership_version: 0,
+        };
+        let channel = self.directory.for_key(Target::Message, chat_id.as_bytes());
+        MessageInternalServiceClient::new(channel).append_update(request).await?;
+        Ok(())
+    }
 }
 
 /// Longer than that nobody's call waits for push.

@@ -2,7 +2,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
+use godwit_runtime::Secret;
 
+use crate::domain::{Turn, TurnServer};
 use crate::raft::NodeOptions;
 
 /// The replica of the call group.
@@ -30,6 +32,45 @@ pub struct Config {
         default_value = ".godwit/call"
     )]
     pub data_dir: PathBuf,
+
+    /// STUN servers that clients are told, as `stun:host:port`, separated by commas.
+    #[arg(
+        long = "call-stun-urls",
+        env = "GODWIT_CALL_STUN_URLS",
+        value_name = "GODWIT_CALL_STUN_URLS",
+        value_delimiter = ','
+    )]
+    pub stun_urls: Vec<String>,
+
+    /// TURN servers that clients are told, as `turn:host:port` or `turns:host:port`, with `?transport=tcp` behind and
+    /// `region=` before it where that matters, separated by commas.
+    #[arg(
+        long = "call-turn-urls",
+        env = "GODWIT_CALL_TURN_URLS",
+        value_name = "GODWIT_CALL_TURN_URLS",
+        value_delimiter = ','
+    )]
+    pub turn_urls: Vec<TurnServer>,
+
+    /// The secret that the TURN servers share with this service: `static-auth-secret` of coturn. Without it clients are
+    /// told no TURN server.
+    #[arg(
+        long = "call-turn-secret",
+        env = "GODWIT_CALL_TURN_SECRET",
+        value_name = "GODWIT_CALL_TURN_SECRET",
+        hide_env_values = true
+    )]
+    pub turn_secret: Option<Secret>,
+
+    /// How long a client's TURN credentials work, in seconds.
+    #[arg(
+        long = "call-turn-ttl-secs",
+        env = "GODWIT_CALL_TURN_TTL_SECS",
+        value_name = "GODWIT_CALL_TURN_TTL_SECS",
+        default_value_t = 43_200,
+        value_parser = clap::value_parser!(u32).range(60..=86_400)
+    )]
+    pub turn_ttl_secs: u32,
 }
 
 impl Config {
@@ -55,5 +96,26 @@ impl Config {
             bail!("GODWIT_CALL_MEMBERS does not name replica {} (GODWIT_CALL_NODE_ID)", self.node_id);
         }
         Ok(NodeOptions { node_id: self.node_id, members, data_dir: self.data_dir.clone() })
+    }
+
+    /// The servers that help devices to connect.
+    ///
+    /// # Errors
+    /// When a STUN server is none, or TURN servers have no secret.
+    pub fn turn(&self) -> anyhow::Result<Turn> {
+        for url in &self.stun_urls {
+            if !["stun:", "stuns:"].iter().any(|scheme| url.starts_with(scheme)) {
+                bail!("GODWIT_CALL_STUN_URLS: {url:?} is not stun:host:port");
+            }
+        }
+        if !self.turn_urls.is_empty() && self.turn_secret.as_ref().is_none_or(|secret| secret.expose().is_empty()) {
+            bail!("GODWIT_CALL_TURN_URLS needs GODWIT_CALL_TURN_SECRET");
+        }
+        Ok(Turn {
+            stun_urls: self.stun_urls.clone(),
+            servers: self.turn_urls.clone(),
+            secret: self.turn_secret.clone(),
+            ttl: time::Duration::seconds(self.turn_ttl_secs.into()),
+        })
     }
 }

@@ -77,7 +77,8 @@ impl ServiceError for Error {
             Self::Refused(Refusal::Full) | Self::TooManySignals { .. } => Code::ResourceExhausted,
             Self::Refused(_) => Code::FailedPrecondition,
             Self::Raft(raft::Error::NotLeader | raft::Error::Timeout) => Code::Unavailable,
-            Self::Raft(raft::Error::Payload(_)) => Code::InvalidArgument,
+            Self::Raft(raft::Error::Payload(_) | raft::Error::NoMembers) => Code::InvalidArgument,
+            Self::Raft(raft::Error::MemberMoved(_) | raft::Error::MembersChanging) => Code::FailedPrecondition,
             Self::Peer(status) if matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded) => {
                 Code::Unavailable
             }
@@ -105,7 +106,9 @@ impl ServiceError for Error {
             },
             Self::Raft(raft::Error::NotLeader) => "CALLS_NO_LEADER",
             Self::Raft(raft::Error::Timeout) => "CALLS_TIMEOUT",
-            Self::Raft(raft::Error::Payload(_)) => "INVALID_ARGUMENT",
+            Self::Raft(raft::Error::Payload(_) | raft::Error::NoMembers) => "INVALID_ARGUMENT",
+            Self::Raft(raft::Error::MemberMoved(_)) => "CALL_MEMBER_MOVED",
+            Self::Raft(raft::Error::MembersChanging) => "CALL_MEMBERS_CHANGING",
             Self::Peer(_) if self.code() == Code::Unavailable => "PEER_UNAVAILABLE",
             Self::TooManySignals { .. } => "RATE_LIMITED",
             Self::Live(error) if error.is_unavailable() => "LIVE_UNAVAILABLE",

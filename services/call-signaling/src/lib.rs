@@ -19,7 +19,7 @@ mod grpc;
 
 pub use config::Config;
 pub use error::Error;
-pub use grpc::{CallGrpc, CallInternalGrpc, CallRelayGrpc, RaftGrpc};
+pub use grpc::{CallGrpc, CallInternalGrpc, CallRelayGrpc, Leader, RaftGrpc};
 
 use std::sync::Arc;
 
@@ -33,8 +33,9 @@ use godwit_rpc::{AccessChecks, Target};
 use godwit_runtime::{Platform, Service, Weight};
 use tokio::sync::Notify;
 
-use crate::app::{App, FrameOrder};
-use crate::clients::{Alerts, Chats};
+use crate::app::{App, FrameOrder, Silences};
+use crate::clients::{Alerts, Chats, Logs};
+use crate::events::incoming::{SecurityHandler, security_group};
 use crate::raft::Node;
 
 /// The call-signaling service.
@@ -55,25 +56,35 @@ impl Service for CallSignaling {
             node: node.clone(),
             pool,
             chats: Chats::new(&platform.directory),
+            logs: Logs::new(platform.directory.clone()),
             access: AccessChecks::new(&platform.directory),
             alerts: Alerts::new(&platform.directory),
+            turn: config.turn()?,
             live: Arc::clone(&platform.live),
             frames: FrameOrder::default(),
+            silences: Silences::default(),
             clock: Arc::clone(&platform.clock),
             entropy: Arc::clone(&platform.entropy),
             relay: relay.waker(),
             finished: Notify::new(),
         });
         watch_leader(platform, &node);
-        let (timing, recording, watching) = (Arc::clone(&app), Arc::clone(&app), Arc::clone(&app));
+        let (timing, recording, watching, probing) = (app.clone(), app.clone(), app.clone(), app.clone());
         platform.tasks.spawn("call.watch_replica", |stop| workers::watch_replica(watching, stop));
         platform.tasks.spawn("call.time_calls", |stop| workers::time_calls(timing, stop));
         platform.tasks.spawn("call.record_finished", |stop| workers::record_finished(recording, stop));
+        platform.tasks.spawn("call.probe_devices", |stop| workers::probe_devices(probing, stop));
+        let (stream, handler) =
+            (Arc::clone(&platform.events), Arc::new(SecurityHandler::new(platform.directory.clone())));
+        platform
+            .tasks
+            .spawn("call.security", |stop| async move { Ok(stream.consume(security_group(), handler, stop).await?) });
         platform.tasks.spawn("call.relay_outbox", |stop| async move { Ok(relay.run(stop).await?) });
-        platform.grpc.add(CallInternalServiceServer::new(CallInternalGrpc::new(Arc::clone(&app))));
-        platform.grpc.add(CallRelayServiceServer::new(CallRelayGrpc::new(Arc::clone(&app))));
-        platform.grpc.add(CallServiceServer::new(CallGrpc::new(app)));
-        platform.grpc.add(RaftServiceServer::new(RaftGrpc::new(node)));
+        let leader = Leader::new(node.clone(), platform.directory.clone());
+        platform.grpc.add(CallInternalServiceServer::new(CallInternalGrpc::new(Arc::clone(&app), leader.clone())));
+        platform.grpc.add(CallRelayServiceServer::new(CallRelayGrpc::new(Arc::clone(&app), leader.clone())));
+        platform.grpc.add(CallServiceServer::new(CallGrpc::new(app, leader.clone())));
+        platform.grpc.add(RaftServiceServer::new(RaftGrpc::new(node, leader)));
         Ok(())
     }
 }

@@ -4,12 +4,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 
 /// How exact the ring timer is.
 const TIMER_TICK: Duration = Duration::from_millis(250);
+/// How often devices in calls are asked after.
+const PROBE_EVERY: Duration = Duration::from_secs(5);
 /// How often what could not be recorded is tried again.
 const RECORD_RETRY: Duration = Duration::from_secs(1);
 
@@ -35,6 +38,25 @@ pub async fn time_calls(app: Arc<App>, stop: CancellationToken) -> anyhow::Resul
         }
         if let Err(error) = app.expire_calls().await {
             tracing::warn!(%error, "calls could not be timed out");
+        }
+    }
+    Ok(())
+}
+
+/// Looks which devices in calls have lost their connection, while this replica leads.
+///
+/// # Errors
+/// Never; what fails is tried again.
+pub async fn probe_devices(app: Arc<App>, stop: CancellationToken) -> anyhow::Result<()> {
+    let mut rounds = tokio::time::interval(PROBE_EVERY);
+    rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(rounds.tick()).await.is_some() {
+        if !app.node.is_leader() {
+            app.silences.clear();
+            continue;
+        }
+        if let Err(error) = app.probe_devices().await {
+            tracing::debug!(%error, "devices in calls could not be asked after");
         }
     }
     Ok(())

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use godwit_contract::chat::v1::channel_service_server::ChannelServiceServer;
 use godwit_contract::chat::v1::chat_internal_service_server::ChatInternalServiceServer;
 use godwit_contract::chat::v1::chat_service_server::ChatServiceServer;
+use godwit_contract::chat::v1::direct_chat_internal_service_server::DirectChatInternalServiceServer;
 use godwit_contract::chat::v1::directory_internal_service_server::DirectoryInternalServiceServer;
 use godwit_contract::chat::v1::draft_internal_service_server::DraftInternalServiceServer;
 use godwit_contract::chat::v1::invite_service_server::InviteServiceServer;
@@ -51,6 +52,7 @@ impl Service for Chat {
         platform.grpc.add(InviteServiceServer::new(server.clone()));
         platform.grpc.add(SettingsServiceServer::new(server.clone()));
         platform.grpc.add(ListenerServiceServer::new(server.clone()));
+        platform.grpc.add(DirectChatInternalServiceServer::new(server.clone()));
         platform.grpc.add(DirectoryInternalServiceServer::new(server.clone()));
         platform.grpc.add(DraftInternalServiceServer::new(server.clone()));
         platform.grpc.add(ChatInternalServiceServer::new(server));

@@ -9,7 +9,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use super::App;
 use crate::Error;
-use crate::domain::{Call, Outcome, Refusal, State};
+use crate::domain::{Call, EndCause, Outcome, Refusal, State};
 use crate::events::outgoing::encode_call;
 
 /// Lets the frames of one call leave one after the other.
@@ -76,10 +76,10 @@ impl App {
     }
 
     /// A frame that a later change has overtaken is not sent: a phone that was told of the end must not ring.
-    async fn publish(&self, call: &Call) {
+    pub(super) async fn publish(&self, call: &Call) {
         let _turn = self.frames.turn(call.id).await;
-        let state = self.node.peek(|machine| machine.call(call.id).map(|call| call.state));
-        if state.map_or(!call.state.is_over(), |state| state != call.state) {
+        let now = self.node.peek(|machine| machine.call(call.id).cloned());
+        if now.map_or(!call.state.is_over(), |now| now != *call) {
             return;
         }
         let frame = ServerFrame { id: String::new(), frame: Some(server_frame::Frame::Call(encode_call(call))) };
@@ -103,7 +103,14 @@ fn observe(call: &Call) {
         State::Missed => "missed",
         State::Busy => "busy",
     };
-    metrics::counter!("call_transitions_total", "to" => state).increment(1);
+    let cause = match call.end_cause {
+        None => "none",
+        Some(EndCause::HungUp) => "hung_up",
+        Some(EndCause::ConnectionLost) => "connection_lost",
+        Some(EndCause::SessionEnded) => "session_ended",
+        Some(EndCause::TimedOut) => "timed_out",
+    };
+    metrics::counter!("call_transitions_total", "to" => state, "cause" => cause).increment(1);
     if let (State::Accepted, Some(accepted_at)) = (call.state, call.accepted_at) {
         metrics::histogram!("call_ring_to_answer_seconds").record((accepted_at - call.created_at).as_seconds_f64());
     }

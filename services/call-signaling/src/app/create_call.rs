@@ -1,3 +1,5 @@
+use std::time::Instant;
+
 use godwit_contract::auth::v1::AccessAction;
 use godwit_kernel::{CallId, UserId};
 use godwit_rpc::{Access, InvalidField};
@@ -21,30 +23,35 @@ pub struct CallToMake {
 }
 
 impl App {
-    /// Rings the callee. The same id again returns the same call, also when it is over meanwhile.
+    /// Rings the callee. The same id again returns the same call, also when it is over meanwhile. Whoever calls the
+    /// person that rings them answers that call, and gets it.
     ///
     /// # Errors
     /// When the two share no direct chat, the callee's privacy or a block forbids it, the caller is in another call, or the
     /// id names another call.
     pub async fn create_call(&self, asked: CallToMake) -> Result<Call, Error> {
         let CallToMake { id, caller, callee_id, media } = asked;
+        let asked_at = Instant::now();
         if callee_id == caller.user_id {
             return Err(InvalidField::new("callee_id", "is yourself").into());
         }
         if let Some(call) = self.earlier(id).await? {
-            let is_same = call.caller == caller && call.callee_id == callee_id && call.media == media;
-            return if is_same { Ok(call) } else { Err(Error::Refused(Refusal::IdReused)) };
+            let crossed = call.id != id && call.callee_id == caller.user_id && call.caller.user_id == callee_id;
+            let is_own = call.caller.is_device_of(&caller) && call.callee_id == callee_id && call.media == media;
+            return if crossed || is_own { Ok(call) } else { Err(Error::Refused(Refusal::IdReused)) };
         }
         self.check_access(caller.user_id, callee_id).await?;
-        if !self.chats.share_direct_chat(caller.user_id, callee_id).await? {
-            return Err(Error::CalleeNotFound);
-        }
+        let chat_id = self.chats.direct_chat(caller.user_id, callee_id).await?;
+        let chat_id = Some(chat_id.ok_or(Error::CalleeNotFound)?);
         let at = self.clock.now();
-        let outcome = self.node.propose(Command::Create(NewCall { id, media, caller, callee_id, at })).await?;
-        if matches!(outcome, Outcome::Changed(_)) {
+        let outcome = self.node.propose(Command::Create(NewCall { id, media, caller, callee_id, chat_id, at })).await?;
+        // One that is answered at once was created by the other party.
+        if matches!(&outcome, Outcome::Changed(call) if call.accepted_at.is_none()) {
             metrics::counter!("call_created_total").increment(1);
         }
-        self.announce(outcome).await
+        let call = self.announce(outcome).await?;
+        metrics::histogram!("call_setup_seconds").record(asked_at.elapsed());
+        Ok(call)
     }
 
     /// Asked when a call begins, and only then: a block does not end one that runs.

@@ -1,11 +1,11 @@
 use std::collections::BTreeMap;
 
-use godwit_kernel::{CallId, UserId};
+use godwit_kernel::{CallId, ChatId, UserId};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::transition::{leads_to, may_cause};
-use super::{Actor, Call, Event, Media, Party, Role, State, next_state};
+use super::{Actor, Call, EndCause, Event, Media, Party, Role, State, next_state};
 
 /// The most calls that the machine holds, running and not yet recorded: its memory is bounded.
 pub const CALLS_MAX: usize = 100_000;
@@ -28,11 +28,32 @@ pub enum Command {
         #[serde(with = "time::serde::timestamp::milliseconds")]
         at: OffsetDateTime,
     },
+    /// A device of an accepted call lost its connection, or has one again.
+    Connect {
+        /// Which call.
+        call_id: CallId,
+        /// Whose device.
+        side: Role,
+        /// How it is now.
+        connection: Connection,
+        /// When.
+        #[serde(with = "time::serde::timestamp::milliseconds")]
+        at: OffsetDateTime,
+    },
     /// Forgets calls that are over and in the history.
     Forget {
         /// Which.
         call_ids: Vec<CallId>,
     },
+}
+
+/// Whether a device can be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Connection {
+    /// No more.
+    Lost,
+    /// Again.
+    Back,
 }
 
 /// A call to ring.
@@ -46,6 +67,9 @@ pub struct NewCall {
     pub caller: Party,
     /// Who is called.
     pub callee_id: UserId,
+    /// The direct chat of the two.
+    #[serde(default)]
+    pub chat_id: Option<ChatId>,
     /// When.
     #[serde(with = "time::serde::timestamp::milliseconds")]
     pub at: OffsetDateTime,
@@ -91,6 +115,8 @@ pub struct Machine {
     calls: BTreeMap<CallId, Call>,
     /// The running call of each person; derived from `calls`.
     engaged: BTreeMap<UserId, CallId>,
+    /// The call that a second id names, because two people called each other at once; derived from `calls`.
+    crossed: BTreeMap<CallId, CallId>,
 }
 
 impl Machine {
@@ -99,6 +125,9 @@ impl Machine {
         let mut machine = Self::default();
         for call in calls {
             machine.engage(&call);
+            if let Some(id) = call.crossed_id {
+                machine.crossed.insert(id, call.id);
+            }
             machine.calls.insert(call.id, call);
         }
         machine
@@ -109,13 +138,18 @@ impl Machine {
         match command {
             Command::Create(new_call) => self.create(new_call),
             Command::Act { call_id, actor, event, at } => self.act(call_id, actor, event, at),
+            Command::Connect { call_id, side, connection, at } => self.connect(call_id, side, connection, at),
             Command::Forget { call_ids } => self.forget(&call_ids),
         }
     }
 
-    /// The call with this id.
+    /// The call that this id names.
     pub fn call(&self, id: CallId) -> Option<&Call> {
-        self.calls.get(&id)
+        self.calls.get(&self.own_id(id))
+    }
+
+    fn own_id(&self, id: CallId) -> CallId {
+        self.crossed.get(&id).copied().unwrap_or(id)
     }
 
     /// The call that a user rings, is rung by, or is in.
@@ -129,10 +163,17 @@ impl Machine {
     }
 
     fn create(&mut self, new_call: NewCall) -> Outcome {
-        let NewCall { id, media, caller, callee_id, at } = new_call;
-        if let Some(call) = self.calls.get(&id) {
-            let is_same = call.caller == caller && call.callee_id == callee_id && call.media == media;
+        let NewCall { id, media, caller, callee_id, at, .. } = new_call;
+        if let Some(call) = self.crossed.get(&id).and_then(|own_id| self.calls.get(own_id)) {
+            let is_same = call.callee_id == caller.user_id && call.caller.user_id == callee_id;
             return if is_same { Outcome::Unchanged(call.clone()) } else { Outcome::Refused(Refusal::IdReused) };
+        }
+        if let Some(call) = self.calls.get(&id) {
+            let is_same = call.caller.is_device_of(&caller) && call.callee_id == callee_id && call.media == media;
+            return if is_same { Outcome::Unchanged(call.clone()) } else { Outcome::Refused(Refusal::IdReused) };
+        }
+        if let Some(own_id) = self.rings(callee_id, caller.user_id) {
+            return self.cross(own_id, id, caller, at);
         }
         if self.engaged.contains_key(&caller.user_id) {
             return Outcome::Refused(Refusal::CallerInCall);
@@ -140,25 +181,31 @@ impl Machine {
         if self.calls.len() >= CALLS_MAX {
             return Outcome::Refused(Refusal::Full);
         }
-        let is_busy = self.engaged.contains_key(&callee_id);
-        let call = Call {
-            id,
-            media,
-            state: if is_busy { State::Busy } else { State::Ringing },
-            caller,
-            callee_id,
-            callee_device_id: None,
-            created_at: at,
-            accepted_at: None,
-            ended_at: is_busy.then_some(at),
-        };
+        let call = ring(new_call, self.engaged.contains_key(&callee_id));
         self.engage(&call);
         self.calls.insert(id, call.clone());
         Outcome::Changed(call)
     }
 
+    /// The call with which one person rings another.
+    fn rings(&self, caller: UserId, callee: UserId) -> Option<CallId> {
+        let call = self.call_of(callee)?;
+        let rings = call.state == State::Ringing && call.caller.user_id == caller && call.callee_id == callee;
+        rings.then_some(call.id)
+    }
+
+    /// Who calls the person that rings them means the same call: they answer it.
+    fn cross(&mut self, own_id: CallId, id: CallId, callee: Party, at: OffsetDateTime) -> Outcome {
+        if let Some(call) = self.calls.get_mut(&own_id) {
+            call.crossed_id = Some(id);
+        }
+        self.crossed.insert(id, own_id);
+        self.act(own_id, Actor::Party(callee), Event::Accept, at)
+    }
+
     fn act(&mut self, call_id: CallId, actor: Actor, event: Event, at: OffsetDateTime) -> Outcome {
-        let Some(call) = self.calls.get_mut(&call_id) else { return Outcome::Refused(Refusal::NotFound) };
+        let own_id = self.own_id(call_id);
+        let Some(call) = self.calls.get_mut(&own_id) else { return Outcome::Refused(Refusal::NotFound) };
         let by = match actor {
             Actor::System => Role::System,
             Actor::Party(party) => match call.role_of(party.user_id) {
@@ -173,13 +220,16 @@ impl Machine {
         if event == Event::Timeout && call.deadline().is_some_and(|deadline| at < deadline) {
             return Outcome::Refused(Refusal::NotDue);
         }
+        let cause = end_cause(call, event, at);
         call.state = state;
         if let (State::Accepted, Actor::Party(party)) = (state, actor) {
             call.callee_device_id = Some(party.device_id);
+            call.callee_session_id = party.session_id;
             call.accepted_at = Some(at);
         }
         if state.is_over() {
             call.ended_at = Some(at);
+            call.end_cause = cause;
             let call = call.clone();
             self.release(&call);
             return Outcome::Changed(call);
@@ -187,11 +237,31 @@ impl Machine {
         Outcome::Changed(call.clone())
     }
 
+    fn connect(&mut self, call_id: CallId, side: Role, connection: Connection, at: OffsetDateTime) -> Outcome {
+        let Some(call) = self.calls.get_mut(&call_id) else { return Outcome::Refused(Refusal::NotFound) };
+        if call.state != State::Accepted {
+            return Outcome::Refused(Refusal::WrongState(call.state));
+        }
+        let lost_at = match side {
+            Role::Caller => &mut call.caller_lost_at,
+            Role::Callee => &mut call.callee_lost_at,
+            Role::System => return Outcome::Refused(Refusal::WrongParty),
+        };
+        match (connection, *lost_at) {
+            (Connection::Lost, None) => *lost_at = Some(at),
+            (Connection::Back, Some(_)) => *lost_at = None,
+            (Connection::Lost, Some(_)) | (Connection::Back, None) => return Outcome::Unchanged(call.clone()),
+        }
+        Outcome::Changed(call.clone())
+    }
+
     fn forget(&mut self, call_ids: &[CallId]) -> Outcome {
         for id in call_ids {
-            if self.calls.get(id).is_some_and(|call| call.state.is_over()) {
-                self.calls.remove(id);
+            let Some(call) = self.calls.get(id).filter(|call| call.state.is_over()) else { continue };
+            if let Some(crossed_id) = call.crossed_id {
+                self.crossed.remove(&crossed_id);
             }
+            self.calls.remove(id);
         }
         Outcome::Done
     }
@@ -211,6 +281,37 @@ impl Machine {
                 self.engaged.remove(&user_id);
             }
         }
+    }
+}
+
+fn ring(new_call: NewCall, is_busy: bool) -> Call {
+    let NewCall { id, media, caller, callee_id, chat_id, at } = new_call;
+    Call {
+        id,
+        media,
+        state: if is_busy { State::Busy } else { State::Ringing },
+        caller,
+        callee_id,
+        callee_device_id: None,
+        callee_session_id: None,
+        crossed_id: None,
+        chat_id,
+        created_at: at,
+        accepted_at: None,
+        ended_at: is_busy.then_some(at),
+        end_cause: None,
+        caller_lost_at: None,
+        callee_lost_at: None,
+    }
+}
+
+/// Why an event ends a call; a refused one needs no cause.
+fn end_cause(call: &Call, event: Event, at: OffsetDateTime) -> Option<EndCause> {
+    match event {
+        Event::Accept | Event::Decline => None,
+        Event::Cancel | Event::End => Some(EndCause::HungUp),
+        Event::Timeout => Some(call.timeout_cause(at)),
+        Event::SessionEnded => Some(EndCause::SessionEnded),
     }
 }
 

@@ -1,9 +1,13 @@
 //! The call state machine: pure, deterministic, replicated.
 
 mod call;
+mod history;
+mod ice;
 mod machine;
 mod transition;
 
-pub use call::{Call, Media, Party, State};
-pub use machine::{CALLS_MAX, Command, Machine, NewCall, Outcome, Refusal};
+pub use call::{Call, EndCause, Media, Party, State};
+pub use history::{Direction, HistoryQuery};
+pub use ice::{IceServer, IceServers, Turn, TurnServer};
+pub use machine::{CALLS_MAX, Command, Connection, Machine, NewCall, Outcome, Refusal};
 pub use transition::{Actor, Event, Role, Transition, next_state};

@@ -15,10 +15,12 @@ pub enum Event {
     End,
     /// It has been in its state for as long as it may.
     Timeout,
+    /// The login of a device in it was ended.
+    SessionEnded,
 }
 
 /// Who may cause an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Role {
     /// Who calls.
     Caller,
@@ -59,6 +61,8 @@ const TRANSITIONS: &[Transition] = &[
     step(State::Accepted, Event::End, Role::Caller, State::Ended),
     step(State::Accepted, Event::End, Role::Callee, State::Ended),
     step(State::Accepted, Event::Timeout, Role::System, State::Ended),
+    step(State::Ringing, Event::SessionEnded, Role::System, State::Cancelled),
+    step(State::Accepted, Event::SessionEnded, Role::System, State::Ended),
 ];
 
 const fn step(from: State, event: Event, by: Role, to: State) -> Transition {

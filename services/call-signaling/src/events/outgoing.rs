@@ -1,7 +1,7 @@
 use godwit_contract::v1;
 use godwit_rpc::timestamp;
 
-use crate::domain::{Call, Media, State};
+use crate::domain::{Call, EndCause, Media, State};
 
 /// The call as clients see it.
 pub(crate) fn encode_call(call: &Call) -> v1::Call {
@@ -16,6 +16,19 @@ pub(crate) fn encode_call(call: &Call) -> v1::Call {
         created_at: Some(timestamp(call.created_at)),
         accepted_at: call.accepted_at.map(timestamp),
         ended_at: call.ended_at.map(timestamp),
+        end_cause: call.end_cause.map_or(v1::CallEndCause::Unspecified, encode_cause).into(),
+        caller_lost_at: call.caller_lost_at.map(timestamp),
+        callee_lost_at: call.callee_lost_at.map(timestamp),
+        chat_id: call.chat_id.map(|id| id.to_string()).unwrap_or_default(),
+    }
+}
+
+const fn encode_cause(cause: EndCause) -> v1::CallEndCause {
+    match cause {
+        EndCause::HungUp => v1::CallEndCause::HungUp,
+        EndCause::ConnectionLost => v1::CallEndCause::ConnectionLost,
+        EndCause::SessionEnded => v1::CallEndCause::SessionEnded,
+        EndCause::TimedOut => v1::CallEndCause::TimedOut,
     }
 }
 

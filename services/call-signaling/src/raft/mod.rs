@@ -2,11 +2,14 @@
 //! (redb). One voter on one machine.
 
 mod disk;
+mod leadership;
 mod log_store;
+mod members;
 mod network;
 mod node;
 mod state_machine;
 
+pub use leadership::Leadership;
 pub use node::{Error, Node, NodeOptions};
 
 use std::io::Cursor;

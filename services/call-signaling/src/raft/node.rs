@@ -50,13 +50,22 @@ pub enum Error {
     /// The replica's own storage or task failed; it must be started again.
     #[error("the replica failed")]
     Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A group of nobody.
+    #[error("a group needs a member")]
+    NoMembers,
+    /// A replica that stays in the group cannot get another address.
+    #[error("replica {0} is in the group at another address: let it leave first")]
+    MemberMoved(NodeId),
+    /// One change of the members is under way.
+    #[error("the members are being changed")]
+    MembersChanging,
     /// Another replica sent what this release does not understand.
     #[error("the payload is not of this protocol")]
     Payload(#[from] serde_json::Error),
 }
 
 impl Error {
-    fn failed(source: impl std::error::Error + Send + Sync + 'static) -> Self {
+    pub(super) fn failed(source: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self::Failed(Box::new(source))
     }
 }
@@ -64,8 +73,8 @@ impl Error {
 /// One replica of the group.
 #[derive(Clone)]
 pub struct Node {
-    node_id: NodeId,
-    raft: Raft<TypeConfig>,
+    pub(super) node_id: NodeId,
+    pub(super) raft: Raft<TypeConfig>,
     machine: StateMachine,
 }
 
@@ -132,16 +141,6 @@ impl Node {
     /// Looks at the machine as this replica has it; it may be behind.
     pub fn peek<T>(&self, look: impl FnOnce(&Machine) -> T) -> T {
         self.machine.read(look)
-    }
-
-    /// Whether this replica leads, as far as it knows.
-    pub fn is_leader(&self) -> bool {
-        self.raft.metrics().borrow().current_leader == Some(self.node_id)
-    }
-
-    /// Whether some replica leads.
-    pub fn has_leader(&self) -> bool {
-        self.raft.metrics().borrow().current_leader.is_some()
     }
 
     /// Waits until the replica has failed for good, and tells why.

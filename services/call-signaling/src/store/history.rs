@@ -1,18 +1,18 @@
 use diesel::prelude::*;
 use diesel_async::{AsyncConnection as _, RunQueryDsl};
 use godwit_events::{NewRecord, outbox};
-use godwit_kernel::{CallId, DeviceId, UserId};
+use godwit_kernel::{CallId, ChatId, DeviceId, UserId};
 use godwit_pg::{Connection, Error};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::schema::calls;
-use crate::domain::{Call, Media, Party, State};
+use crate::domain::{Call, EndCause, Media, Party, State};
 
-#[derive(Insertable, Queryable, Selectable)]
+#[derive(Insertable, Queryable, QueryableByName, Selectable)]
 #[diesel(table_name = calls)]
 #[diesel(check_for_backend(diesel::pg::Pg))]
-struct Row {
+pub(super) struct Row {
     call_id: Uuid,
     media: i16,
     state: i16,
@@ -23,6 +23,9 @@ struct Row {
     created_at: OffsetDateTime,
     accepted_at: Option<OffsetDateTime>,
     ended_at: OffsetDateTime,
+    crossed_id: Option<Uuid>,
+    end_cause: Option<i16>,
+    chat_id: Option<Uuid>,
 }
 
 /// Puts calls that are over into the history, and the events of those that were not there yet into the outbox, in one
@@ -45,13 +48,16 @@ pub async fn record(connection: &mut Connection, over: Vec<(&Call, NewRecord)>) 
     connection.transaction(insert_and_tell).await
 }
 
-/// The call of this id, when it is over.
+/// The call that this id names, when it is over.
 ///
 /// # Errors
 /// When the database refuses or does not answer.
 pub async fn find(connection: &mut Connection, id: CallId) -> Result<Option<Call>, Error> {
-    let row: Option<Row> =
-        calls::table.find(id.as_uuid()).select(Row::as_select()).first(connection).await.optional()?;
+    let id = id.as_uuid();
+    let named = calls::table.filter(calls::call_id.eq(id).or(calls::crossed_id.eq(id)));
+    // An own id goes before one that a call was crossed with.
+    let by_own = calls::call_id.ne(id).asc();
+    let row: Option<Row> = named.order(by_own).select(Row::as_select()).first(connection).await.optional()?;
     Ok(row.and_then(call))
 }
 
@@ -67,10 +73,13 @@ fn row(call: &Call) -> Option<Row> {
         created_at: call.created_at,
         accepted_at: call.accepted_at,
         ended_at: call.ended_at?,
+        crossed_id: call.crossed_id.map(|id| id.as_uuid()),
+        end_cause: call.end_cause.map(cause_code),
+        chat_id: call.chat_id.map(|id| id.as_uuid()),
     })
 }
 
-fn call(row: Row) -> Option<Call> {
+pub(super) fn call(row: Row) -> Option<Call> {
     Some(Call {
         id: CallId::from_uuid(row.call_id),
         media: media_of(row.media)?,
@@ -78,12 +87,19 @@ fn call(row: Row) -> Option<Call> {
         caller: Party {
             user_id: UserId::from_uuid(row.caller_id),
             device_id: DeviceId::from_uuid(row.caller_device_id),
+            session_id: None,
         },
         callee_id: UserId::from_uuid(row.callee_id),
         callee_device_id: row.callee_device_id.map(DeviceId::from_uuid),
+        callee_session_id: None,
+        crossed_id: row.crossed_id.map(CallId::from_uuid),
+        chat_id: row.chat_id.map(ChatId::from_uuid),
         created_at: row.created_at,
         accepted_at: row.accepted_at,
         ended_at: Some(row.ended_at),
+        end_cause: row.end_cause.and_then(cause_of),
+        caller_lost_at: None,
+        callee_lost_at: None,
     })
 }
 
@@ -98,7 +114,10 @@ const STATE_CODES: [(State, i16); 7] = [
     (State::Busy, 7),
 ];
 
-fn media_code(media: Media) -> i16 {
+const CAUSE_CODES: [(EndCause, i16); 4] =
+    [(EndCause::HungUp, 1), (EndCause::ConnectionLost, 2), (EndCause::SessionEnded, 3), (EndCause::TimedOut, 4)];
+
+pub(super) fn media_code(media: Media) -> i16 {
     MEDIA_CODES.iter().find(|(known, _)| *known == media).map_or(0, |(_, code)| *code)
 }
 
@@ -106,10 +125,18 @@ fn media_of(code: i16) -> Option<Media> {
     MEDIA_CODES.iter().find(|(_, known)| *known == code).map(|(media, _)| *media)
 }
 
-fn state_code(state: State) -> i16 {
+pub(super) fn state_code(state: State) -> i16 {
     STATE_CODES.iter().find(|(known, _)| *known == state).map_or(0, |(_, code)| *code)
 }
 
 fn state_of(code: i16) -> Option<State> {
     STATE_CODES.iter().find(|(_, known)| *known == code).map(|(state, _)| *state)
+}
+
+fn cause_code(cause: EndCause) -> i16 {
+    CAUSE_CODES.iter().find(|(known, _)| *known == cause).map_or(0, |(_, code)| *code)
+}
+
+fn cause_of(code: i16) -> Option<EndCause> {
+    CAUSE_CODES.iter().find(|(_, known)| *known == code).map(|(cause, _)| *cause)
 }

@@ -10,5 +10,8 @@ diesel::table! {
         created_at -> Timestamptz,
         accepted_at -> Nullable<Timestamptz>,
         ended_at -> Timestamptz,
+        crossed_id -> Nullable<Uuid>,
+        end_cause -> Nullable<SmallInt>,
+        chat_id -> Nullable<Uuid>,
     }
 }

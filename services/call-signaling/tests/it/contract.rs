@@ -17,7 +17,7 @@ use crate::replica::{Replica, World, new_call_id, person};
 
 fn client(replica: &Replica) -> CallServiceClient<Channel> {
     let routes = LocalRoutes::new();
-    let service = CallServiceServer::new(CallGrpc::new(Arc::clone(&replica.app)));
+    let service = CallServiceServer::new(CallGrpc::new(Arc::clone(&replica.app), replica.leader()));
     routes.bind(Routes::new(service), &ServerLayer::default());
     CallServiceClient::new(Directory::new(routes, [Target::Call]).channel(Target::Call))
 }

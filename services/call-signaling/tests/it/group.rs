@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use godwit_call_signaling::RaftGrpc;
 use godwit_call_signaling::domain::{Actor, Command, Event, Media, NewCall, Outcome, Party, State};
 use godwit_call_signaling::raft::{Node, NodeOptions};
+use godwit_call_signaling::{Leader, RaftGrpc};
 use godwit_contract::call::v1::raft_service_server::RaftServiceServer;
 use godwit_kernel::{CallId, Clock as _};
 use godwit_rpc::{Directory, LocalRoutes};
@@ -55,7 +55,8 @@ impl Group {
             Node::start(options, Directory::new(LocalRoutes::new(), []))
         })
         .await;
-        let service = RaftServiceServer::new(RaftGrpc::new(node.clone()));
+        let leader = Leader::new(node.clone(), Directory::new(LocalRoutes::new(), []));
+        let service = RaftServiceServer::new(RaftGrpc::new(node.clone(), leader));
         let stop = CancellationToken::new();
         let server = Server::builder().add_service(service);
         let server = server.serve_with_incoming_shutdown(TcpIncoming::from(listener), stop.clone().cancelled_owned());
@@ -111,7 +112,7 @@ fn spawn(work: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
 fn create(caller: Party, callee: Party) -> (CallId, Command) {
     let id = new_call_id();
     let at = TestClock::default().now();
-    (id, Command::Create(NewCall { id, media: Media::Voice, caller, callee_id: callee.user_id, at }))
+    (id, Command::Create(NewCall { id, media: Media::Voice, caller, callee_id: callee.user_id, chat_id: None, at }))
 }
 
 fn act(call_id: CallId, party: Party, event: Event) -> Command {

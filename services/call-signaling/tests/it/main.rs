@@ -3,7 +3,12 @@
 
 mod auth;
 mod calls;
+mod connections;
 mod contract;
+mod endings;
 mod group;
+mod history;
+mod leader;
+mod logs;
 mod replica;
 mod signals;

@@ -3,23 +3,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use godwit_call_signaling::app::{App, CallToMake, FrameOrder};
-use godwit_call_signaling::clients::{Alerts, Chats};
-use godwit_call_signaling::domain::{Call, Media, Party};
+use godwit_call_signaling::app::{App, CallToMake, FrameOrder, Silences};
+use godwit_call_signaling::clients::{Alerts, Chats, Logs};
+use godwit_call_signaling::domain::{Call, Media, Party, Turn};
 use godwit_call_signaling::raft::{Node, NodeOptions};
-use godwit_call_signaling::{store, workers};
+use godwit_call_signaling::{Leader, store, workers};
 use godwit_contract::auth::v1::auth_internal_service_server::AuthInternalServiceServer;
-use godwit_contract::chat::v1::chat_internal_service_server::{ChatInternalService, ChatInternalServiceServer};
-use godwit_contract::chat::v1::{
-    GetPostingPolicyRequest, GetPostingPolicyResponse, ListChatIdsRequest, ListChatIdsResponse, ListDirectPeersRequest,
-    ListDirectPeersResponse, ListMembersRequest, ListMembersResponse, SetDirectBlockRequest, SetDirectBlockResponse,
+use godwit_contract::chat::v1::direct_chat_internal_service_server::{
+    DirectChatInternalService, DirectChatInternalServiceServer,
 };
-use godwit_contract::events::v1::{LivePayload, live_payload};
+use godwit_contract::chat::v1::{GetDirectChatRequest, GetDirectChatResponse};
+use godwit_contract::events::v1::{DeviceProbe, LivePayload, live_payload};
+use godwit_contract::message::v1::message_internal_service_server::MessageInternalServiceServer;
 use godwit_contract::push::v1::call_alert_service_server::{CallAlertService, CallAlertServiceServer};
 use godwit_contract::push::v1::{AlertCallRequest, AlertCallResponse};
 use godwit_contract::v1::{CallSignalEvent, CallState, ServerFrame, server_frame};
 use godwit_events::outbox::Waker;
-use godwit_kernel::{CallId, DeviceId, SystemEntropy, UserId};
+use godwit_kernel::{CallId, ChatId, DeviceId, SessionId, SystemEntropy, UserId};
 use godwit_live::memory::MemoryLive;
 use godwit_live::{Channel, Delivery, Live, Subscription};
 use godwit_rpc::{AccessChecks, Directory, LocalRoutes, ServerLayer, Target};
@@ -32,6 +32,7 @@ use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
 use crate::auth::FakeAuth;
+use crate::logs::FakeLogs;
 
 pub const SOON: Duration = Duration::from_secs(10);
 
@@ -43,6 +44,8 @@ pub struct World {
     pub data_dir: tempfile::TempDir,
     pub auth: FakeAuth,
     pub alerts: FakeAlerts,
+    pub logs: FakeLogs,
+    pub chat_id: ChatId,
     pub ada: Party,
     pub bob: Party,
     pub stranger: Party,
@@ -57,6 +60,8 @@ impl World {
             data_dir: tempfile::tempdir().unwrap(),
             auth: FakeAuth::default(),
             alerts: FakeAlerts::default(),
+            logs: FakeLogs::default(),
+            chat_id: ChatId::generate(&TestClock::default(), &SystemEntropy),
             ada: person(),
             bob: person(),
             stranger: person(),
@@ -77,11 +82,15 @@ impl World {
 
 pub fn person() -> Party {
     let (clock, entropy) = (TestClock::default(), SystemEntropy);
-    Party { user_id: UserId::generate(&clock, &entropy), device_id: DeviceId::generate(&clock, &entropy) }
+    Party {
+        user_id: UserId::generate(&clock, &entropy),
+        device_id: DeviceId::generate(&clock, &entropy),
+        session_id: Some(SessionId::generate(&clock, &entropy)),
+    }
 }
 
 pub fn other_device(of: Party) -> Party {
-    Party { device_id: person().device_id, ..of }
+    Party { user_id: of.user_id, ..person() }
 }
 
 pub fn new_call_id() -> CallId {
@@ -97,21 +106,7 @@ pub struct Replica {
 
 impl Replica {
     pub async fn start(world: &World) -> Self {
-        let node = start_node(world.data_dir.path()).await;
-        let peers = peers(world);
-        let app = Arc::new(App {
-            node,
-            pool: world.db.pool(&store::SCHEMA),
-            chats: Chats::new(&peers),
-            access: AccessChecks::new(&peers),
-            alerts: Alerts::new(&peers),
-            live: Arc::clone(&world.live) as Arc<dyn Live>,
-            frames: FrameOrder::default(),
-            clock: Arc::clone(&world.clock) as Arc<dyn godwit_kernel::Clock>,
-            entropy: Arc::new(SystemEntropy),
-            relay: Waker::default(),
-            finished: Notify::new(),
-        });
+        let app = app(world, start_node(world.data_dir.path()).await);
         eventually(SOON, async || app.node.is_leader()).await;
         let stop = CancellationToken::new();
         let workers = vec![
@@ -119,6 +114,11 @@ impl Replica {
             spawn(workers::record_finished(Arc::clone(&app), stop.clone())),
         ];
         Self { app, stop, workers }
+    }
+
+    /// Who serves what is asked of it.
+    pub fn leader(&self) -> Leader {
+        Leader::new(self.app.node.clone(), Directory::new(LocalRoutes::new(), []))
     }
 
     /// Ends the replica as a crash does: nothing is handed over, only the disk remains.
@@ -133,8 +133,29 @@ impl Replica {
     }
 }
 
+/// The use cases of a replica.
+pub fn app(world: &World, node: Node) -> Arc<App> {
+    let peers = peers(world);
+    Arc::new(App {
+        node,
+        pool: world.db.pool(&store::SCHEMA),
+        chats: Chats::new(&peers),
+        logs: Logs::new(peers.clone()),
+        access: AccessChecks::new(&peers),
+        alerts: Alerts::new(&peers),
+        turn: Turn { stun_urls: Vec::new(), servers: Vec::new(), secret: None, ttl: time::Duration::HOUR },
+        live: Arc::clone(&world.live) as Arc<dyn Live>,
+        frames: FrameOrder::default(),
+        silences: Silences::default(),
+        clock: Arc::clone(&world.clock) as Arc<dyn godwit_kernel::Clock>,
+        entropy: Arc::new(SystemEntropy),
+        relay: Waker::default(),
+        finished: Notify::new(),
+    })
+}
+
 #[expect(clippy::disallowed_methods, reason = "a test has no supervisor")]
-fn spawn<F: Future<Output = anyhow::Result<()>> + Send + 'static>(work: F) -> JoinHandle<anyhow::Result<()>> {
+pub fn spawn<F: Future<Output = anyhow::Result<()>> + Send + 'static>(work: F) -> JoinHandle<anyhow::Result<()>> {
     tokio::spawn(work)
 }
 
@@ -199,15 +220,40 @@ impl Phone {
 
     /// The state that the next `call` frame tells.
     pub async fn sees(&mut self) -> CallState {
-        let delivery = tokio::time::timeout(SOON, self.deliveries.recv()).await.unwrap().unwrap();
-        let Delivery::Message { payload, .. } = delivery else { panic!("live was interrupted") };
-        let Some(live_payload::Payload::ServerFrame(frame)) = LivePayload::decode(payload).unwrap().payload else {
-            panic!("not a frame")
-        };
+        self.sees_call().await.state()
+    }
+
+    /// What the next `call` frame tells.
+    pub async fn sees_call(&mut self) -> godwit_contract::v1::Call {
+        let Some(live_payload::Payload::ServerFrame(frame)) = self.next().await else { panic!("not a frame") };
         let Some(server_frame::Frame::Call(call)) = ServerFrame::decode(frame).unwrap().frame else {
             panic!("not a call")
         };
-        call.state()
+        call
+    }
+
+    /// What the next `call` frame tells; `None` for what is none.
+    pub async fn sees_call_or_probe(&mut self) -> Option<godwit_contract::v1::Call> {
+        let Some(live_payload::Payload::ServerFrame(frame)) = self.next().await else { return None };
+        match ServerFrame::decode(frame).unwrap().frame {
+            Some(server_frame::Frame::Call(call)) => Some(call),
+            _ => None,
+        }
+    }
+
+    /// The next probe of a device.
+    pub async fn is_asked_after(&mut self) -> DeviceProbe {
+        loop {
+            if let Some(live_payload::Payload::DeviceProbe(probe)) = self.next().await {
+                return probe;
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Option<live_payload::Payload> {
+        let delivery = tokio::time::timeout(SOON, self.deliveries.recv()).await.unwrap().unwrap();
+        let Delivery::Message { payload, .. } = delivery else { panic!("live was interrupted") };
+        LivePayload::decode(payload).unwrap().payload
     }
 }
 
@@ -218,12 +264,13 @@ pub async fn get(replica: &Replica, call: &Call, party: Party) -> Call {
 /// A directory with the world's auth, whose chat service knows that Ada and Bob share a direct chat.
 fn peers(world: &World) -> Directory {
     let routes = LocalRoutes::new();
-    let chats = FakeChats { pair: [world.ada.user_id, world.bob.user_id] };
-    let served = Routes::new(ChatInternalServiceServer::new(chats))
+    let chats = FakeChats { pair: [world.ada.user_id, world.bob.user_id], chat_id: world.chat_id };
+    let served = Routes::new(DirectChatInternalServiceServer::new(chats))
+        .add_service(MessageInternalServiceServer::new(world.logs.clone()))
         .add_service(AuthInternalServiceServer::new(world.auth.clone()))
         .add_service(CallAlertServiceServer::new(world.alerts.clone()));
     routes.bind(served, &ServerLayer::default());
-    Directory::new(routes, [Target::Auth, Target::Chat, Target::Push])
+    Directory::new(routes, [Target::Auth, Target::Chat, Target::Message, Target::Push])
 }
 
 /// A push service that keeps what it was told.
@@ -246,45 +293,21 @@ impl CallAlertService for FakeAlerts {
 
 struct FakeChats {
     pair: [UserId; 2],
+    chat_id: ChatId,
 }
 
 #[tonic::async_trait]
-impl ChatInternalService for FakeChats {
-    async fn list_direct_peers(
+impl DirectChatInternalService for FakeChats {
+    async fn get_direct_chat(
         &self,
-        request: Request<ListDirectPeersRequest>,
-    ) -> Result<Response<ListDirectPeersResponse>, Status> {
-        let asked = request.into_inner().user_id;
-        let is_one_of_them = self.pair.iter().any(|user_id| user_id.to_string() == asked);
-        let others = self.pair.iter().map(UserId::to_string).filter(|user_id| is_one_of_them && *user_id != asked);
-        Ok(Response::new(ListDirectPeersResponse { user_ids: others.collect(), has_more: false }))
-    }
-
-    async fn get_posting_policy(
-        &self,
-        _: Request<GetPostingPolicyRequest>,
-    ) -> Result<Response<GetPostingPolicyResponse>, Status> {
-        Err(Status::unimplemented("not asked by calls"))
-    }
-
-    async fn list_chat_ids(&self, _: Request<ListChatIdsRequest>) -> Result<Response<ListChatIdsResponse>, Status> {
-        Err(Status::unimplemented("not asked by calls"))
-    }
-
-    async fn set_direct_block(
-        &self,
-        _: Request<SetDirectBlockRequest>,
-    ) -> Result<Response<SetDirectBlockResponse>, Status> {
-        Err(Status::unimplemented("not asked by calls"))
-    }
-
-    async fn list_members(&self, _: Request<ListMembersRequest>) -> Result<Response<ListMembersResponse>, Status> {
-        Err(Status::unimplemented("not asked by calls"))
-    }
-    async fn open_saved_messages(
-        &self,
-        _: Request<godwit_contract::chat::v1::OpenSavedMessagesRequest>,
-    ) -> Result<Response<godwit_contract::chat::v1::OpenSavedMessagesResponse>, Status> {
-        Err(Status::unimplemented(""))
+        request: Request<GetDirectChatRequest>,
+    ) -> Result<Response<GetDirectChatResponse>, Status> {
+        let GetDirectChatRequest { user_id, peer_id } = request.into_inner();
+        let mut asked = [user_id, peer_id];
+        let mut pair = self.pair.map(|user_id| user_id.to_string());
+        asked.sort_unstable();
+        pair.sort_unstable();
+        let chat_id = if asked == pair { self.chat_id.to_string() } else { String::new() };
+        Ok(Response::new(GetDirectChatResponse { chat_id }))
     }
 }

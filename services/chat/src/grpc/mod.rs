@@ -4,6 +4,7 @@ mod channel_service;
 mod chat_internal_service;
 mod chat_service;
 mod decode;
+mod direct_chat_internal_service;
 mod directory_internal_service;
 mod draft_internal_service;
 mod encode;

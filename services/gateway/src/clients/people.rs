@@ -1,4 +1,4 @@
-use godwit_contract::call::v1::RelaySignalRequest;
+use godwit_contract::call::v1::{RelaySignalRequest, ReportDevicesRequest};
 use godwit_contract::call::v1::call_relay_service_client::CallRelayServiceClient;
 use godwit_contract::chat::v1::chat_internal_service_client::ChatInternalServiceClient;
 use godwit_contract::chat::v1::{GetPostingPolicyRequest, GetPostingPolicyResponse};
@@ -36,6 +36,13 @@ impl Services {
     pub async fn relay_signal(&self, signal: RelaySignalRequest, metadata: &MetadataMap) -> Result<(), Status> {
         let mut client = CallRelayServiceClient::new(self.directory.channel(Target::Call));
         client.relay_signal(Request::from_parts(metadata.clone(), Extensions::new(), signal)).await?;
+        Ok(())
+    }
+
+    /// Tells call-signaling which devices in calls are connected here.
+    pub async fn report_devices(&self, report: ReportDevicesRequest) -> Result<(), Status> {
+        let mut client = CallRelayServiceClient::new(self.directory.channel(Target::Call));
+        client.report_devices(report).await?;
         Ok(())
     }
 }

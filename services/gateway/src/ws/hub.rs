@@ -16,6 +16,7 @@ use super::feeds::{ChannelChanges, Feeds, Relist};
 use super::frames::LiveFrame;
 use super::outbox::Close;
 use super::people::People;
+use super::probes::Probes;
 use super::socket::{Scope, Socket};
 use super::typing::Typing;
 use crate::clients::Services;
@@ -45,6 +46,8 @@ pub struct Hub {
     doubtful: Mutex<HashSet<UserId>>,
     /// Who is here and what they do; for [`super::requests`] and [`super::presence`].
     pub(super) people: People,
+    /// Which devices in calls are asked after.
+    pub(super) probes: Probes,
     /// Who may be shown typing.
     pub(super) typing: Typing,
 }
@@ -77,6 +80,7 @@ impl Hub {
             interrupted: Notify::new(),
             doubtful: Mutex::default(),
             people: People::default(),
+            probes: Probes::default(),
             typing: Typing::default(),
         }
     }
@@ -284,6 +288,11 @@ impl Hub {
                 }
                 Err(_) => tracing::error!("a device has a malformed id"),
             },
+            (Payload::DeviceProbe(probe), Channel::User(user)) => {
+                if probe.device_id.parse().is_ok_and(|device| self.people.has_device(user, device)) {
+                    self.probes.note(user, &probe);
+                }
+            }
             (Payload::Typing(typing), Channel::Chat(chat)) => self.show_typing(chat, typing),
             (Payload::PostingChanged(_), Channel::Chat(chat)) => self.typing.note_changed(chat, Instant::now()),
             (Payload::Joined(interest), Channel::User(user)) => self.join(user, &chat_ids(&interest)),

@@ -5,7 +5,7 @@ use godwit_live::{Channel, Delivery};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{Hub, ended_sessions, interest, presence, upkeep};
+use super::{Hub, ended_sessions, interest, presence, probes, upkeep};
 use crate::edge::{Edge, Foundation};
 
 /// Deliveries that wait for the hub; when there are more, the subscription drops them and says so.
@@ -30,6 +30,8 @@ pub async fn start(foundation: &Foundation, edge: &Arc<Edge>) -> anyhow::Result<
     tasks.spawn("gateway.ended-sessions", |stop| ended.run(stop));
     let upkeep = upkeep::Upkeep::new(edge);
     tasks.spawn("gateway.upkeep", |stop| upkeep.run(stop));
+    let answerer = probes::Answerer::new(edge);
+    tasks.spawn("gateway.device-probes", |stop| answerer.run(stop));
     let reporter = presence::Reporter::new(edge);
     tasks.spawn_in(godwit_runtime::Stage::Edge, "gateway.presence", |stop| reporter.run(stop));
     Ok(())

@@ -19,6 +19,7 @@ mod feeds;
 mod hub;
 mod interest;
 mod people;
+mod probes;
 mod socket;
 mod typing;
 

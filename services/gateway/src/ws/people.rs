@@ -42,6 +42,13 @@ struct Connection {
     watched: Vec<UserId>,
 }
 
+impl Connection {
+    /// Whether it brings a device all events of its user.
+    fn is_of(&self, device: DeviceId) -> bool {
+        self.socket.scope == Scope::User && self.socket.caller.device_id == device
+    }
+}
+
 /// Keeps a connection among the people while it lives.
 pub struct Seat<'a> {
     people: &'a People,
@@ -133,9 +140,13 @@ impl People {
 
     /// Gives an event to one device of a user, and tells how many sockets that were.
     pub fn deliver_to_device(&self, user: UserId, device: DeviceId, frame: &LiveFrame) -> u64 {
-        self.deliver(user, frame, |connection| {
-            connection.socket.scope == Scope::User && connection.socket.caller.device_id == device
-        })
+        self.deliver(user, frame, |connection| connection.is_of(device))
+    }
+
+    /// Whether a device of a user is connected here, to all of the user's events.
+    pub fn has_device(&self, user: UserId, device: DeviceId) -> bool {
+        let state = self.state.lock();
+        state.users.get(&user).is_some_and(|connections| connections.iter().any(|connection| connection.is_of(device)))
     }
 
     /// Gives a presence to those sockets of a user that show one chat only and have the person on screen: what is for a

@@ -13,6 +13,7 @@ fn party(user_number: u8, device_number: u8) -> Party {
     Party {
         user_id: user(user_number),
         device_id: DeviceId::from_uuid(Uuid::from_u128(u128::from(user_number) << 8 | u128::from(device_number))),
+        session_id: None,
     }
 }
 
@@ -26,7 +27,8 @@ fn at(secs: i64) -> OffsetDateTime {
 
 fn create(id: u8, caller: u8, callee: u8, secs: i64) -> Command {
     let caller = party(caller, 1);
-    Command::Create(NewCall { id: call_id(id), media: Media::Voice, caller, callee_id: user(callee), at: at(secs) })
+    let (media, callee_id) = (Media::Voice, user(callee));
+    Command::Create(NewCall { id: call_id(id), media, caller, callee_id, chat_id: None, at: at(secs) })
 }
 
 fn act(id: u8, actor: Party, event: Event, secs: i64) -> Command {
