@@ -1,5 +1,5 @@
 //! The media service over a real S3 server and a real database.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod access;
 mod attachments;
