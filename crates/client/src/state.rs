@@ -103,7 +103,8 @@ impl ChatState {
             | Change::FoldersChanged(_)
             | Change::ChatJoined(_)
             | Change::ChatLeft(_)
-            | Change::ScheduledChanged(_) => {}
+            | Change::ScheduledChanged(_)
+            | Change::CallLogged(_) => {}
         }
     }
 

@@ -43,7 +43,8 @@ struct Config {
     database: bool,
 }
 
-const SCHEMA: Schema = Schema { name: "fixture", migrations: || unreachable!("the fixture migrates nothing"), extensions: &[] };
+const SCHEMA: Schema =
+    Schema { name: "fixture", migrations: || unreachable!("the fixture migrates nothing"), extensions: &[] };
 
 impl Service for Fixture {
     const TARGET: Target = Target::Push;

@@ -1,5 +1,5 @@
-use godwit_contract::call::v1::{RelaySignalRequest, ReportDevicesRequest};
 use godwit_contract::call::v1::call_relay_service_client::CallRelayServiceClient;
+use godwit_contract::call::v1::{RelaySignalRequest, ReportDevicesRequest};
 use godwit_contract::chat::v1::chat_internal_service_client::ChatInternalServiceClient;
 use godwit_contract::chat::v1::{GetPostingPolicyRequest, GetPostingPolicyResponse};
 use godwit_contract::presence::v1::WatchPresenceRequest;

@@ -37,5 +37,8 @@ async fn not_read(edge: Data<Edge>) -> Answer {
 }
 
 fn pages(app: &mut ServiceConfig) {
-    app.configure(crate::ws::configure).configure(health::configure).configure(docs::configure).configure(upload::configure);
+    app.configure(crate::ws::configure)
+        .configure(health::configure)
+        .configure(docs::configure)
+        .configure(upload::configure);
 }

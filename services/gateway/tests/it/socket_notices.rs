@@ -2,22 +2,24 @@
 
 use std::sync::atomic::Ordering;
 
+use godwit_contract::call::v1::ConnectedDevice;
 use godwit_contract::chat::v1::GetPostingPolicyResponse;
 use godwit_contract::events::v1::live_payload::Payload;
-use godwit_contract::events::v1::{ForDevice, MembersLeft, PostingChanged, Typing};
+use godwit_contract::events::v1::{DeviceProbe, ForDevice, MembersLeft, PostingChanged, Typing};
 use godwit_contract::v1::client_frame::Frame as Said;
 use godwit_contract::v1::server_frame::Frame;
 use godwit_contract::v1::{
     CallSignal, CallSignalEvent, CallSignalFrame, ChatKind, ClientFrame, Presence, ServerFrame, TypingAction,
     TypingEvent, TypingFrame, WatchPresenceFrame, call_signal,
 };
-use godwit_kernel::ChatId;
+use godwit_kernel::{CallId, ChatId, SystemClock, SystemEntropy};
 use godwit_live::Channel;
 use godwit_rpc::Caller;
+use godwit_testkit::eventually;
 use prost::Message as _;
 use serde_json::json;
 
-use crate::stage::{Client, Stage, chat, elsewhere, somebody};
+use crate::stage::{Client, SOON, Stage, chat, elsewhere, somebody};
 
 const BINARY: (&str, &str) = ("sec-websocket-protocol", "godwit.v1.proto");
 
@@ -283,6 +285,29 @@ async fn signals_are_passed_on_and_reach_the_device_that_they_are_for() {
     for client in [&mut phones, &mut tablets] {
         assert!(matches!(client.frame().await.frame, Some(Frame::CallSignal(_))));
     }
+}
+
+#[tokio::test]
+async fn a_device_in_a_call_is_reported_where_it_is_connected_and_while_it_is() {
+    let stage = Stage::start().await;
+    let ada = somebody();
+    let (phone, tablet) = (elsewhere(&ada), elsewhere(&ada));
+    let _phones = stage.connect(&phone).await;
+    let call_id = CallId::generate(&SystemClock, &SystemEntropy).to_string();
+    let probe = |device: &Caller| {
+        let device_id = device.device_id.to_string();
+        Payload::DeviceProbe(DeviceProbe { call_id: call_id.clone(), device_id })
+    };
+    stage.send(Channel::User(ada.user_id), probe(&tablet)).await;
+    stage.send(Channel::User(ada.user_id), probe(&phone)).await;
+    let reported = eventually(SOON, async || stage.services.devices.lock().pop()).await;
+    let expected = ConnectedDevice {
+        call_id: call_id.clone(),
+        user_id: ada.user_id.to_string(),
+        device_id: phone.device_id.to_string(),
+    };
+    assert_eq!(reported, expected);
+    assert!(stage.services.devices.lock().is_empty(), "nobody has a connection of the other device");
 }
 
 #[tokio::test]

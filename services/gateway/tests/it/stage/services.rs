@@ -7,7 +7,9 @@ use godwit_contract::auth::v1::auth_service_server::{AuthService, AuthServiceSer
 use godwit_contract::auth::v1::user_service_server::{UserService, UserServiceServer};
 use godwit_contract::auth::v1::*;
 use godwit_contract::call::v1::call_relay_service_server::{CallRelayService, CallRelayServiceServer};
-use godwit_contract::call::v1::{RelaySignalRequest, RelaySignalResponse};
+use godwit_contract::call::v1::{
+    ConnectedDevice, RelaySignalRequest, RelaySignalResponse, ReportDevicesRequest, ReportDevicesResponse,
+};
 use godwit_contract::chat::v1::chat_internal_service_server::{ChatInternalService, ChatInternalServiceServer};
 use godwit_contract::chat::v1::chat_service_server::{ChatService, ChatServiceServer};
 use godwit_contract::chat::v1::*;
@@ -77,6 +79,7 @@ pub struct Services {
     pub policy_asks: Arc<AtomicUsize>,
     pub watches: Arc<Mutex<Vec<WatchPresenceRequest>>>,
     pub signals: Arc<Mutex<Vec<RelaySignalRequest>>>,
+    pub devices: Arc<Mutex<Vec<ConnectedDevice>>>,
     pub files: super::media::Files,
 }
 
@@ -105,6 +108,7 @@ impl Default for Services {
             policy_asks: Arc::default(),
             watches: Arc::default(),
             signals: Arc::default(),
+            devices: Arc::default(),
             files: super::media::Files::default(),
         }
     }
@@ -554,5 +558,10 @@ impl CallRelayService for Services {
         }
         self.signals.lock().push(request.into_inner());
         Ok(Response::new(RelaySignalResponse {}))
+    }
+
+    async fn report_devices(&self, request: Request<ReportDevicesRequest>) -> Answer<ReportDevicesResponse> {
+        self.devices.lock().extend(request.into_inner().devices);
+        Ok(Response::new(ReportDevicesResponse {}))
     }
 }
