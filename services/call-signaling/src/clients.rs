@@ -7,7 +7,7 @@ use godwit_contract::chat::v1::direct_chat_internal_service_client::DirectChatIn
 use godwit_contract::message::v1::AppendUpdateRequest;
 use godwit_contract::message::v1::message_internal_service_client::MessageInternalServiceClient;
 use godwit_contract::push::v1::AlertCallRequest;
-use godwit_contract::push::v1::call_alert_service_client::CallAlertServiceClient;
+use godwit_contract::push::v1::call_alert_internal_service_client::CallAlertInternalServiceClient;
 use godwit_contract::v1;
 use godwit_kernel::{ChatId, UserId};
 use godwit_rpc::{Channel, Directory, Target, retry_idempotent};
@@ -85,13 +85,13 @@ const ALERT_PATIENCE: Duration = Duration::from_secs(1);
 /// The push service, as far as calls need it: it rings devices that are not connected.
 #[derive(Clone)]
 pub struct Alerts {
-    client: CallAlertServiceClient<Channel>,
+    client: CallAlertInternalServiceClient<Channel>,
 }
 
 impl Alerts {
     /// The push service of the directory.
     pub fn new(directory: &Directory) -> Self {
-        Self { client: CallAlertServiceClient::new(directory.channel(Target::Push)) }
+        Self { client: CallAlertInternalServiceClient::new(directory.channel(Target::Push)) }
     }
 
     /// Tells how a call stands. A call goes on whatever comes of it: connected devices ring without.

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail};
 use godwit_runtime::Secret;
 
-use crate::domain::{Turn, TurnServer};
 use crate::raft::NodeOptions;
+use crate::turn::{Turn, TurnServer};
 
 /// The replica of the call group.
 #[derive(clap::Args)]

@@ -10,6 +10,7 @@ pub mod clients;
 pub mod domain;
 pub mod raft;
 pub mod store;
+pub mod turn;
 pub mod workers;
 
 mod config;

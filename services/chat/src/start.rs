@@ -7,7 +7,7 @@ use godwit_contract::chat::v1::direct_chat_internal_service_server::DirectChatIn
 use godwit_contract::chat::v1::directory_internal_service_server::DirectoryInternalServiceServer;
 use godwit_contract::chat::v1::draft_internal_service_server::DraftInternalServiceServer;
 use godwit_contract::chat::v1::invite_service_server::InviteServiceServer;
-use godwit_contract::chat::v1::listener_service_server::ListenerServiceServer;
+use godwit_contract::chat::v1::listener_internal_service_server::ListenerInternalServiceServer;
 use godwit_contract::chat::v1::member_service_server::MemberServiceServer;
 use godwit_contract::chat::v1::settings_service_server::SettingsServiceServer;
 use godwit_kernel::{Clock, Entropy};
@@ -51,7 +51,7 @@ impl Service for Chat {
         platform.grpc.add(ChannelServiceServer::new(server.clone()));
         platform.grpc.add(InviteServiceServer::new(server.clone()));
         platform.grpc.add(SettingsServiceServer::new(server.clone()));
-        platform.grpc.add(ListenerServiceServer::new(server.clone()));
+        platform.grpc.add(ListenerInternalServiceServer::new(server.clone()));
         platform.grpc.add(DirectChatInternalServiceServer::new(server.clone()));
         platform.grpc.add(DirectoryInternalServiceServer::new(server.clone()));
         platform.grpc.add(DraftInternalServiceServer::new(server.clone()));

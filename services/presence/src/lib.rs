@@ -23,7 +23,7 @@ pub use error::Error;
 
 use std::sync::Arc;
 
-use godwit_contract::presence::v1::foreground_service_server::ForegroundServiceServer;
+use godwit_contract::presence::v1::foreground_internal_service_server::ForegroundInternalServiceServer;
 use godwit_contract::presence::v1::presence_internal_service_server::PresenceInternalServiceServer;
 use godwit_contract::presence::v1::presence_service_server::PresenceServiceServer;
 use godwit_contract::presence::v1::presence_watch_service_server::PresenceWatchServiceServer;
@@ -62,7 +62,7 @@ impl Service for Presence {
         platform.tasks.spawn("presence.announce", |stop| workers::announce(announcing, stop));
         platform.grpc.add(PresenceServiceServer::new(grpc::PresenceGrpc::new(Arc::clone(&app))));
         platform.grpc.add(PresenceWatchServiceServer::new(grpc::PresenceWatchGrpc::new(Arc::clone(&app))));
-        platform.grpc.add(ForegroundServiceServer::new(grpc::ForegroundGrpc::new(Arc::clone(&app))));
+        platform.grpc.add(ForegroundInternalServiceServer::new(grpc::ForegroundGrpc::new(Arc::clone(&app))));
         platform.grpc.add(PresenceInternalServiceServer::new(grpc::PresenceInternalGrpc::new(app)));
         Ok(())
     }

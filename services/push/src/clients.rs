@@ -13,10 +13,10 @@ use godwit_contract::auth::v1::auth_internal_service_client::AuthInternalService
 use godwit_contract::auth::v1::{AccessAction, GetUsersRequest, ListRevocationsRequest};
 use godwit_contract::chat::v1::ListMembersRequest;
 use godwit_contract::chat::v1::chat_internal_service_client::ChatInternalServiceClient;
-use godwit_contract::chat::v1::listener_service_client::ListenerServiceClient;
+use godwit_contract::chat::v1::listener_internal_service_client::ListenerInternalServiceClient;
 use godwit_contract::message::v1::GetMessagesRequest;
 use godwit_contract::message::v1::message_internal_service_client::MessageInternalServiceClient;
-use godwit_contract::presence::v1::foreground_service_client::ForegroundServiceClient;
+use godwit_contract::presence::v1::foreground_internal_service_client::ForegroundInternalServiceClient;
 use godwit_kernel::{ChatId, MessageId, SessionId, UserId, limits};
 use godwit_rpc::{Access, AccessChecks, Channel, Directory, Target, instant, retry_idempotent};
 use parking_lot::Mutex;
@@ -32,8 +32,8 @@ pub struct Peers {
     chat: ChatInternalServiceClient<Channel>,
     auth: AuthInternalServiceClient<Channel>,
     message: MessageInternalServiceClient<Channel>,
-    listeners: ListenerServiceClient<Channel>,
-    foreground: ForegroundServiceClient<Channel>,
+    listeners: ListenerInternalServiceClient<Channel>,
+    foreground: ForegroundInternalServiceClient<Channel>,
     access: AccessChecks,
     presence_rests_until: Arc<Mutex<Option<Instant>>>,
 }
@@ -53,8 +53,8 @@ impl Peers {
             chat: ChatInternalServiceClient::new(directory.channel(Target::Chat)),
             auth: AuthInternalServiceClient::new(directory.channel(Target::Auth)),
             message: MessageInternalServiceClient::new(directory.channel(Target::Message)),
-            listeners: ListenerServiceClient::new(directory.channel(Target::Chat)),
-            foreground: ForegroundServiceClient::new(directory.channel(Target::Presence)),
+            listeners: ListenerInternalServiceClient::new(directory.channel(Target::Chat)),
+            foreground: ForegroundInternalServiceClient::new(directory.channel(Target::Presence)),
             access: AccessChecks::new(directory),
             presence_rests_until: Arc::default(),
         }

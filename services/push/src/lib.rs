@@ -22,7 +22,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use godwit_contract::push::v1::call_alert_service_server::CallAlertServiceServer;
+use godwit_contract::push::v1::call_alert_internal_service_server::CallAlertInternalServiceServer;
 use godwit_contract::push::v1::push_service_server::PushServiceServer;
 use godwit_events::{ConsumerGroup, topics};
 use godwit_pg as pg;
@@ -73,7 +73,7 @@ impl Service for Push {
             bells: Bells::default(),
         });
         platform.grpc.add(PushServiceServer::new(grpc::PushGrpc::new(Arc::clone(&app))));
-        platform.grpc.add(CallAlertServiceServer::new(grpc::CallAlertGrpc::new(Arc::clone(&app))));
+        platform.grpc.add(CallAlertInternalServiceServer::new(grpc::CallAlertGrpc::new(Arc::clone(&app))));
         spawn_workers(platform, &app);
         spawn_senders(platform, &app, config.concurrency.into());
         Ok(())

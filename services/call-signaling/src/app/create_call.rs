@@ -37,7 +37,10 @@ impl App {
         }
         if let Some(call) = self.earlier(id).await? {
             let crossed = call.id != id && call.callee_id == caller.user_id && call.caller.user_id == callee_id;
-            let is_own = call.caller.is_device_of(&caller) && call.callee_id == callee_id && call.media == media;
+            let is_own = call.id == id
+                && call.caller.is_device_of(&caller)
+                && call.callee_id == callee_id
+                && call.media == media;
             return if crossed || is_own { Ok(call) } else { Err(Error::Refused(Refusal::IdReused)) };
         }
         self.check_access(caller.user_id, callee_id).await?;

@@ -1,7 +1,7 @@
 use godwit_kernel::UserId;
 
 use super::App;
-use crate::domain::IceServers;
+use crate::turn::IceServers;
 
 impl App {
     /// The servers by which two devices find a way to each other, with credentials of this person's own.

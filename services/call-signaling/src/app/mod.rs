@@ -29,8 +29,8 @@ use godwit_rpc::AccessChecks;
 use tokio::sync::Notify;
 
 use crate::clients::{Alerts, Chats, Logs};
-use crate::domain::Turn;
 use crate::raft::Node;
+use crate::turn::Turn;
 
 /// What the use cases work with.
 pub struct App {

@@ -2,12 +2,10 @@
 
 mod call;
 mod history;
-mod ice;
 mod machine;
 mod transition;
 
 pub use call::{Call, EndCause, Media, Party, State};
 pub use history::{Direction, HistoryQuery};
-pub use ice::{IceServer, IceServers, Turn, TurnServer};
 pub use machine::{CALLS_MAX, Command, Connection, Machine, NewCall, Outcome, Refusal};
 pub use transition::{Actor, Event, Role, Transition, next_state};

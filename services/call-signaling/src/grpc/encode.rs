@@ -1,7 +1,7 @@
 use godwit_contract::call::v1::{IceServer, ListIceServersResponse};
 use godwit_rpc::timestamp;
 
-use crate::domain::IceServers;
+use crate::turn::IceServers;
 
 /// The servers as clients take them.
 pub(super) fn encode_ice_servers(told: IceServers) -> ListIceServersResponse {

@@ -119,6 +119,8 @@ impl Node {
         match written.map_err(|_| Error::Timeout)? {
             Ok(response) => Ok(response.data),
             Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_))) => Err(Error::NotLeader),
+            // Commands are idempotent: whoever leads next may be given it again.
+            Err(RaftError::Fatal(Fatal::Stopped)) => Err(Error::NotLeader),
             Err(error) => Err(Error::failed(error)),
         }
     }
@@ -133,7 +135,8 @@ impl Node {
             Ok(_) => Ok(self.machine.read(look)),
             Err(RaftError::APIError(
                 CheckIsLeaderError::ForwardToLeader(_) | CheckIsLeaderError::QuorumNotEnough(_),
-            )) => Err(Error::NotLeader),
+            ))
+            | Err(RaftError::Fatal(Fatal::Stopped)) => Err(Error::NotLeader),
             Err(error) => Err(Error::failed(error)),
         }
     }

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use godwit_call_signaling::app::{App, CallToMake, FrameOrder, Silences};
 use godwit_call_signaling::clients::{Alerts, Chats, Logs};
-use godwit_call_signaling::domain::{Call, Media, Party, Turn};
+use godwit_call_signaling::domain::{Call, Media, Party};
 use godwit_call_signaling::raft::{Node, NodeOptions};
+use godwit_call_signaling::turn::Turn;
 use godwit_call_signaling::{Leader, store, workers};
 use godwit_contract::auth::v1::auth_internal_service_server::AuthInternalServiceServer;
 use godwit_contract::chat::v1::direct_chat_internal_service_server::{
@@ -15,7 +16,9 @@ use godwit_contract::chat::v1::direct_chat_internal_service_server::{
 use godwit_contract::chat::v1::{GetDirectChatRequest, GetDirectChatResponse};
 use godwit_contract::events::v1::{DeviceProbe, LivePayload, live_payload};
 use godwit_contract::message::v1::message_internal_service_server::MessageInternalServiceServer;
-use godwit_contract::push::v1::call_alert_service_server::{CallAlertService, CallAlertServiceServer};
+use godwit_contract::push::v1::call_alert_internal_service_server::{
+    CallAlertInternalService, CallAlertInternalServiceServer,
+};
 use godwit_contract::push::v1::{AlertCallRequest, AlertCallResponse};
 use godwit_contract::v1::{CallSignalEvent, CallState, ServerFrame, server_frame};
 use godwit_events::outbox::Waker;
@@ -268,7 +271,7 @@ fn peers(world: &World) -> Directory {
     let served = Routes::new(DirectChatInternalServiceServer::new(chats))
         .add_service(MessageInternalServiceServer::new(world.logs.clone()))
         .add_service(AuthInternalServiceServer::new(world.auth.clone()))
-        .add_service(CallAlertServiceServer::new(world.alerts.clone()));
+        .add_service(CallAlertInternalServiceServer::new(world.alerts.clone()));
     routes.bind(served, &ServerLayer::default());
     Directory::new(routes, [Target::Auth, Target::Chat, Target::Message, Target::Push])
 }
@@ -281,7 +284,7 @@ pub struct FakeAlerts {
 }
 
 #[tonic::async_trait]
-impl CallAlertService for FakeAlerts {
+impl CallAlertInternalService for FakeAlerts {
     async fn alert_call(&self, request: Request<AlertCallRequest>) -> Result<Response<AlertCallResponse>, Status> {
         if self.is_away.load(Ordering::SeqCst) {
             return Err(Status::unavailable("away"));

@@ -9,7 +9,7 @@ mod directory_internal_service;
 mod draft_internal_service;
 mod encode;
 mod invite_service;
-mod listener_service;
+mod listener_internal_service;
 mod member_service;
 mod settings_service;
 

@@ -1,6 +1,7 @@
 use godwit_contract::chat::v1 as api;
 use godwit_contract::chat::v1::chat_internal_service_server::ChatInternalService as _;
-use godwit_contract::chat::v1::listener_service_server::ListenerService as _;
+use godwit_contract::chat::v1::direct_chat_internal_service_server::DirectChatInternalService as _;
+use godwit_contract::chat::v1::listener_internal_service_server::ListenerInternalService as _;
 use godwit_contract::v1 as pb;
 use godwit_kernel::{ChatId, SystemClock, SystemEntropy};
 use tonic::{Code, Request};
@@ -131,6 +132,23 @@ async fn a_policy_tells_what_a_group_lets_each_do() {
     let request = api::GetPostingPolicyRequest { chat_id: channel.id, user_id: owner.to_string() };
     let answer = bed.replicas[1].server.get_posting_policy(Request::new(request)).await.unwrap().into_inner();
     assert_eq!((answer.is_public, answer.kind()), (true, pb::ChatKind::Channel));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_direct_chat_of_two_is_found_from_either_side() {
+    let bed = Bed::new().await;
+    let (ada, bob, eve) = (bed.person(), bed.person(), bed.person());
+    let chat = bed.client(0, ada).create(bob).await.unwrap();
+    for (user_id, peer_id, expected) in
+        [(ada, bob, chat.id.as_str()), (bob, ada, chat.id.as_str()), (ada, eve, ""), (ada, ada, "")]
+    {
+        let request = api::GetDirectChatRequest { user_id: user_id.to_string(), peer_id: peer_id.to_string() };
+        let answer = bed.replicas[1].server.get_direct_chat(Request::new(request)).await.unwrap();
+        assert_eq!(answer.into_inner().chat_id, expected);
+    }
+    let malformed = api::GetDirectChatRequest { user_id: ada.to_string(), peer_id: "x".to_owned() };
+    let refused = bed.replicas[1].server.get_direct_chat(Request::new(malformed)).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument);
 }
 
 #[tokio::test(flavor = "multi_thread")]

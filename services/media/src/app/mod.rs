@@ -3,6 +3,7 @@
 mod abort_upload;
 mod collect_garbage;
 mod complete_upload;
+mod count_jobs;
 mod create_upload;
 mod describe_attachments;
 mod expire_uploads;

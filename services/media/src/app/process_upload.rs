@@ -5,10 +5,10 @@ use time::OffsetDateTime;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::App;
-use crate::domain::{Rejection, State, Verdict};
+use crate::domain::{Job, Rejection, State, Verdict};
 use crate::error::Error;
 use crate::processing::{self, Processor};
-use crate::store::{self, Failure, Job};
+use crate::store::{self, Failure};
 
 /// How long a claim lasts without being kept: then its holder is taken for dead.
 pub const CLAIM_TTL: Duration = Duration::from_secs(120);

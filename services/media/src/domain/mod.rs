@@ -3,6 +3,7 @@
 mod content_type;
 mod disposition;
 mod file_name;
+mod job;
 mod kind;
 mod media;
 mod message_media;
@@ -14,6 +15,7 @@ mod verdict;
 pub use content_type::ContentType;
 pub use disposition::content_disposition;
 pub use file_name::FileName;
+pub use job::Job;
 pub use kind::Kind;
 pub use media::{Audience, Media, State, parse_sha256, parse_size};
 pub use message_media::{Carrier, MessageMedia, PICTURE_SEQ};

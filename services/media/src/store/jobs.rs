@@ -8,22 +8,7 @@ use uuid::Uuid;
 use super::garbage;
 use super::rows::{PROCESSING, READY, REJECTED, Row, write_details};
 use super::schema::{jobs, media};
-use crate::domain::{Accepted, Media, Object, Rejection, Scan};
-
-/// An upload that this process looks at until the claim ends.
-#[derive(Clone, Debug)]
-pub struct Job {
-    /// The upload.
-    pub media: Media,
-    /// What its object is made of, when it came in parts.
-    pub part_etags: Vec<String>,
-    /// Names the claim.
-    pub claim: Uuid,
-    /// This one included; outages are not counted.
-    pub attempts: u32,
-    /// Claims that ended because another part was down.
-    pub outages: u32,
-}
+use crate::domain::{Accepted, Job, Object, Rejection, Scan};
 
 #[derive(QueryableByName)]
 struct Claimed {

@@ -11,7 +11,7 @@ mod schema;
 pub use attachments::{apply as apply_messages, carriers, delete_chats, is_carried_by};
 pub use garbage::{due as due_garbage, removed as garbage_removed};
 pub use jobs::{
-    Failure, Job, accept, claim as claim_job, count as count_jobs, keep_claim, postpone as postpone_job, reject,
+    Failure, accept, claim as claim_job, count as count_jobs, keep_claim, postpone as postpone_job, reject,
 };
 pub use media::{
     Completion, delete_expired, expire, find, find_to_send, give_up, give_up_unused, insert_pending, is_kept_after,

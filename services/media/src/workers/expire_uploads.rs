@@ -6,7 +6,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::error::Error;
-use crate::store;
 
 /// Gives up uploads that were never completed or that nothing refers to, and removes objects that nothing needs, round by
 /// round, once in `interval`.
@@ -27,9 +26,5 @@ pub async fn expire_uploads(app: Arc<App>, interval: Duration, stop: Cancellatio
 async fn round(app: &App, stop: &CancellationToken) -> Result<(), Error> {
     while app.expire_uploads().await? && !stop.is_cancelled() {}
     while app.collect_garbage().await? && !stop.is_cancelled() {}
-    let mut conn = app.pool.get().await?;
-    let (waiting, dead) = store::count_jobs(&mut conn).await?;
-    metrics::gauge!("godwit_media_jobs", "state" => "waiting").set(f64::from(waiting));
-    metrics::gauge!("godwit_media_jobs", "state" => "dead").set(f64::from(dead));
-    Ok(())
+    app.count_jobs().await
 }

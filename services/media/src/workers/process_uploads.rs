@@ -6,8 +6,8 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
+use crate::domain::Job;
 use crate::processing::Processor;
-use crate::store::Job;
 
 /// How often jobs are looked for without being told: those of other replicas, and those to be done again.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);

@@ -1,9 +1,9 @@
 use godwit_kernel::{MessageId, UserId};
 
 use super::App;
-use crate::domain::Message;
+use crate::domain::{ListedMessage, Message};
 use crate::error::Error;
-use crate::store::{self, ListedMessage};
+use crate::store;
 
 impl App {
     /// Messages as a member of their chats may see them now; the others are absent. For the search service, which knows

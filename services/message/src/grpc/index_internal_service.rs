@@ -9,7 +9,7 @@ use godwit_rpc::{InvalidField, parse_id, to_status};
 use tonic::{Request, Response, Status, async_trait};
 
 use super::Server;
-use crate::store::ListedMessage;
+use crate::domain::ListedMessage;
 use crate::wire::encode_message;
 
 #[async_trait]

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::message_row::OptionalMessageRow;
 use super::prepared::Prepared;
-use crate::domain::{Epoch, Message};
+use crate::domain::{Epoch, ListedMessage, Message};
 
 #[derive(QueryableByName)]
 struct SeenRow {
@@ -49,17 +49,6 @@ pub async fn seen_messages(conn: &mut Connection, ids: &[MessageId], viewer: Use
     .bind::<SqlUuid, _>(viewer.as_uuid());
     let rows: Vec<SeenRow> = Prepared(query).load(conn).await?;
     Ok(rows.into_iter().filter_map(|row| row.message.into_message(ChatId::from_uuid(row.chat_id))).collect())
-}
-
-/// A message of all that are there.
-#[derive(Clone, Debug)]
-pub struct ListedMessage {
-    /// The message.
-    pub message: Message,
-    /// The last update of its chat at the same moment.
-    pub as_of: Seq,
-    /// Of the chat's log.
-    pub epoch: Epoch,
 }
 
 #[derive(QueryableByName)]

@@ -18,7 +18,7 @@ mod sync;
 
 pub use append::{Append, AppendError, Written, WrittenUpdate, append, is_alive};
 pub use heads::{ChatRank, LogHead, SeenHead, WantedReceipts, heads, rank_chats, seen_heads};
-pub use index::{ListedMessage, list_all_messages, seen_messages};
+pub use index::{list_all_messages, seen_messages};
 pub use members::{LogPresence, MessageReceipts, Raise, members_among, message_receipts, raise_membership_version};
 pub use messages::{FoundMessages, find_message, list_messages, messages_by_id, versions};
 pub use outbox::{

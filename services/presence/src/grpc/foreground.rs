@@ -1,14 +1,14 @@
 use std::sync::Arc;
 
 use godwit_contract::presence::v1 as proto;
-use godwit_contract::presence::v1::foreground_service_server::ForegroundService;
+use godwit_contract::presence::v1::foreground_internal_service_server::ForegroundInternalService;
 use godwit_kernel::limits::BATCH_IDS_MAX;
 use godwit_rpc::{InvalidField, parse_id, to_status};
 use tonic::{Request, Response, Status};
 
 use crate::app::App;
 
-/// `godwit.presence.v1.ForegroundService`.
+/// `godwit.presence.v1.ForegroundInternalService`.
 pub struct ForegroundGrpc {
     app: Arc<App>,
 }
@@ -21,7 +21,7 @@ impl ForegroundGrpc {
 }
 
 #[tonic::async_trait]
-impl ForegroundService for ForegroundGrpc {
+impl ForegroundInternalService for ForegroundGrpc {
     async fn list_foreground_devices(
         &self,
         request: Request<proto::ListForegroundDevicesRequest>,

@@ -8,8 +8,8 @@ use godwit_contract::auth::v1::relationship_internal_service_server::Relationshi
 use godwit_contract::chat::v1::chat_internal_service_server::ChatInternalServiceServer;
 use godwit_contract::events::v1::{LivePayload, live_payload};
 use godwit_contract::presence::v1::ListForegroundDevicesRequest;
-use godwit_contract::presence::v1::foreground_service_client::ForegroundServiceClient;
-use godwit_contract::presence::v1::foreground_service_server::ForegroundServiceServer;
+use godwit_contract::presence::v1::foreground_internal_service_client::ForegroundInternalServiceClient;
+use godwit_contract::presence::v1::foreground_internal_service_server::ForegroundInternalServiceServer;
 use godwit_contract::presence::v1::presence_internal_service_client::PresenceInternalServiceClient;
 use godwit_contract::presence::v1::presence_internal_service_server::PresenceInternalServiceServer;
 use godwit_contract::presence::v1::presence_service_client::PresenceServiceClient;
@@ -130,7 +130,7 @@ impl World {
             .add_service(AuthInternalServiceServer::new(self.auth.clone()))
             .add_service(RelationshipInternalServiceServer::new(self.auth.clone()))
             .add_service(PresenceWatchServiceServer::new(grpc::PresenceWatchGrpc::new(app.clone())))
-            .add_service(ForegroundServiceServer::new(grpc::ForegroundGrpc::new(app.clone())))
+            .add_service(ForegroundInternalServiceServer::new(grpc::ForegroundGrpc::new(app.clone())))
             .add_service(PresenceServiceServer::new(grpc::PresenceGrpc::new(app.clone())))
             .add_service(PresenceInternalServiceServer::new(grpc::PresenceInternalGrpc::new(app.clone())));
         routes.bind(services, &ServerLayer::default());
@@ -246,7 +246,7 @@ impl Replica {
     /// The devices that these users have in front of them.
     pub async fn foreground(&self, users: &[UserId]) -> Result<Vec<String>, Status> {
         let request = ListForegroundDevicesRequest { user_ids: users.iter().map(UserId::to_string).collect() };
-        let mut client = ForegroundServiceClient::new(self.directory.channel(Target::Presence));
+        let mut client = ForegroundInternalServiceClient::new(self.directory.channel(Target::Presence));
         Ok(client.list_foreground_devices(request).await?.into_inner().device_ids)
     }
 

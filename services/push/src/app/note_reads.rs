@@ -3,8 +3,9 @@ use std::collections::BTreeMap;
 use godwit_kernel::{ChatId, UserId};
 
 use super::{App, cue_times};
+use crate::domain::ReadUpTo;
 use crate::error::Error;
-use crate::store::{self, ReadUpTo};
+use crate::store;
 
 impl App {
     /// Notes how far people have read: what they have read is not told any more, and devices that show it take it back.

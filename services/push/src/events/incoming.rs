@@ -9,8 +9,7 @@ use godwit_rpc::instant;
 use prost::Message as _;
 
 use crate::app::App;
-use crate::domain::NewMessage;
-use crate::store::ReadUpTo;
+use crate::domain::{NewMessage, ReadUpTo};
 
 /// The consumer group of chat updates.
 pub const GROUP: &str = "push.chat-updates";

@@ -1,13 +1,13 @@
 use std::sync::Arc;
 
 use godwit_contract::push::v1 as proto;
-use godwit_contract::push::v1::call_alert_service_server::CallAlertService;
+use godwit_contract::push::v1::call_alert_internal_service_server::CallAlertInternalService;
 use godwit_rpc::{InvalidField, parse_id, to_status};
 use tonic::{Request, Response, Status};
 
 use crate::app::{App, CallAlert};
 
-/// `godwit.push.v1.CallAlertService`.
+/// `godwit.push.v1.CallAlertInternalService`.
 pub struct CallAlertGrpc {
     app: Arc<App>,
 }
@@ -20,7 +20,7 @@ impl CallAlertGrpc {
 }
 
 #[tonic::async_trait]
-impl CallAlertService for CallAlertGrpc {
+impl CallAlertInternalService for CallAlertGrpc {
     async fn alert_call(
         &self,
         request: Request<proto::AlertCallRequest>,

@@ -24,7 +24,7 @@ pub use deliveries::{
 };
 pub use fan_outs::{FanOut, MemberStep, claim_fan_outs, note_messages, release_fan_outs, take_step};
 pub use notification_settings::{change_settings, notification_settings};
-pub use read_cursors::{Moved, ReadUpTo, delete_old_cursors, move_cursors};
+pub use read_cursors::{Moved, delete_old_cursors, move_cursors};
 pub use subscriptions::register;
 pub use vapid_keys::keep_vapid_key;
 pub use withdrawals::{CueTimes, cue_deleted_chats, cue_deletions, cue_overtaken, cue_reads};

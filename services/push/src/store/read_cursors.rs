@@ -1,22 +1,11 @@
 use diesel::sql_query;
 use diesel::sql_types::{Array, BigInt, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncConnection as _, RunQueryDsl};
-use godwit_kernel::{ChatId, Seq, UserId};
 use godwit_pg::{Connection, Error};
 use time::OffsetDateTime;
 
 use super::{CueTimes, cue_reads};
-
-/// Somebody has come further in a chat.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReadUpTo {
-    /// Who.
-    pub user_id: UserId,
-    /// Where.
-    pub chat_id: ChatId,
-    /// Up to which message.
-    pub seq: Seq,
-}
+use crate::domain::ReadUpTo;
 
 /// What a move of cursors did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -8,8 +8,7 @@ use godwit_pg::{Connection, Error};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::ReadUpTo;
-use crate::domain::{DELETED_SEQS_MAX, Delivery};
+use crate::domain::{DELETED_SEQS_MAX, Delivery, ReadUpTo};
 
 // What devices show and should not any more. Not of browsers: they must show what they are pushed (`userVisibleOnly`), or
 // show something of their own.

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use godwit_contract::push::v1::call_alert_service_client::CallAlertServiceClient;
+use godwit_contract::push::v1::call_alert_internal_service_client::CallAlertInternalServiceClient;
 use godwit_contract::push::v1::{
     AlertCallRequest, NotificationPreview, PushProvider, UpdateNotificationSettingsRequest,
 };
@@ -29,7 +29,7 @@ fn call(world: &World, caller: &Phone, callee: &Phone) -> Call {
 
 async fn alert(replica: &Replica, call: &Call, state: CallState) {
     let call = Call { state: state.into(), ..call.clone() };
-    let mut client = CallAlertServiceClient::new(replica.platform.directory.channel(Target::Push));
+    let mut client = CallAlertInternalServiceClient::new(replica.platform.directory.channel(Target::Push));
     client.alert_call(AlertCallRequest { call: Some(call) }).await.unwrap();
 }
 

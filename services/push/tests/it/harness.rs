@@ -6,9 +6,9 @@ use std::time::Duration;
 use clap::{Command, FromArgMatches as _};
 use godwit_contract::auth::v1::auth_internal_service_server::AuthInternalServiceServer;
 use godwit_contract::chat::v1::chat_internal_service_server::ChatInternalServiceServer;
-use godwit_contract::chat::v1::listener_service_server::ListenerServiceServer;
+use godwit_contract::chat::v1::listener_internal_service_server::ListenerInternalServiceServer;
 use godwit_contract::message::v1::message_internal_service_server::MessageInternalServiceServer;
-use godwit_contract::presence::v1::foreground_service_server::ForegroundServiceServer;
+use godwit_contract::presence::v1::foreground_internal_service_server::ForegroundInternalServiceServer;
 use godwit_contract::push::v1::push_service_client::PushServiceClient;
 use godwit_contract::push::v1::{RegisterWebPushRequest, UnregisterWebPushRequest};
 use godwit_contract::v1::{
@@ -101,8 +101,8 @@ impl World {
         platform.clock = Arc::clone(&self.clock) as Arc<_>;
         platform.grpc.add(AuthInternalServiceServer::new(self.peers.clone()));
         platform.grpc.add(ChatInternalServiceServer::new(self.peers.clone()));
-        platform.grpc.add(ListenerServiceServer::new(self.peers.clone()));
-        platform.grpc.add(ForegroundServiceServer::new(self.peers.clone()));
+        platform.grpc.add(ListenerInternalServiceServer::new(self.peers.clone()));
+        platform.grpc.add(ForegroundInternalServiceServer::new(self.peers.clone()));
         platform.grpc.add(MessageInternalServiceServer::new(self.peers.clone()));
         services[0].start(&platform, &parsed.groups[2]).await.unwrap();
         routes.bind(platform.grpc.routes(), &ServerLayer::default());

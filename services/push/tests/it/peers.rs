@@ -10,7 +10,7 @@ use godwit_contract::auth::v1::{
     ListRevocationsResponse, ResolveUsernamesRequest, ResolveUsernamesResponse, Revocation,
 };
 use godwit_contract::chat::v1::chat_internal_service_server::ChatInternalService;
-use godwit_contract::chat::v1::listener_service_server::ListenerService;
+use godwit_contract::chat::v1::listener_internal_service_server::ListenerInternalService;
 use godwit_contract::chat::v1::{
     ChatListeners, CheckListenersRequest, CheckListenersResponse, GetPostingPolicyRequest, GetPostingPolicyResponse,
     ListChatIdsRequest, ListChatIdsResponse, ListDirectPeersRequest, ListDirectPeersResponse, ListMembersRequest,
@@ -23,7 +23,7 @@ use godwit_contract::message::v1::{
     GetHeadsResponse, GetMessagesRequest, GetMessagesResponse, RaiseMembershipVersionRequest,
     RaiseMembershipVersionResponse, RankChatsRequest, RankChatsResponse, SendMessagesRequest, SendMessagesResponse,
 };
-use godwit_contract::presence::v1::foreground_service_server::ForegroundService;
+use godwit_contract::presence::v1::foreground_internal_service_server::ForegroundInternalService;
 use godwit_contract::presence::v1::{ListForegroundDevicesRequest, ListForegroundDevicesResponse};
 use godwit_contract::v1::{ChatKind, Message, User};
 use godwit_rpc::timestamp;
@@ -129,7 +129,7 @@ impl AuthInternalService for Peers {
 }
 
 #[tonic::async_trait]
-impl ListenerService for Peers {
+impl ListenerInternalService for Peers {
     async fn check_listeners(
         &self,
         request: Request<CheckListenersRequest>,
@@ -154,7 +154,7 @@ impl ListenerService for Peers {
 }
 
 #[tonic::async_trait]
-impl ForegroundService for Peers {
+impl ForegroundInternalService for Peers {
     async fn list_foreground_devices(
         &self,
         _: Request<ListForegroundDevicesRequest>,

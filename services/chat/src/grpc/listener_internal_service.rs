@@ -1,5 +1,5 @@
 use godwit_contract::chat::v1 as api;
-use godwit_contract::chat::v1::listener_service_server::ListenerService;
+use godwit_contract::chat::v1::listener_internal_service_server::ListenerInternalService;
 use godwit_kernel::limits::INTERNAL_PAGE_MAX;
 use godwit_kernel::{ChatId, UserId};
 use godwit_rpc::{InvalidField, parse_id, timestamp, to_status};
@@ -10,7 +10,7 @@ use crate::domain::Listeners;
 use crate::events::encode::encode_kind;
 
 #[async_trait]
-impl ListenerService for Server {
+impl ListenerInternalService for Server {
     async fn check_listeners(
         &self,
         request: Request<api::CheckListenersRequest>,

@@ -1,3 +1,5 @@
+//! What clients are told of STUN and TURN servers. Nothing is kept of the credentials.
+
 use std::str::FromStr;
 
 use base64::Engine as _;
