@@ -51,9 +51,10 @@ impl Connector {
             config.application_name(config.get_user().unwrap_or("godwit").to_owned());
         }
         config.keepalives_idle(KEEPALIVE_IDLE).tcp_user_timeout(TCP_USER_TIMEOUT);
-        // P1: whatever the server's or the role's setting is, an answered commit is on disk.
+        // P1: whatever the server's or the role's setting is, an answered commit is on disk. Statements here take
+        // milliseconds; to compile one (`jit`) takes tens of them, and is begun for what the planner overestimates.
         let setup = format!(
-            "SET synchronous_commit = on; SET statement_timeout = {}; SET lock_timeout = {}; \
+            "SET synchronous_commit = on; SET jit = off; SET statement_timeout = {}; SET lock_timeout = {}; \
              SET idle_in_transaction_session_timeout = {}",
             limits.statement.as_millis(),
             limits.lock.as_millis(),

@@ -8,6 +8,7 @@ use godwit_runtime::Tasks;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::own_thread::on_own_thread;
 use super::publisher::{Committed, CommittedBatch, Publication, Publisher};
 use super::room::{Held, Room};
 use crate::domain::{Change, Entry, Outcome};
@@ -67,13 +68,14 @@ struct Caller {
 }
 
 impl Appenders {
-    /// Starts the tasks. They end at the stop, when everything that was taken is answered.
+    /// Starts them, each on a thread of its own: all senders wait for it. They end at the stop, when everything that was
+    /// taken is answered.
     pub fn start(tasks: &Tasks, committing: &Committing, options: AppenderOptions) -> Self {
         let queues = (0..options.appender_count.max(1)).map(|_| {
             let (sender, queue) = mpsc::channel(options.queue_max);
             let connection = OwnConnection { pool: committing.pool.clone(), open: None };
             let appender = Appender { committing: committing.clone(), options, queue, connection, last_size: 0 };
-            tasks.spawn("message.appender", |stop| appender.run(stop));
+            tasks.spawn("message.appender", |stop| on_own_thread("appender", appender.run(stop)));
             sender
         });
         Self { queues: queues.collect(), room: Room::for_bytes(options.queue_bytes_max) }

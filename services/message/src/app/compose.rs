@@ -42,6 +42,8 @@ pub struct SendCopy {
     pub text: MessageText,
     /// What it has besides.
     pub extras: Extras,
+    /// What it is a copy of.
+    pub source: MessageId,
 }
 
 /// What a client asks to send, of which nothing is looked up yet.
@@ -186,7 +188,7 @@ impl Request {
             forwarded_from: None,
             is_silent: self.is_silent,
         };
-        ContentHash::of_all(&self.text, chosen)
+        ContentHash::of_all(self.text.as_str(), chosen)
     }
 }
 
@@ -226,20 +228,13 @@ const fn is_mention(entity: &Entity) -> bool {
 }
 
 impl Draft {
-    /// A copy of a message. Its hash is over what cannot change between two tries: the origin's sender may be named in one
-    /// and not in the other.
+    /// A copy of a message. Its hash is over what cannot change between two tries: which message that is, not what it says by
+    /// now or whom it names.
     pub fn of_copy(copy: SendCopy) -> Self {
-        let SendCopy { chat_id, client_message_id, text, extras } = copy;
-        let media_ids: Vec<MediaId> = extras.attachments.iter().map(|attachment| attachment.media_id).collect();
-        let origin = extras.forwarded_from.as_ref().map(|origin| origin.sent_at.unix_timestamp_nanos().to_string());
-        let chosen = Chosen {
-            entities: &[],
-            media_ids: &media_ids,
-            reply_to: None,
-            forwarded_from: origin.as_deref(),
-            is_silent: extras.is_silent,
-        };
-        let content_hash = ContentHash::of_all(&text, chosen);
+        let SendCopy { chat_id, client_message_id, text, extras, source } = copy;
+        let source = source.to_string();
+        let chosen = Chosen { forwarded_from: Some(&source), is_silent: extras.is_silent, ..Chosen::default() };
+        let content_hash = ContentHash::of_all("", chosen);
         let extras = (!extras.is_empty()).then(|| Arc::new(extras));
         Self { chat_id, client_message_id, text, extras, mentions: Vec::new(), content_hash }
     }

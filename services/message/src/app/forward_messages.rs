@@ -82,6 +82,7 @@ impl App {
                 client_message_id: forward.client_forward_id.client_message_id(place),
                 text: source.message.text.clone(),
                 extras: source.extras(forward.is_silent),
+                source: source.id(),
             };
             match self.send_copy(caller, copy).await {
                 Ok(message) => forwarded.messages.push(message),

@@ -21,6 +21,7 @@ mod list_pins;
 mod list_reactions;
 mod list_scheduled;
 mod mark_read;
+mod own_thread;
 mod pin_message;
 mod posting_policies;
 mod preview_links;

@@ -103,7 +103,7 @@ pub struct Chosen<'a> {
     pub media_ids: &'a [MediaId],
     /// What it answers.
     pub reply_to: Option<MessageId>,
-    /// What it is a copy of: where that stood first.
+    /// What it is a copy of.
     pub forwarded_from: Option<&'a str>,
     /// Recipients are not alerted.
     pub is_silent: bool,
@@ -112,18 +112,18 @@ pub struct Chosen<'a> {
 impl ContentHash {
     /// SHA-256 of a text that is all there is.
     pub fn of(text: &MessageText) -> Self {
-        Self::of_all(text, Chosen::default())
+        Self::of_all(text.as_str(), Chosen::default())
     }
 
     /// SHA-256 over all that the sender chose. What joins the text is hashed behind it, each part after its name and its
     /// length, and only when it is there, so that the hash of a plain text never changes.
-    pub fn of_all(text: &MessageText, chosen: Chosen<'_>) -> Self {
+    pub fn of_all(text: &str, chosen: Chosen<'_>) -> Self {
         let mut hash = Sha256::new();
         let mut part = |bytes: &[u8]| {
             hash.update((bytes.len() as u64).to_be_bytes());
             hash.update(bytes);
         };
-        part(text.as_str().as_bytes());
+        part(text.as_bytes());
         for entity in chosen.entities {
             part(b"entity");
             part(entity.as_bytes());
@@ -210,7 +210,7 @@ mod tests {
             Chosen { is_silent: true, ..plain },
         ];
         let hashes: std::collections::BTreeSet<[u8; 32]> =
-            chosen.iter().map(|chosen| *ContentHash::of_all(&text, *chosen).as_bytes()).collect();
+            chosen.iter().map(|chosen| *ContentHash::of_all(text.as_str(), *chosen).as_bytes()).collect();
         assert_eq!(hashes.len(), chosen.len());
         let bare = Sha256::new().chain_update(5_u64.to_be_bytes()).chain_update(b"hello").finalize();
         assert_eq!(ContentHash::of(&text).as_bytes().as_slice(), bare.as_slice());

@@ -1,7 +1,7 @@
 //! The appender's transaction on its own, and what other services have appended.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use diesel::connection::InstrumentationEvent;
@@ -18,6 +18,7 @@ use godwit_message::domain::{
     Reply, own_log,
 };
 use godwit_message::store::{self, Append, LogPage, Raise, WantedReceipts, Written};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use time::OffsetDateTime;
 use tonic::{Code, Request};
 
@@ -89,6 +90,44 @@ async fn a_batch_takes_the_same_number_of_statements_whatever_its_size() {
     }
     // BEGIN, lock, find, write, COMMIT.
     assert_eq!(counts, [5, 5, 5, 5]);
+}
+
+/// How many rows the schema's tables have taken, changed and given up, those of this connection included.
+async fn rows_written(bed: &Bed, conn: &mut AsyncPgConnection) -> i64 {
+    conn.batch_execute("SELECT pg_stat_force_next_flush()").await.unwrap();
+    let rows = "SELECT sum(n_tup_ins + n_tup_upd + n_tup_del) FROM pg_stat_user_tables WHERE schemaname = 'message'";
+    bed.number(rows).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_send_to_a_channel_costs_the_same_for_one_subscriber_and_for_five_thousand() {
+    let bed = Bed::new().await;
+    let mut conn = AsyncPgConnection::establish(&bed.db.role_url(&store::SCHEMA)).await.unwrap();
+    let statements = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&statements);
+    conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+        if matches!(event, InstrumentationEvent::StartQuery { .. }) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    let mut costs = Vec::new();
+    for subscriber_count in [1, 5_000] {
+        let (channel, sender) = (chat_id(), user());
+        commit(&mut conn, &[beginning(channel)]).await;
+        // By the connection that is measured: what another one did could be counted later.
+        let subscribe = format!(
+            "INSERT INTO participants (chat_id, user_id, joined_seq)
+             SELECT '{channel}', gen_random_uuid(), 1 FROM generate_series(1, {subscriber_count})"
+        );
+        conn.batch_execute(&subscribe).await.unwrap();
+        let rows_before = rows_written(&bed, &mut conn).await;
+        let statements_before = statements.load(Ordering::Relaxed);
+        commit(&mut conn, &[message(channel, sender, "m", "news")]).await;
+        let statement_count = statements.load(Ordering::Relaxed) - statements_before;
+        costs.push((statement_count, rows_written(&bed, &mut conn).await - rows_before));
+    }
+    assert_eq!(costs[0], costs[1]);
+    assert!(costs[0].0 > 0 && costs[0].1 > 0, "{costs:?}");
 }
 
 /// Every kind of entry there is, for one chat and each of its messages.
@@ -243,6 +282,36 @@ async fn every_statement_reaches_rows_by_key_even_in_small_tables() {
     let scans = |column: &str| format!("SELECT sum({column}) FROM pg_stat_user_tables WHERE schemaname = 'message'");
     assert_ne!(bed.number(&scans("idx_scan")).await, 0, "the statistics are there");
     assert_eq!(bed.number(&scans("seq_scan")).await, 0);
+}
+
+/// What all tests of this process record together: appenders have threads of their own.
+fn metrics_page() -> &'static PrometheusHandle {
+    static HANDLE: LazyLock<PrometheusHandle> = LazyLock::new(|| PrometheusBuilder::new().install_recorder().unwrap());
+    &HANDLE
+}
+
+#[tokio::test]
+async fn the_size_of_batches_and_the_time_of_waiting_and_committing_are_measured() {
+    const MESSAGES: f64 = 40.0;
+    let measured = |name: &str| -> f64 {
+        let page = metrics_page().render();
+        page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok()).unwrap_or_default()
+    };
+    let names = ["batch_size_sum", "append_wait_seconds_count", "append_seconds_count", "batch_size_count"];
+    let names = names.map(|name| format!("godwit_message_{name}"));
+    let before = names.each_ref().map(|name| measured(name));
+    let bed = Bed::new().await;
+    let replica = bed.replica();
+    let ada = user();
+    let id = bed.chat(&replica, &[ada, user()]).await;
+    let appends = (0..40).map(|number| replica.app.appenders.append(message(id, ada, &number.to_string(), "hi")));
+    for answer in join_all(appends).await {
+        assert!(matches!(answer.unwrap(), Outcome::Appended(_)));
+    }
+    // The first is the chat's beginning. Other tests append meanwhile.
+    let [sizes, waits, appended, batches] = [0, 1, 2, 3].map(|place| measured(&names[place]) - before[place]);
+    assert!(sizes > MESSAGES && waits > MESSAGES && appended > MESSAGES && batches >= 2.0);
+    assert!(measured("godwit_message_commit_seconds_sum") > 0.0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

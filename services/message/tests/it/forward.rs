@@ -7,7 +7,8 @@ use tonic::{Code, Status};
 
 use crate::harness::{Bed, Client, reason, user};
 
-async fn forward(
+/// Forwards messages to chats.
+pub async fn forward(
     client: &Client,
     id: &str,
     message_ids: &[&str],
@@ -79,23 +80,43 @@ async fn asking_again_makes_no_copy_twice_also_where_some_were_missing() {
     let replica = bed.replica();
     let ada = user();
     let source = bed.chat(&replica, &[ada, user()]).await;
-    let (open, closed) = (bed.chat(&replica, &[ada, user()]).await, bed.chat(&replica, &[ada, user()]).await);
+    let open = bed.chat(&replica, &[ada, user()]).await;
+    let closed = bed.chat_as(&replica, pb::ChatKind::Group, &[user(), ada]).await;
     let client = replica.client(ada);
     let mut ids = Vec::new();
     for number in 0..5 {
         ids.push(client.send(source, &number.to_string(), &number.to_string()).await.unwrap().id);
     }
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-    bed.chats.silence(closed, ada);
+    bed.chats.silence(closed);
     let first = forward(&client, "f", &ids, &[open, closed]).await.unwrap();
     assert_eq!((first[0].messages.len(), first[1].messages.len()), (5, 0));
     assert_eq!((first[0].failure.as_str(), first[1].failure.as_str()), ("", "POSTING_NOT_ALLOWED"));
-    bed.chats.unsilence(closed, ada);
+    bed.chats.unsilence(closed);
     let second = forward(&client, "f", &ids, &[open, closed]).await.unwrap();
     assert_eq!(second[0], first[0]);
     assert_eq!(second[1].messages.len(), 5);
     assert_eq!(client.whole_log(open, 100).await.len(), 6);
     assert_eq!(client.whole_log(closed, 100).await.len(), 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeat_after_an_edit_answers_the_first_copy_and_another_source_is_refused() {
+    let bed = Bed::new().await;
+    let replica = bed.replica();
+    let (ada, bob) = (user(), user());
+    let source = bed.chat(&replica, &[ada, bob]).await;
+    let target = [bed.chat(&replica, &[ada]).await];
+    let client = replica.client(ada);
+    let message = replica.client(bob).send(source, "a", "before").await.unwrap();
+    let other = replica.client(bob).send(source, "b", "before").await.unwrap();
+    let copies = forward(&client, "f", &[&message.id], &target).await.unwrap();
+    replica.client(bob).edit(&message.id, "after").await.unwrap();
+    let repeated = forward(&client, "f", &[&message.id], &target).await.unwrap();
+    assert_eq!((repeated[0].failure.as_str(), &repeated[0].messages), ("", &copies[0].messages));
+    assert_eq!(copies[0].messages[0].text, "before");
+    let refused = forward(&client, "f", &[&other.id], &target).await.unwrap();
+    assert_eq!(refused[0].failure, "CLIENT_MESSAGE_ID_REUSED");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -95,6 +95,27 @@ async fn subscribers_come_and_go_without_an_update() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_asked_again_what_members_may_do_when_others_join() {
+    let bed = Bed::new().await;
+    let replica = bed.replica();
+    let (ada, bob) = (user(), user());
+    let chat_id = bed.chat_as(&replica, pb::ChatKind::Group, &[ada, bob]).await;
+    let members = [replica.client(ada), replica.client(bob)];
+    for member in &members {
+        member.send(chat_id, "before", "hi").await.unwrap();
+    }
+    let reads = bed.chats.policy_reads();
+    for _ in 0..50 {
+        bed.join(&replica, chat_id, user(), false).await;
+    }
+    for member in &members {
+        member.send(chat_id, "after", "hi all").await.unwrap();
+        member.sync_chat(chat_id, 0, 0, "").await.unwrap();
+    }
+    assert_eq!(bed.chats.policy_reads(), reads);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn hidden_history_is_nowhere_for_who_came_later() {
     let bed = Bed::new().await;
     let replica = bed.replica();

@@ -1,6 +1,7 @@
 use futures_util::future::join_all;
 use godwit_contract::message::v1::message_internal_service_server::MessageInternalService as _;
 use godwit_contract::message::v1::{ListMessagesRequest, RaiseMembershipVersionRequest};
+use godwit_contract::v1 as pb;
 use godwit_kernel::{ChatId, SystemClock, SystemEntropy};
 use godwit_message::app::AppendUpdate;
 use godwit_message::domain::MembershipVersion;
@@ -86,17 +87,17 @@ async fn a_member_who_may_only_read_cannot_post_until_they_may() {
     let bed = Bed::new().await;
     let replica = bed.replica();
     let (ada, bob) = (user(), user());
-    let chat_id = bed.chat(&replica, &[ada, bob]).await;
+    let chat_id = bed.chat_as(&replica, pb::ChatKind::Group, &[ada, bob]).await;
     let client = replica.client(bob);
     client.send(chat_id, "m", "hi").await.unwrap();
 
-    let version = bed.chats.silence(chat_id, bob);
+    let version = bed.chats.silence(chat_id);
     replica.app.append_update(raise(chat_id, version)).await.unwrap();
     let refused = client.send(chat_id, "n", "hi").await.unwrap_err();
     assert_eq!((refused.code(), reason(&refused).as_str()), (Code::PermissionDenied, "POSTING_NOT_ALLOWED"));
     client.sync_chat(chat_id, 0, 0, "").await.unwrap();
 
-    let version = bed.chats.unsilence(chat_id, bob);
+    let version = bed.chats.unsilence(chat_id);
     replica.app.append_update(raise(chat_id, version)).await.unwrap();
     client.send(chat_id, "n", "hi").await.unwrap();
 }

@@ -93,6 +93,28 @@ async fn receipts_of_a_message_are_those_of_the_others_who_came_to_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_has_read_is_named_among_200_members_and_only_counted_among_201() {
+    let bed = Bed::new().await;
+    let replica = bed.replica();
+    let (ada, bob) = (user(), user());
+    let chat_id = bed.chat_as(&replica, pb::ChatKind::Group, &[ada, bob]).await;
+    let sender = replica.client(ada);
+    let sent = sender.send(chat_id, "m", "hi").await.unwrap();
+    replica.client(bob).read(chat_id, sent.seq).await.unwrap();
+    for (joining, named, others) in [(198, vec![bob.to_string()], 199), (1, Vec::new(), 0)] {
+        bed.run_sql(&format!(
+            "INSERT INTO participants (chat_id, user_id, joined_seq)
+             SELECT '{chat_id}', gen_random_uuid(), 1 FROM generate_series(1, {joining})"
+        ))
+        .await;
+        let found = sender.receipts(&sent.id).await.unwrap();
+        assert_eq!((found.read_count, found.delivered_count), (1, 1));
+        assert_eq!(found.receipts.into_iter().map(|receipt| receipt.user_id).collect::<Vec<_>>(), named);
+        assert_eq!(sender.head(chat_id).await.receipts.len(), others);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn chats_are_ranked_by_their_newest_message() {
     use godwit_contract::message::v1 as api;
     use godwit_contract::message::v1::message_internal_service_server::MessageInternalService as _;

@@ -12,7 +12,8 @@ use tonic::{Code, Status, async_trait};
 
 use crate::harness::{Bed, Client, PATIENCE, reason, user};
 
-async fn report(client: &Client, message_id: &str, reason: i32, comment: &str) -> Result<(), Status> {
+/// Reports a message.
+pub async fn report(client: &Client, message_id: &str, reason: i32, comment: &str) -> Result<(), Status> {
     let request = api::ReportMessageRequest { message_id: message_id.to_owned(), reason, comment: comment.to_owned() };
     client.server().report_message(client.request(request)).await.map(drop)
 }

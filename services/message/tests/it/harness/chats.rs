@@ -1,7 +1,9 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
+use godwit_chat::domain::{Kind, Right, Role, Standing, WhoMayPost};
+use godwit_chat::events::encode::{encode_kind, encode_right};
 use godwit_contract::auth::v1::auth_internal_service_server::AuthInternalServiceServer;
 use godwit_contract::chat::v1::chat_internal_service_server::{ChatInternalService, ChatInternalServiceServer};
 use godwit_contract::chat::v1::{
@@ -10,7 +12,7 @@ use godwit_contract::chat::v1::{
     OpenSavedMessagesResponse, PostingRefusal, SetDirectBlockRequest, SetDirectBlockResponse,
 };
 use godwit_contract::media::v1::media_internal_service_server::MediaInternalServiceServer;
-use godwit_contract::v1::{ChatKind, ChatRight};
+use godwit_contract::v1::ChatKind;
 use godwit_kernel::{ChatId, UserId};
 use godwit_message::app::App;
 use godwit_rpc::{Directory, LocalRoutes, ServerLayer, Target};
@@ -19,12 +21,10 @@ use tonic::{Request, Response, Status, async_trait};
 
 use super::neighbours::{FakeMedia, FakeUsers, ServedMedia, ServedUsers};
 
-#[derive(Clone, Default)]
 struct Chat {
-    members: BTreeSet<UserId>,
-    readers: BTreeSet<UserId>,
-    admins: BTreeSet<UserId>,
-    kind: ChatKind,
+    kind: Kind,
+    members: BTreeMap<UserId, Role>,
+    who_may_post: WhoMayPost,
     is_blocked: bool,
     slow_mode_secs: u32,
     /// As the policy tells it; the members that there are when it is 0.
@@ -33,20 +33,23 @@ struct Chat {
 }
 
 impl Chat {
-    fn rights(&self, user: UserId) -> Vec<ChatRight> {
-        let is_admin = self.admins.contains(&user);
-        let mut rights = vec![ChatRight::Read];
-        if !self.is_blocked && !self.readers.contains(&user) {
-            rights.push(ChatRight::React);
+    /// What the chat service answers about a member, by its own table of rights.
+    fn policy(&self, role: Role) -> GetPostingPolicyResponse {
+        let Self { kind, who_may_post, is_blocked, .. } = *self;
+        let standing = Standing { kind, role, who_may_post, is_blocked };
+        let may_post = standing.allows(Right::Post);
+        let refusal = if is_blocked && !may_post { PostingRefusal::Blocked } else { PostingRefusal::Unspecified };
+        GetPostingPolicyResponse {
+            is_member: true,
+            may_post,
+            membership_version: self.version,
+            refusal: refusal.into(),
+            kind: encode_kind(kind).into(),
+            rights: standing.rights().map(|right| encode_right(right).into()).collect(),
+            slow_mode_secs: if standing.allows(Right::SkipSlowMode) { 0 } else { self.slow_mode_secs },
+            member_count: self.member_count.max(u32::try_from(self.members.len()).unwrap()),
+            is_public: false,
         }
-        if is_admin {
-            rights.extend([ChatRight::DeleteAny, ChatRight::SkipSlowMode]);
-        }
-        let is_channel = self.kind == ChatKind::Channel;
-        if is_admin || (!is_channel && !self.readers.contains(&user)) {
-            rights.extend([ChatRight::Post, ChatRight::Pin, ChatRight::SeeReceipts]);
-        }
-        rights
     }
 }
 
@@ -68,12 +71,21 @@ impl FakeChats {
         self.put_kind(chat_id, ChatKind::Direct, members, version);
     }
 
-    /// A chat of a kind; the first member is an admin where there are some.
+    /// A chat of a kind; the first member is its owner where there is one.
     pub fn put_kind(&self, chat_id: ChatId, kind: ChatKind, members: &[UserId], version: u64) {
-        let has_admins = matches!(kind, ChatKind::Group | ChatKind::Channel);
-        let admins = members.iter().take(usize::from(has_admins)).copied().collect();
-        let members = members.iter().copied().collect();
-        self.chats.lock().unwrap().insert(chat_id, Chat { members, admins, kind, version, ..Chat::default() });
+        let kind = Kind::ALL.into_iter().find(|one| encode_kind(*one) == kind).unwrap();
+        let first = if kind == Kind::Direct { Role::Member } else { Role::Owner };
+        let roles = std::iter::once(first).chain(std::iter::repeat(Role::Member));
+        let chat = Chat {
+            kind,
+            members: members.iter().copied().zip(roles).collect(),
+            who_may_post: WhoMayPost::default(),
+            is_blocked: false,
+            slow_mode_secs: 0,
+            member_count: 0,
+            version,
+        };
+        self.chats.lock().unwrap().insert(chat_id, chat);
     }
 
     /// Where the logs of Saved Messages are begun from now on.
@@ -88,12 +100,17 @@ impl FakeChats {
 
     /// A new member, which is no reason for another version.
     pub fn add(&self, chat_id: ChatId, user: UserId) {
-        self.chats.lock().unwrap().get_mut(&chat_id).unwrap().members.insert(user);
+        self.chats.lock().unwrap().get_mut(&chat_id).unwrap().members.insert(user, Role::Member);
     }
 
     /// An admin more, which is no reason for another version.
     pub fn promote(&self, chat_id: ChatId, user: UserId) {
-        self.chats.lock().unwrap().get_mut(&chat_id).unwrap().admins.insert(user);
+        self.chats.lock().unwrap().get_mut(&chat_id).unwrap().members.insert(user, Role::Admin);
+    }
+
+    /// An admin less, and the version of the list that says so.
+    pub fn demote(&self, chat_id: ChatId, user: UserId) -> u64 {
+        self.change(chat_id, |chat| chat.members.insert(user, Role::Member) == Some(Role::Admin))
     }
 
     /// Another pause between two messages.
@@ -108,17 +125,21 @@ impl FakeChats {
 
     /// Takes a member out, and returns the version of the list without them.
     pub fn remove(&self, chat_id: ChatId, user: UserId) -> u64 {
-        self.change(chat_id, |chat| chat.members.remove(&user))
+        self.change(chat_id, |chat| chat.members.remove(&user).is_some())
     }
 
-    /// Lets a member read only.
-    pub fn silence(&self, chat_id: ChatId, user: UserId) -> u64 {
-        self.change(chat_id, |chat| chat.readers.insert(user))
+    /// Lets only the owner and the admins of a group post.
+    pub fn silence(&self, chat_id: ChatId) -> u64 {
+        self.let_post(chat_id, WhoMayPost::Admins)
     }
 
-    /// Lets a member post again.
-    pub fn unsilence(&self, chat_id: ChatId, user: UserId) -> u64 {
-        self.change(chat_id, |chat| chat.readers.remove(&user))
+    /// Lets all members of a group post again.
+    pub fn unsilence(&self, chat_id: ChatId) -> u64 {
+        self.let_post(chat_id, WhoMayPost::Members)
+    }
+
+    fn let_post(&self, chat_id: ChatId, who: WhoMayPost) -> u64 {
+        self.change(chat_id, |chat| chat.kind == Kind::Group && std::mem::replace(&mut chat.who_may_post, who) != who)
     }
 
     /// Lets nobody post because one blocks the other, or lets them again.
@@ -168,17 +189,7 @@ impl ChatInternalService for Served {
         let chats = self.0.chats.lock().unwrap();
         let user: UserId = request.get_ref().user_id.parse().unwrap();
         let chat = chats.get(&request.get_ref().chat_id.parse().unwrap());
-        let answer = chat.filter(|chat| chat.members.contains(&user)).map(|chat| GetPostingPolicyResponse {
-            is_member: true,
-            may_post: chat.rights(user).contains(&ChatRight::Post) && !chat.is_blocked,
-            membership_version: chat.version,
-            refusal: if chat.is_blocked { PostingRefusal::Blocked.into() } else { 0 },
-            kind: chat.kind.into(),
-            rights: chat.rights(user).into_iter().map(i32::from).collect(),
-            slow_mode_secs: chat.slow_mode_secs,
-            member_count: chat.member_count.max(u32::try_from(chat.members.len()).unwrap()),
-            is_public: false,
-        });
+        let answer = chat.and_then(|chat| chat.members.get(&user).map(|role| chat.policy(*role)));
         Ok(Response::new(answer.unwrap_or_default()))
     }
 
@@ -193,7 +204,7 @@ impl ChatInternalService for Served {
         let chats = self.0.chats.lock().unwrap();
         let mut ids: Vec<String> = chats
             .iter()
-            .filter(|(id, chat)| after.is_none_or(|after| **id > after) && chat.members.contains(&user))
+            .filter(|(id, chat)| after.is_none_or(|after| **id > after) && chat.members.contains_key(&user))
             .map(|(id, _)| id.to_string())
             .collect();
         let limit = limit as usize;

@@ -97,7 +97,7 @@ impl Bed {
         chat_id
     }
 
-    /// A chat of a kind with its log begun; the first member is an admin where there are some.
+    /// A chat of a kind with its log begun; the first member is its owner where there is one.
     pub async fn chat_as(&self, replica: &Replica, kind: pb::ChatKind, members: &[UserId]) -> ChatId {
         let chat_id = ChatId::generate(&SystemClock, &SystemEntropy);
         self.chats.put_kind(chat_id, kind, members, 1);
@@ -116,8 +116,18 @@ impl Bed {
 
     /// Takes somebody out of a group, as the chat service has it told.
     pub async fn leave(&self, replica: &Replica, chat_id: ChatId, user: UserId) {
+        self.remove(replica, chat_id, user, pb::RemovalCause::Left).await;
+    }
+
+    /// Bans somebody from a group, as the chat service has it told.
+    pub async fn ban(&self, replica: &Replica, chat_id: ChatId, user: UserId) {
+        self.remove(replica, chat_id, user, pb::RemovalCause::Banned).await;
+    }
+
+    async fn remove(&self, replica: &Replica, chat_id: ChatId, user: UserId, cause: pb::RemovalCause) {
         let version = self.chats.remove(chat_id, user);
-        let removed = pb::MemberRemoved { user_id: user.to_string(), ..pb::MemberRemoved::default() };
+        let (user_id, cause) = (user.to_string(), cause.into());
+        let removed = pb::MemberRemoved { user_id, cause, ..pb::MemberRemoved::default() };
         let update = append(chat_id, pb::update::Change::MemberRemoved(removed), version);
         replica.app.append_update(update).await.unwrap();
     }
