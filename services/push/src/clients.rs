@@ -1,13 +1,14 @@
 //! What this service asks of others.
 
+mod audience;
 mod listeners;
 mod presence;
+mod rest;
 mod unread;
 
 pub use listeners::Listeners;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
 use godwit_contract::auth::v1::auth_internal_service_client::AuthInternalServiceClient;
 use godwit_contract::auth::v1::{AccessAction, GetUsersRequest, ListRevocationsRequest};
@@ -19,10 +20,9 @@ use godwit_contract::message::v1::message_internal_service_client::MessageIntern
 use godwit_contract::presence::v1::foreground_internal_service_client::ForegroundInternalServiceClient;
 use godwit_kernel::{ChatId, MessageId, SessionId, UserId, limits};
 use godwit_rpc::{Access, AccessChecks, Channel, Directory, Target, instant, retry_idempotent};
-use parking_lot::Mutex;
-use tokio::time::Instant;
 use tonic::{Code, Status};
 
+use self::rest::Rest;
 use crate::domain::Content;
 use crate::error::Error;
 
@@ -35,7 +35,8 @@ pub struct Peers {
     listeners: ListenerInternalServiceClient<Channel>,
     foreground: ForegroundInternalServiceClient<Channel>,
     access: AccessChecks,
-    presence_rests_until: Arc<Mutex<Option<Instant>>>,
+    presence_rest: Rest,
+    chat_rest: Rest,
 }
 
 /// Some members of a chat.
@@ -56,7 +57,8 @@ impl Peers {
             listeners: ListenerInternalServiceClient::new(directory.channel(Target::Chat)),
             foreground: ForegroundInternalServiceClient::new(directory.channel(Target::Presence)),
             access: AccessChecks::new(directory),
-            presence_rests_until: Arc::default(),
+            presence_rest: Rest::default(),
+            chat_rest: Rest::default(),
         }
     }
 

@@ -4,21 +4,20 @@ use std::time::Duration;
 use godwit_contract::presence::v1::ListForegroundDevicesRequest;
 use godwit_kernel::limits::BATCH_IDS_MAX;
 use godwit_kernel::{DeviceId, UserId};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use super::Peers;
 
 /// Who is in front of what is not worth waiting for.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How long presence is not asked after it did not answer: while it hangs, notifications would only trickle.
-const REST: Duration = Duration::from_secs(10);
 
 impl Peers {
     /// The devices that these people have in front of them. When presence cannot say, there are none: a notification too many
     /// is better than one too few.
     pub async fn devices_in_front(&self, users: &[UserId]) -> HashSet<DeviceId> {
         let mut devices = HashSet::new();
-        if self.presence_rests_until.lock().is_some_and(|until| Instant::now() < until) {
+        // While it hangs, notifications would only trickle.
+        if self.presence_rest.is_on() {
             return devices;
         }
         for chunk in users.chunks(BATCH_IDS_MAX) {
@@ -31,7 +30,7 @@ impl Peers {
                 failed => {
                     let code = failed.ok().and_then(Result::err).map(|status| status.code());
                     tracing::debug!(?code, "presence does not say who is in front of what");
-                    *self.presence_rests_until.lock() = Some(Instant::now() + REST);
+                    self.presence_rest.begin();
                     return devices;
                 }
             }

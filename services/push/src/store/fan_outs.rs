@@ -1,6 +1,8 @@
+use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::query_builder::{BoxedSqlQuery, SqlQuery};
 use diesel::sql_query;
-use diesel::sql_types::{Array, BigInt, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncConnection as _, RunQueryDsl};
 use godwit_kernel::{ChatId, MessageId, Seq, UserId};
 use godwit_pg::{Connection, Error};
@@ -12,6 +14,52 @@ use crate::domain::NewMessage;
 /// Messages and users of one statement, so that neither a busy chat nor a large one makes it long.
 const MESSAGES_AT_ONCE: usize = 20;
 
+/// The columns of messages as `unnest` takes them, each message once.
+const GIVEN: &str = "SELECT DISTINCT ON (chat_id, seq) chat_id, seq, sender_id, sent_at, \
+        coalesce(string_to_array(nullif(mentioned, ''), ',')::uuid[], '{}') AS mentioned, expires_at \
+    FROM unnest($1, $2, $3, $4, $5, $6) AS m (chat_id, seq, sender_id, sent_at, mentioned, expires_at) \
+    ORDER BY chat_id, seq";
+
+/// A message that a release before [`note_messages`] began with, and did not finish, is done again.
+const AGAIN: &str = "ON CONFLICT (chat_id, seq) DO UPDATE SET sender_id = excluded.sender_id, sent_at = excluded.sent_at, \
+        mentioned = excluded.mentioned, fan_out_due_at = excluded.fan_out_due_at \
+    WHERE kept.sender_id IS NULL";
+
+// The delivery of a message `n` to an address `a`.
+const DELIVERY_COLUMNS: &str = "device_id, chat_id, seq, user_id, provider, is_mention, due_at";
+const DELIVERY: &str = "a.device_id, n.chat_id, n.seq, a.user_id, a.provider, a.user_id = ANY (n.mentioned)";
+const DELIVERY_JOINS: &str = "LEFT JOIN read_cursors r ON r.user_id = a.user_id AND r.chat_id = n.chat_id \
+    LEFT JOIN notification_settings s ON s.user_id = a.user_id";
+const DELIVERY_RULE: &str = "a.purpose = 'alert' AND a.user_id <> n.sender_id AND coalesce(r.read_seq, 0) < n.seq";
+/// Whether it is made for who has muted the chat.
+const MENTION_PASSES: &str = "(a.user_id = ANY (n.mentioned) AND NOT coalesce(s.are_mentions_muted, false))";
+
+type Messages = BoxedSqlQuery<'static, Pg, SqlQuery>;
+
+/// Binds the columns of [`GIVEN`].
+fn bind_messages(query: String, messages: &[(&NewMessage, OffsetDateTime)]) -> Messages {
+    let mentioned =
+        |message: &NewMessage| message.mentioned.iter().map(UserId::to_string).collect::<Vec<_>>().join(",");
+    let (mut chat_ids, mut seqs, mut senders) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut sent_ats, mut mentions, mut expiries) = (Vec::new(), Vec::new(), Vec::new());
+    for (message, expires_at) in messages {
+        chat_ids.push(message.id.chat_id.as_uuid());
+        seqs.push(message.id.seq.as_i64());
+        senders.push(message.sender_id.as_uuid());
+        sent_ats.push(message.sent_at);
+        mentions.push(mentioned(message));
+        expiries.push(*expires_at);
+    }
+    sql_query(query)
+        .into_boxed()
+        .bind::<Array<SqlUuid>, _>(chat_ids)
+        .bind::<Array<BigInt>, _>(seqs)
+        .bind::<Array<SqlUuid>, _>(senders)
+        .bind::<Array<Timestamptz>, _>(sent_ats)
+        .bind::<Array<Text>, _>(mentions)
+        .bind::<Array<Timestamptz>, _>(expiries)
+}
+
 /// Notes messages whose recipients are still to be found; those that are known already stay as they are.
 ///
 /// # Errors
@@ -21,33 +69,55 @@ pub async fn note_messages(
     messages: &[(&NewMessage, OffsetDateTime)],
     now: OffsetDateTime,
 ) -> Result<usize, Error> {
-    let ids = |(message, _): &(&NewMessage, OffsetDateTime)| message.id.chat_id.as_uuid();
-    let mentioned = |(message, _): &(&NewMessage, OffsetDateTime)| {
-        message.mentioned.iter().map(UserId::to_string).collect::<Vec<_>>().join(",")
-    };
-    // A message that a release before this one began with, and did not finish, is done again.
-    Ok(sql_query(
-        "INSERT INTO notifications AS kept \
-             (chat_id, seq, sender_id, sent_at, mentioned, expires_at, fan_out_due_at) \
-         SELECT chat_id, seq, sender_id, sent_at, \
-             coalesce(string_to_array(nullif(mentioned, ''), ',')::uuid[], '{}'), expires_at, $7 \
-         FROM (SELECT DISTINCT ON (chat_id, seq) chat_id, seq, sender_id, sent_at, coalesce(mentioned, '') AS mentioned, \
-                   expires_at \
-               FROM unnest($1, $2, $3, $4, $5, $6) AS m (chat_id, seq, sender_id, sent_at, mentioned, expires_at) \
-               ORDER BY chat_id, seq) AS m \
-         ON CONFLICT (chat_id, seq) DO UPDATE SET sender_id = excluded.sender_id, sent_at = excluded.sent_at, \
-             mentioned = excluded.mentioned, fan_out_due_at = excluded.fan_out_due_at \
-         WHERE kept.sender_id IS NULL",
-    )
-    .bind::<Array<SqlUuid>, _>(messages.iter().map(ids).collect::<Vec<_>>())
-    .bind::<Array<BigInt>, _>(messages.iter().map(|(message, _)| message.id.seq.as_i64()).collect::<Vec<_>>())
-    .bind::<Array<SqlUuid>, _>(messages.iter().map(|(message, _)| message.sender_id.as_uuid()).collect::<Vec<_>>())
-    .bind::<Array<Timestamptz>, _>(messages.iter().map(|(message, _)| message.sent_at).collect::<Vec<_>>())
-    .bind::<Array<Text>, _>(messages.iter().map(mentioned).collect::<Vec<_>>())
-    .bind::<Array<Timestamptz>, _>(messages.iter().map(|(_, expires_at)| *expires_at).collect::<Vec<_>>())
-    .bind::<Timestamptz, _>(now)
-    .execute(conn)
-    .await?)
+    let query = format!(
+        "INSERT INTO notifications AS kept (chat_id, seq, sender_id, sent_at, mentioned, expires_at, fan_out_due_at) \
+         SELECT m.*, $7 FROM ({GIVEN}) AS m {AGAIN}"
+    );
+    Ok(bind_messages(query, messages).bind::<Timestamptz, _>(now).execute(conn).await?)
+}
+
+/// Somebody in a chat who can be told.
+#[derive(Clone, Copy, Debug)]
+pub struct Recipient {
+    /// The chat.
+    pub chat_id: ChatId,
+    /// The member.
+    pub user_id: UserId,
+    /// Whether they have muted it.
+    pub is_muted: bool,
+}
+
+/// Notes messages with all their recipients, and makes a delivery of each to each of their devices, due at once or when the
+/// device's pause ends. Those that are known already stay as they are. Tells how many deliveries were made.
+///
+/// # Errors
+/// When the database does.
+pub async fn note_and_deliver(
+    conn: &mut Connection,
+    messages: &[(&NewMessage, OffsetDateTime)],
+    recipients: &[Recipient],
+    now: OffsetDateTime,
+) -> Result<usize, Error> {
+    let query = format!(
+        "WITH noted AS ( \
+             INSERT INTO notifications AS kept (chat_id, seq, sender_id, sent_at, mentioned, expires_at) \
+             SELECT m.* FROM ({GIVEN}) AS m {AGAIN} \
+             RETURNING chat_id, seq, sender_id, mentioned \
+         ) \
+         INSERT INTO deliveries ({DELIVERY_COLUMNS}) \
+         SELECT {DELIVERY}, greatest($10, a.paused_until) \
+         FROM noted n \
+         JOIN unnest($7, $8, $9) AS given (chat_id, user_id, is_muted) ON given.chat_id = n.chat_id \
+         JOIN addresses a ON a.user_id = given.user_id {DELIVERY_JOINS} \
+         WHERE {DELIVERY_RULE} AND (NOT given.is_muted OR {MENTION_PASSES}) \
+         ORDER BY a.device_id, n.seq ON CONFLICT DO NOTHING"
+    );
+    let made = bind_messages(query, messages)
+        .bind::<Array<SqlUuid>, _>(recipients.iter().map(|one| one.chat_id.as_uuid()).collect::<Vec<_>>())
+        .bind::<Array<SqlUuid>, _>(recipients.iter().map(|one| one.user_id.as_uuid()).collect::<Vec<_>>())
+        .bind::<Array<Bool>, _>(recipients.iter().map(|one| one.is_muted).collect::<Vec<_>>())
+        .bind::<Timestamptz, _>(now);
+    Ok(made.execute(conn).await?)
 }
 
 /// A message whose recipients are being found.
@@ -160,27 +230,22 @@ async fn make_deliveries(
     seqs: &[Seq],
     now: OffsetDateTime,
 ) -> Result<usize, Error> {
-    Ok(sql_query(
-        "INSERT INTO deliveries (device_id, chat_id, seq, user_id, provider, is_mention, due_at) \
-         SELECT a.device_id, n.chat_id, n.seq, a.user_id, a.provider, a.user_id = ANY (n.mentioned), \
-             greatest($5, a.paused_until) \
+    let query = format!(
+        "INSERT INTO deliveries ({DELIVERY_COLUMNS}) \
+         SELECT {DELIVERY}, greatest($5, a.paused_until) \
          FROM notifications n \
-         CROSS JOIN addresses a \
-         LEFT JOIN read_cursors r ON r.user_id = a.user_id AND r.chat_id = n.chat_id \
-         LEFT JOIN notification_settings s ON s.user_id = a.user_id \
-         WHERE n.chat_id = $1 AND n.seq = ANY ($2) AND a.user_id = ANY ($3) AND a.purpose = 'alert' \
-             AND a.user_id <> n.sender_id AND coalesce(r.read_seq, 0) < n.seq \
-             AND (a.user_id <> ALL ($4) \
-                  OR (a.user_id = ANY (n.mentioned) AND NOT coalesce(s.are_mentions_muted, false))) \
-         ORDER BY a.device_id, n.seq ON CONFLICT DO NOTHING",
-    )
-    .bind::<SqlUuid, _>(step.chat_id.as_uuid())
-    .bind::<Array<BigInt>, _>(seqs.iter().map(|seq| seq.as_i64()).collect::<Vec<_>>())
-    .bind::<Array<SqlUuid>, _>(step.users.iter().map(UserId::as_uuid).collect::<Vec<_>>())
-    .bind::<Array<SqlUuid>, _>(step.muted.iter().map(UserId::as_uuid).collect::<Vec<_>>())
-    .bind::<Timestamptz, _>(now)
-    .execute(conn)
-    .await?)
+         CROSS JOIN addresses a {DELIVERY_JOINS} \
+         WHERE n.chat_id = $1 AND n.seq = ANY ($2) AND a.user_id = ANY ($3) \
+             AND {DELIVERY_RULE} AND (a.user_id <> ALL ($4) OR {MENTION_PASSES}) \
+         ORDER BY a.device_id, n.seq ON CONFLICT DO NOTHING"
+    );
+    let made = sql_query(query)
+        .bind::<SqlUuid, _>(step.chat_id.as_uuid())
+        .bind::<Array<BigInt>, _>(seqs.iter().map(|seq| seq.as_i64()).collect::<Vec<_>>())
+        .bind::<Array<SqlUuid>, _>(step.users.iter().map(UserId::as_uuid).collect::<Vec<_>>())
+        .bind::<Array<SqlUuid>, _>(step.muted.iter().map(UserId::as_uuid).collect::<Vec<_>>())
+        .bind::<Timestamptz, _>(now);
+    Ok(made.execute(conn).await?)
 }
 
 /// A message that nobody is told of is forgotten when all were looked at.

@@ -22,7 +22,9 @@ pub use cues::{
 pub use deliveries::{
     Claim, End, backlog, claim_due, delete_chats, delete_messages, delete_records, expire, finish, postpone, release,
 };
-pub use fan_outs::{FanOut, MemberStep, claim_fan_outs, note_messages, release_fan_outs, take_step};
+pub use fan_outs::{
+    FanOut, MemberStep, Recipient, claim_fan_outs, note_and_deliver, note_messages, release_fan_outs, take_step,
+};
 pub use notification_settings::{change_settings, notification_settings};
 pub use read_cursors::{Moved, delete_old_cursors, move_cursors};
 pub use subscriptions::register;

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use godwit_contract::push::v1::PushProvider;
-use godwit_kernel::Clock as _;
+use godwit_kernel::{ChatId, Clock as _, SystemClock, SystemEntropy};
 use godwit_testkit::eventually;
 use serde_json::json;
 
@@ -44,6 +44,24 @@ async fn a_phone_shows_who_wrote_what_and_can_answer() {
     assert_eq!(data["chat_id"], json!(world.chat_id.to_string()));
     assert_eq!(data["actions"], json!(["reply", "mark_read"]));
     assert!(data["message_id"].as_str().is_some_and(|id| id.len() == 32));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_of_a_chat_share_a_collapse_id_and_chats_do_not() {
+    let (world, replica, ada, bob) = with_phone().await;
+    let bobs_other = Phone::of(bob.user_id());
+    replica.register_apple(&bobs_other).await;
+    let elsewhere = ChatId::generate(&SystemClock, &SystemEntropy);
+    let messages = [(world.chat_id, 1), (elsewhere, 1), (world.chat_id, 2), (elsewhere, 2)];
+    for (count, (chat_id, seq)) in (1..).zip(messages) {
+        replica.publish(&world, &world.message_in(chat_id, seq, ada.user_id(), "hello")).await;
+        arrivals(&world, &bob, count).await;
+    }
+    let ids = |pushed: Vec<Pushed>| pushed.into_iter().map(|pushed| pushed.collapse_id).collect::<Vec<String>>();
+    let (of_bob, of_other) = (ids(arrivals(&world, &bob, 4).await), ids(arrivals(&world, &bobs_other, 4).await));
+    assert_eq!(of_bob[..2], of_bob[2..], "messages of a chat have one place");
+    assert_ne!(of_bob[0], of_bob[1], "chats have places apart");
+    assert!(of_other.iter().all(|id| !of_bob.contains(id)), "nobody can tell who shares a chat");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,6 +13,7 @@ use serde_json::json;
 use crate::harness::{Replica, SOON, World};
 use crate::peers::name_of;
 use crate::phone::Phone;
+use crate::stage::Manner;
 use crate::stage::apns::{Pushed, TOPIC};
 
 fn call(world: &World, caller: &Phone, callee: &Phone) -> Call {
@@ -121,6 +122,54 @@ async fn a_phone_without_a_token_for_calls_shows_an_alert_until_the_call_is_over
     alert(&replica, &call, CallState::Cancelled).await;
     let over = eventually(SOON, async || world.apns.at(&bob.token).get(1).cloned()).await;
     assert_eq!((&over.payload["godwit"]["kind"], over.push_type.as_str()), (&json!("call_over"), "background"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_apple_cannot_take_now_rings_a_little_later_and_no_longer() {
+    let (world, replica, ada, bob, bobs_other) = with_phones().await;
+    world.apns.behave(&bob.voip_token, Some(Manner::refuse(503, json!({"reason": "ServiceUnavailable"}))));
+    alert(&replica, &call(&world, &ada, &bob), CallState::Ringing).await;
+    for phone in [&bob, &bobs_other] {
+        rung(&world, phone, 1).await;
+    }
+    let now = world.clock.now().unix_timestamp();
+    // Not that it is on its way, for which 30 s are kept.
+    let waits = format!(
+        "SELECT count(*) FROM cues WHERE state = 'pending' \
+         AND due_at > to_timestamp({now}) AND due_at < to_timestamp({now} + 30)"
+    );
+    eventually(SOON, async || world.number(&waits).await == 1).await;
+    eventually(SOON, async || world.number("SELECT count(*) FROM cues WHERE state = 'pending'").await == 1).await;
+    world.apns.behave(&bob.voip_token, None);
+    world.clock.advance(Duration::from_secs(8));
+    let pushed = rung(&world, &bob, 2).await;
+    assert_eq!((&pushed[0].id, &pushed[0].collapse_id), (&pushed[1].id, &pushed[1].collapse_id));
+    assert_eq!((&pushed[0].payload, pushed[0].expiration), (&pushed[1].payload, pushed[1].expiration));
+    eventually(SOON, async || world.number("SELECT count(*) FROM cues WHERE state = 'pending'").await == 0).await;
+    assert_eq!((world.apns.at(&bob.voip_token).len(), world.apns.at(&bobs_other.voip_token).len()), (2, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_for_calls_that_is_over_is_dropped_and_the_one_for_alerts_stays() {
+    let (world, replica, ada, bob, bobs_other) = with_phones().await;
+    let since_ms = (world.clock.now().unix_timestamp() + 1) * 1_000;
+    let gone = json!({"reason": "Unregistered", "timestamp": since_ms});
+    world.apns.behave(&bob.voip_token, Some(Manner::refuse(410, gone)));
+    alert(&replica, &call(&world, &ada, &bob), CallState::Ringing).await;
+    rung(&world, &bobs_other, 1).await;
+    let tokens = "SELECT count(*) FROM push_tokens";
+    eventually(SOON, async || world.number(tokens).await == 3).await;
+    assert_eq!(world.number("SELECT count(*) FROM push_tokens WHERE purpose = 'voip'").await, 1);
+    // Messages reach the phone, and calls as on any phone without a token for them.
+    replica.publish(&world, &world.message_of(1, ada.user_id(), "hello")).await;
+    let told = eventually(SOON, async || world.apns.at(&bob.token).first().cloned()).await;
+    assert_eq!(told.payload["godwit"]["kind"], "message_created");
+    alert(&replica, &call(&world, &ada, &bob), CallState::Ringing).await;
+    let rings = eventually(SOON, async || world.apns.at(&bob.token).get(1).cloned()).await;
+    assert_eq!((&rings.payload["godwit"]["kind"], rings.push_type.as_str()), (&json!("call_ringing"), "alert"));
+    rung(&world, &bobs_other, 2).await;
+    assert_eq!(world.apns.at(&bob.voip_token).len(), 1);
+    assert_eq!(world.number(tokens).await, 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,10 +6,13 @@ use async_trait::async_trait;
 use godwit_events::{BatchError, BatchHandler, ConsumerGroup, Record, dead_letter, topics};
 use godwit_push::domain::ATTEMPTS_MAX;
 use godwit_testkit::eventually;
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::browser::{Browser, Manner};
 use crate::harness::{NEARBY, Replica, SOON, World};
+use crate::phone::Phone;
+use crate::stage;
 
 async fn subscribed(world: &World, replica: &Replica) -> (Browser, Browser) {
     let (ada, bob) = (world.member(), world.member());
@@ -104,6 +107,39 @@ async fn a_push_service_that_does_not_answer_holds_up_nobody_else() {
     }
     eventually(SOON, async || world.server.at(&witness).len() == 5).await;
     assert_eq!(world.server.at(&slow).len(), 1, "one try of a device at a time");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_service_that_fails_is_left_alone_and_the_others_are_not() {
+    let world = World::new().await;
+    let replica = world.start_with_accounts().await;
+    let (ada, browser, android) = (world.member(), world.member(), world.member_with_phone());
+    replica.register(&browser, browser.subscription(&world.server)).await.unwrap();
+    replica.register_google(&android).await;
+    let iphones: Vec<Phone> = (0..8).map(|_| world.member_with_phone()).collect();
+    let fails = stage::Manner::refuse(503, json!({"reason": "Shutdown"}));
+    for phone in &iphones {
+        replica.register_apple(phone).await;
+        world.apns.behave(&phone.token, Some(fails.clone()));
+    }
+    replica.publish(&world, &world.message(1, &ada, "one")).await;
+    eventually(SOON, async || count(&world, "seq = 1").await == 10).await;
+    // Five failures in a row.
+    eventually(SOON, async || world.apns.all().len() >= 5 && claimed(&world).await == 0).await;
+    let tries = world.apns.all().len();
+    replica.publish(&world, &world.message(2, &ada, "two")).await;
+    eventually(SOON, async || count(&world, "seq = 2").await == 10).await;
+    eventually(SOON, async || world.server.at(&browser).len() == 2 && world.fcm.at(&android.token).len() == 2).await;
+    assert_eq!(world.apns.all().len(), tries, "Apple is left alone");
+    assert_eq!(count(&world, "provider = 'apns' AND seq = 2 AND state = 'pending' AND attempt_count = 0").await, 8);
+    for phone in &iphones {
+        world.apns.behave(&phone.token, None);
+    }
+    eventually(SOON, async || {
+        world.clock.advance(Duration::from_secs(10));
+        count(&world, "state = 'sent'").await == 20
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

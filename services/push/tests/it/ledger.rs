@@ -21,13 +21,17 @@ async fn every_device_is_told_of_every_message_while_apple_and_processes_come_an
     for phone in &phones {
         replica.register_apple(phone).await;
     }
-    let mut seq = 0;
+    let (mut seq, mut interruption_count) = (0, 0);
     for round in 0..ROUNDS {
         match round % 4 {
-            1 => world.apns.server.stop().await,
+            1 => {
+                interruption_count += 1;
+                world.apns.server.stop().await;
+            }
             2 => world.apns.server.start_again().await,
             3 => {
                 // As a crash: claims stay, and nothing is handed over.
+                interruption_count += 1;
                 replica.platform.tasks.stop(godwit_runtime::Stage::Work, tokio::time::Instant::now()).await;
                 replica = world.start_with_accounts().await;
             }
@@ -49,12 +53,19 @@ async fn every_device_is_told_of_every_message_while_apple_and_processes_come_an
         world.number(sent).await == expected
     })
     .await;
-    let mut ledger: BTreeMap<(String, String), BTreeMap<String, usize>> = BTreeMap::new();
+    let mut ledger: BTreeMap<(String, String), BTreeMap<(String, String), usize>> = BTreeMap::new();
     for pushed in world.apns.all() {
         let seq = pushed.payload["godwit"]["seq"].as_str().unwrap().to_owned();
-        *ledger.entry((pushed.token, seq)).or_default().entry(pushed.id).or_default() += 1;
+        *ledger.entry((pushed.token, seq)).or_default().entry((pushed.id, pushed.collapse_id)).or_default() += 1;
     }
     assert_eq!(ledger.len(), usize::try_from(expected).unwrap(), "each device, each message");
     // A try whose answer was lost is made again, with the same id and the same collapse id: it takes the other's place.
-    assert!(ledger.values().all(|ids| ids.len() == 1), "one id a device and message");
+    assert!(ledger.values().all(|tries| tries.len() == 1), "one id and one collapse id a device and message");
+    // A device has one try at a time, so that Apple's end or the process's loses one answer of it at most.
+    for phone in &phones {
+        let counts =
+            ledger.iter().filter(|((token, _), _)| *token == phone.token).flat_map(|(_, tries)| tries.values());
+        let again: usize = counts.map(|count| count - 1).sum();
+        assert!(again <= interruption_count, "{again} repeats in {interruption_count} interruptions");
+    }
 }

@@ -57,8 +57,10 @@ pub struct Peers {
     pub unread: Arc<Mutex<BTreeMap<String, u32>>>,
     /// Kind and title of the chat, and whether its history is hidden from newcomers.
     pub facts: Arc<Mutex<(ChatKind, String, bool)>>,
-    /// The pages of members that were asked for.
+    /// The pages of members that were given.
     pub pages: Arc<AtomicUsize>,
+    /// How many pages of members are given at most; absent: as many as are asked for.
+    pub pages_max: Arc<Mutex<Option<usize>>>,
     /// The chat, where there is only one.
     pub chat_id: Arc<Mutex<String>>,
     /// Nobody answers.
@@ -174,6 +176,11 @@ impl ChatInternalService for Peers {
         &self,
         request: Request<ListMembersRequest>,
     ) -> Result<Response<ListMembersResponse>, Status> {
+        let pages_max = *self.pages_max.lock().unwrap();
+        if pages_max.is_some_and(|max| self.pages.load(Ordering::SeqCst) >= max) {
+            self.refused.fetch_add(1, Ordering::SeqCst);
+            return Err(Status::unavailable("no more pages"));
+        }
         self.pages.fetch_add(1, Ordering::SeqCst);
         let after = request.into_inner().after_user_id;
         let rest: Vec<String> = self.members.lock().unwrap().iter().filter(|id| **id > after).cloned().collect();
