@@ -4,7 +4,7 @@ use godwit_kernel::{ChatId, UserId};
 use godwit_pg::Connection;
 
 use super::App;
-use crate::domain::{CHATS_MAX, Cause, Chat, GROUP_MEMBERS_MAX, Kind, Member, Right, Role};
+use crate::domain::{CHATS_MAX, Cause, Chat, GROUP_MEMBERS_MAX, Kind, Member, RECEIPTS_MEMBERS_MAX, Right, Role};
 use crate::error::Error;
 use crate::events::outgoing;
 use crate::store;
@@ -59,7 +59,7 @@ impl App {
     }
 
     /// Lets people into a locked group or channel who are not in it; at most 200. Takes no right away, so the version of the
-    /// member list stays.
+    /// member list stays; but for the join that makes a group so large that its readers are not told of each other.
     pub(super) async fn let_in(
         &self,
         tx: &mut Connection,
@@ -72,7 +72,11 @@ impl App {
         let members: Vec<_> = joiners.iter().map(member).collect();
         store::insert_members(tx, chat.id, &members, Some(actor)).await?;
         store::delete_join_requests(tx, chat.id, joiners).await?;
+        let was_small = chat.member_count <= RECEIPTS_MEMBERS_MAX;
         chat.member_count = chat.member_count.saturating_add(u32::try_from(joiners.len()).unwrap_or(0));
+        if chat.kind == Kind::Group && was_small && chat.member_count > RECEIPTS_MEMBERS_MAX {
+            chat.version = chat.version.next();
+        }
         store::save_chat(tx, chat).await?;
         match chat.kind {
             Kind::Channel => {

@@ -124,6 +124,19 @@ async fn what_is_no_group_is_refused_by_its_field() {
     assert_eq!(bed.number("SELECT count(*) FROM chats").await, 0);
 }
 
+/// Who posts and reads by what was known of a smaller group would go on telling all of them how far they have read.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_join_that_makes_a_group_large_is_one_that_caches_notice() {
+    let bed = Bed::new().await;
+    let people: Vec<_> = (0..203).map(|_| bed.person()).collect();
+    let client = bed.client(0, people[0]);
+    let chat = client.group(&people[1..198]).await;
+    for (joiners, version) in [(&people[198..200], 1), (&people[200..202], 2), (&people[202..203], 2)] {
+        client.add(&chat.id, joiners).await.unwrap();
+        assert_eq!(bed.neighbours.version_of(&chat.id), version, "with {}", joiners.len());
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn people_are_added_once_and_each_refusal_is_told() {
     let bed = Bed::new().await;

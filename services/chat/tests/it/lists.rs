@@ -1,6 +1,8 @@
+use godwit_contract::chat::v1::UpdateChatRequest;
+use godwit_testkit::eventually;
 use tonic::Code;
 
-use crate::harness::{Bed, reason};
+use crate::harness::{Bed, PATIENCE, reason};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn chats_are_listed_newest_first_in_pages() {
@@ -38,6 +40,34 @@ async fn a_listed_chat_tells_its_peer_its_head_and_what_was_said_last() {
     assert_eq!(listed.peer.as_ref().unwrap().id, ada.to_string());
     assert_eq!((listed.seq, listed.epoch.as_str(), listed.last_message.as_ref()), (2, "epoch", Some(&said)));
     assert_eq!(bed.client(1, bob).get(&chat.id).await.unwrap(), listed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_changes_while_a_chat_is_asked_for_is_shown_or_comes_after_its_seq() {
+    let bed = Bed::new().await;
+    let client = bed.client(0, bed.person());
+    let chat = client.group(&[bed.person()]).await;
+    for (updates, title) in [(2, "Second"), (3, "Third")] {
+        let held = bed.neighbours.hold_heads();
+        let ask = async {
+            if updates == 2 {
+                client.get(&chat.id).await
+            } else {
+                client.list(0, "").await.map(|mut page| page.chats.remove(0))
+            }
+        };
+        let change = async {
+            held.is_asked.notified().await;
+            let request =
+                UpdateChatRequest { chat_id: chat.id.clone(), title: Some(title.to_owned()), ..Default::default() };
+            client.update_chat(request).await.unwrap();
+            eventually(PATIENCE, async || bed.neighbours.log_of(&chat.id).len() == updates).await;
+            held.may_answer.notify_one();
+        };
+        let (shown, ()) = tokio::join!(ask, change);
+        let shown = shown.unwrap();
+        assert_eq!((shown.seq, shown.info.unwrap().title.as_str()), (updates as u64, title));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

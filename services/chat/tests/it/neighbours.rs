@@ -25,6 +25,7 @@ use godwit_contract::v1::update::Change;
 use godwit_kernel::{ChatId, MediaId, SystemClock, SystemEntropy, UserId};
 use godwit_rpc::{Directory, LocalRoutes, ServerLayer, Target, timestamp};
 use time::OffsetDateTime;
+use tokio::sync::Notify;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status, async_trait};
 
@@ -63,6 +64,15 @@ struct State {
     media: BTreeMap<(UserId, MediaId), &'static str>,
     /// The versions that the logs know, of chats whose log has begun.
     versions: BTreeMap<String, u64>,
+    /// Holds up the next question for heads.
+    held_heads: Option<Arc<HeldHeads>>,
+}
+
+/// A question for heads that is not answered before it may.
+#[derive(Default)]
+pub struct HeldHeads {
+    pub is_asked: Notify,
+    pub may_answer: Notify,
 }
 
 #[derive(Clone, Default)]
@@ -104,6 +114,13 @@ impl Neighbours {
     /// The version of the member list that a chat's log knows; 0 when it has not begun.
     pub fn version_of(&self, chat_id: &str) -> u64 {
         self.0.lock().unwrap().versions.get(chat_id).copied().unwrap_or_default()
+    }
+
+    /// Holds up the next question for heads.
+    pub fn hold_heads(&self) -> Arc<HeldHeads> {
+        let held = Arc::<HeldHeads>::default();
+        self.0.lock().unwrap().held_heads = Some(Arc::clone(&held));
+        held
     }
 
     pub fn set_appends(&self, appends: Appends) {
@@ -286,6 +303,11 @@ impl MessageInternalService for Neighbours {
     async fn get_heads(&self, request: Request<GetHeadsRequest>) -> Result<Response<GetHeadsResponse>, Status> {
         let GetHeadsRequest { chat_ids, viewer_id, with_receipts } = request.into_inner();
         assert!(chat_ids.len() <= 200, "the message service takes at most 200 ids");
+        let held = self.0.lock().unwrap().held_heads.take();
+        if let Some(held) = held {
+            held.is_asked.notify_one();
+            held.may_answer.notified().await;
+        }
         let heads = chat_ids.into_iter().filter_map(|chat_id| {
             let updates = self.log_of(&chat_id).len();
             let last_message = self.0.lock().unwrap().last_messages.get(&chat_id.parse().unwrap()).cloned();

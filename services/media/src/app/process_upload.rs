@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use godwit_kernel::Entropy;
+use godwit_kernel::{Entropy, UserId};
 use time::OffsetDateTime;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -24,15 +24,15 @@ const LONGEST_PAUSE_SECS: u64 = 300;
 const ERROR_CHARS: usize = 500;
 
 impl App {
-    /// Claims an upload to look at; `None` when there is none.
+    /// Claims an upload to look at, of nobody who is `passed_over`; `None` when there is none.
     ///
     /// # Errors
     /// When the database does.
-    pub async fn claim_job(&self) -> Result<Option<Job>, Error> {
+    pub async fn claim_job(&self, passed_over: &[UserId]) -> Result<Option<Job>, Error> {
         let now = self.clock.now();
         let claim = uuid::Builder::from_random_bytes(self.entropy.bytes::<16>()).into_uuid();
         let mut conn = self.pool.get().await?;
-        Ok(store::claim_job(&mut conn, claim, now, now + CLAIM_TTL).await?)
+        Ok(store::claim_job(&mut conn, claim, now, now + CLAIM_TTL, passed_over).await?)
     }
 
     /// Looks at a claimed upload and keeps what came of it. Done twice, by a replica that was taken for dead, it changes

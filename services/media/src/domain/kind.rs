@@ -94,7 +94,7 @@ impl Kind {
     }
 
     /// What may be in it; `None` for anything.
-    const fn list(self) -> Option<&'static [&'static str]> {
+    pub const fn list(self) -> Option<&'static [&'static str]> {
         match self {
             Self::Image => Some(IMAGES),
             Self::Video => Some(VIDEOS),

@@ -8,6 +8,8 @@ use crate::domain::{ContentType, Kind, Rejection};
 
 /// Enough for every signature that is looked for.
 const HEAD_BYTES: u64 = 8 * 1024;
+/// The header of a Matroska file takes 40 or so.
+const EBML_HEADER_BYTES: usize = 64;
 const UNKNOWN: &str = "application/octet-stream";
 
 /// What the bytes of a file are, if they may be sent as this kind.
@@ -26,9 +28,17 @@ fn found(head: &[u8]) -> Option<ContentType> {
         "audio/x-flac" => "audio/flac",
         "audio/m4a" => "audio/mp4",
         "video/x-m4v" => "video/mp4",
+        "video/webm" if is_matroska(head) => "video/x-matroska",
         other => other,
     };
     ContentType::parse(mime_type).ok()
+}
+
+/// Whether a file in the syntax of both says that it is Matroska and not `WebM` (RFC 8794, section 11.2.6: `DocType`).
+/// `infer` looks where older writers put that.
+fn is_matroska(head: &[u8]) -> bool {
+    let doc_type = b"\x42\x82\x88matroska";
+    head.windows(doc_type.len()).take(EBML_HEADER_BYTES).any(|window| window == doc_type)
 }
 
 /// The client's word counts for documents alone, and there only where the bytes do not tell: as what is saved, never as
@@ -53,6 +63,12 @@ fn decide(found: Option<&ContentType>, kind: Kind, announced: &ContentType) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// As ffmpeg and mkvmerge write them: the type of the document is at byte 24.
+    const WEBM: &[u8] = b"\x1a\x45\xdf\xa3\x9f\x42\x86\x81\x01\x42\xf7\x81\x01\x42\xf2\x81\x04\x42\xf3\x81\x08\
+        \x42\x82\x84webm\x42\x87\x81\x04\x42\x85\x81\x02\x18\x53\x80\x67";
+    const MATROSKA: &[u8] = b"\x1a\x45\xdf\xa3\xa3\x42\x86\x81\x01\x42\xf7\x81\x01\x42\xf2\x81\x04\x42\xf3\x81\x08\
+        \x42\x82\x88matroska\x42\x87\x81\x04\x42\x85\x81\x02\x18\x53\x80\x67";
 
     fn content_type(text: &str) -> ContentType {
         ContentType::parse(text).unwrap()
@@ -83,24 +99,36 @@ mod tests {
         assert_eq!(decided(zip, Kind::Document, "image/png").unwrap(), "application/zip");
     }
 
+    /// How a file of a type begins, and the type that this tells: sound alone in a container of films is told apart later.
+    fn beginning(content_type: &str) -> (&'static [u8], &str) {
+        let head: &[u8] = match content_type {
+            "image/jpeg" => b"\xff\xd8\xff\xe0\x00\x10JFIF",
+            "image/png" => b"\x89PNG\r\n\x1a\n0000",
+            "image/gif" => b"GIF89a",
+            "image/webp" => b"RIFF\x00\x00\x00\x00WEBPVP8 ",
+            "video/mp4" => b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isomiso2",
+            "video/quicktime" => b"\x00\x00\x00\x14ftypqt  \x00\x00\x02\x00qt  ",
+            "video/webm" => WEBM,
+            "video/x-matroska" => MATROSKA,
+            "audio/ogg" => b"OggS\x00\x02\x00\x00",
+            "audio/mp4" => b"\x00\x00\x00\x18ftypM4A \x00\x00\x02\x00isomiso2",
+            "audio/mpeg" => b"ID3\x03\x00",
+            "audio/webm" => return (WEBM, "video/webm"),
+            "audio/flac" => b"fLaC\x00\x00\x00\x22",
+            "audio/wav" => b"RIFF\x00\x00\x00\x00WAVEfmt ",
+            "audio/aac" => b"\xff\xf1\x50\x40",
+            other => panic!("how does {other} begin?"),
+        };
+        (head, content_type)
+    }
+
     #[test]
     fn every_type_of_the_lists_is_found_in_its_bytes() {
-        let mp4 = b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isomiso2";
-        let m4a = b"\x00\x00\x00\x18ftypM4A \x00\x00\x02\x00isomiso2";
-        let webp = b"RIFF\x00\x00\x00\x00WEBPVP8 ";
-        let wav = b"RIFF\x00\x00\x00\x00WAVEfmt ";
-        for (head, kind, expected) in [
-            (&b"\xff\xd8\xff\xe0\x00\x10JFIF"[..], Kind::Image, "image/jpeg"),
-            (webp, Kind::Image, "image/webp"),
-            (b"GIF89a", Kind::Image, "image/gif"),
-            (mp4, Kind::Video, "video/mp4"),
-            (m4a, Kind::Voice, "audio/mp4"),
-            (b"OggS\x00\x02\x00\x00", Kind::Voice, "audio/ogg"),
-            (b"fLaC\x00\x00\x00\x22", Kind::Audio, "audio/flac"),
-            (wav, Kind::Audio, "audio/wav"),
-            (b"ID3\x03\x00", Kind::Audio, "audio/mpeg"),
-        ] {
-            assert_eq!(decided(head, kind, "application/pdf").unwrap(), expected);
+        for kind in Kind::ALL {
+            for content_type in kind.list().unwrap_or_default() {
+                let (head, expected) = beginning(content_type);
+                assert_eq!(decided(head, kind, "application/pdf").as_deref(), Ok(expected), "{kind:?}: {content_type}");
+            }
         }
     }
 }

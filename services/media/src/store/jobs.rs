@@ -1,6 +1,7 @@
 use diesel::prelude::*;
-use diesel::sql_types::{Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncConnection as _, RunQueryDsl};
+use godwit_kernel::UserId;
 use godwit_pg::{Connection, Error};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -22,7 +23,8 @@ struct Claimed {
     part_etags: Vec<String>,
 }
 
-/// Claims the job that is due the longest, until `until`: when the claimer dies, it is due again then.
+/// Claims the job that is due the longest and of nobody who is `passed_over`, until `until`: when the claimer dies, it is
+/// due again then.
 ///
 /// # Errors
 /// When the database does.
@@ -31,16 +33,19 @@ pub async fn claim(
     claim: Uuid,
     now: OffsetDateTime,
     until: OffsetDateTime,
+    passed_over: &[UserId],
 ) -> Result<Option<Job>, Error> {
     let claimed: Option<Claimed> = diesel::sql_query(
         "UPDATE jobs SET due_at = $3, attempts = attempts + 1, claim = $1 \
-         WHERE media_id = (SELECT media_id FROM jobs WHERE dead_at IS NULL AND due_at <= $2 \
+         WHERE media_id = (SELECT media_id FROM jobs j WHERE dead_at IS NULL AND due_at <= $2 \
+                               AND NOT EXISTS (SELECT FROM media m WHERE m.id = j.media_id AND m.owner_id = ANY ($4)) \
                            ORDER BY due_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) \
          RETURNING media_id, attempts, outages, part_etags",
     )
     .bind::<SqlUuid, _>(claim)
     .bind::<Timestamptz, _>(now)
     .bind::<Timestamptz, _>(until)
+    .bind::<Array<SqlUuid>, _>(passed_over.iter().map(UserId::as_uuid).collect::<Vec<_>>())
     .get_result(conn)
     .await
     .optional()?;

@@ -1,6 +1,8 @@
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use godwit_kernel::UserId;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -17,20 +19,26 @@ const STOP_GRACE: Duration = Duration::from_secs(3);
 /// How long it may take to say so; whoever is not heard leaves it to the end of the claim.
 const RELEASE_GRACE: Duration = Duration::from_secs(2);
 
-/// Looks at uploads as they come, at most `concurrency` at once.
+/// Looks at uploads as they come, at most `concurrency` at once. One of these is left to others than whoever has all the
+/// rest: long films of one person do not hold up everybody's pictures.
 pub async fn process_uploads(
     app: Arc<App>,
     processor: Arc<Processor>,
     concurrency: usize,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let mut jobs: JoinSet<()> = JoinSet::new();
+    let mut jobs: JoinSet<UserId> = JoinSet::new();
+    let mut held: HashMap<UserId, usize> = HashMap::new();
+    let each = concurrency.saturating_sub(1).max(1);
     let cut = CancellationToken::new();
     while !stop.is_cancelled() {
         let mut pause = POLL_INTERVAL;
         while jobs.len() < concurrency {
-            match app.claim_job().await {
+            let have_their_share = held.iter().filter(|(_, count)| **count >= each);
+            let passed_over: Vec<UserId> = have_their_share.map(|(owner_id, _)| *owner_id).collect();
+            match app.claim_job(&passed_over).await {
                 Ok(Some(job)) => {
+                    *held.entry(job.media.owner_id).or_default() += 1;
                     jobs.spawn(work(Arc::clone(&app), Arc::clone(&processor), job, cut.clone()));
                 }
                 Ok(None) => break,
@@ -44,12 +52,14 @@ pub async fn process_uploads(
         let is_free = jobs.len() < concurrency;
         tokio::select! {
             () = stop.cancelled() => {}
-            Some(ended) = jobs.join_next() => {
-                if let Err(error) = ended {
-                    // A panic in a job is one of the service: it takes the process down.
-                    std::panic::resume_unwind(error.into_panic());
+            Some(ended) = jobs.join_next() => match ended {
+                Ok(owner_id) => {
+                    held.entry(owner_id).and_modify(|count| *count -= 1);
+                    held.retain(|_, count| *count > 0);
                 }
-            }
+                // A panic in a job is one of the service: it takes the process down.
+                Err(error) => std::panic::resume_unwind(error.into_panic()),
+            },
             () = app.uploaded.notified(), if is_free => {}
             () = sleep(pause), if is_free => {}
         }
@@ -61,7 +71,8 @@ pub async fn process_uploads(
     Ok(())
 }
 
-async fn work(app: Arc<App>, processor: Arc<Processor>, job: Job, cut: CancellationToken) {
+/// Tells whose upload it was.
+async fn work(app: Arc<App>, processor: Arc<Processor>, job: Job, cut: CancellationToken) -> UserId {
     let done = tokio::select! {
         done = app.process_upload(&processor, &job) => done,
         () = cut.cancelled() => app.release_job(&job).await,
@@ -70,8 +81,9 @@ async fn work(app: Arc<App>, processor: Arc<Processor>, job: Job, cut: Cancellat
         // Its claim ends by itself, and then it is done again.
         tracing::warn!(error = &error as &dyn std::error::Error, "what came of an upload could not be kept");
     }
+    job.media.owner_id
 }
 
-async fn join_all(jobs: &mut JoinSet<()>) {
+async fn join_all(jobs: &mut JoinSet<UserId>) {
     while jobs.join_next().await.is_some() {}
 }

@@ -1,10 +1,11 @@
 use std::path::Path;
 
 use godwit_contract::media::v1::{CreateUploadRequest, Media, MediaKind, MediaState, ThumbnailSize};
+use godwit_media::processing::Processor;
 use image::GenericImageView as _;
 
-use crate::fixtures::{SECRET, film, holds, png, probed, recorded, voice};
-use crate::world::{World, text};
+use crate::fixtures::{FILM_PLACE, SECRET, film, holds, png, probed, recorded, voice};
+use crate::world::{WIDE, World, text};
 
 async fn upload_as(world: &World, kind: MediaKind, bytes: &[u8]) -> Media {
     world.upload_with(CreateUploadRequest { kind: kind.into(), ..text(bytes) }, bytes).await
@@ -13,7 +14,9 @@ async fn upload_as(world: &World, kind: MediaKind, bytes: &[u8]) -> Media {
 #[tokio::test]
 async fn a_film_gets_its_size_length_and_poster_and_loses_its_place() {
     let world = World::new().await;
-    let media = upload_as(&world, MediaKind::Video, &film()).await;
+    let film = film();
+    assert_eq!(probed(&film, world.dir.path())["format"]["tags"]["location"], FILM_PLACE);
+    let media = upload_as(&world, MediaKind::Video, &film).await;
     assert_eq!((media.state(), media.content_type.as_str()), (MediaState::Ready, "video/mp4"));
     assert_eq!((media.width, media.height), (320, 240));
     assert!((1_900..=2_200).contains(&media.duration_ms), "{}", media.duration_ms);
@@ -25,6 +28,9 @@ async fn a_film_gets_its_size_length_and_poster_and_loses_its_place() {
     assert!(!holds(&clean, SECRET));
     let told = probed(&clean, world.dir.path());
     assert_eq!(told["streams"].as_array().unwrap().len(), 2);
+    // The box that the place is in.
+    assert!(holds(&film, b"loci") && !holds(&clean, b"loci"));
+    assert!(told["format"]["tags"]["location"].is_null());
     assert_eq!(media.size_bytes, u64::try_from(clean.len()).unwrap());
 }
 
@@ -39,6 +45,51 @@ async fn a_voice_gets_its_length_and_a_hundred_values_of_loudness() {
         // A second of silence, then a tone.
         assert!(media.waveform[5..45].iter().all(|value| *value < 30), "{ending}: {:?}", &media.waveform[..]);
         assert!(media.waveform[58..90].iter().all(|value| *value > 150), "{ending}: {:?}", &media.waveform[..]);
+        let clean = world.fetch(&world.url(world.ada, &media.id).await.unwrap()).await;
+        assert!(!holds(&clean, SECRET), "{ending}");
+        assert_eq!(probed(&clean, world.dir.path())["streams"][0]["codec_type"], "audio");
+    }
+}
+
+#[tokio::test]
+async fn a_video_note_gets_its_size_and_length() {
+    let world = World::new().await;
+    for (ending, codecs, content_type) in [
+        ("mp4", ["-c:v", "mpeg4", "-c:a", "aac"], "video/mp4"),
+        ("webm", ["-c:v", "libvpx", "-c:a", "libopus"], "video/webm"),
+    ] {
+        let input =
+            ["-f", "lavfi", "-i", "testsrc=size=240x240:rate=10:duration=2", "-f", "lavfi", "-i", "sine=duration=2"];
+        let note = recorded(&[&input[..], &codecs[..]].concat(), ending);
+        let media = upload_as(&world, MediaKind::VideoNote, &note).await;
+        assert_eq!((media.state(), media.content_type.as_str()), (MediaState::Ready, content_type));
+        assert_eq!((media.kind(), media.width, media.height), (MediaKind::VideoNote, 240, 240));
+        assert!((1_900..=2_200).contains(&media.duration_ms), "{ending}: {}", media.duration_ms);
+        assert!(media.has_thumbnails && media.waveform.is_empty());
+        let clean = world.fetch(&world.url(world.ada, &media.id).await.unwrap()).await;
+        assert_eq!(probed(&clean, world.dir.path())["streams"].as_array().unwrap().len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn sounds_of_every_container_get_their_length() {
+    let world = World::new().await;
+    for (ending, content_type) in [
+        ("ogg", "audio/ogg"),
+        ("mp3", "audio/mpeg"),
+        ("m4a", "audio/mp4"),
+        ("webm", "audio/webm"),
+        ("flac", "audio/flac"),
+        ("wav", "audio/wav"),
+        ("aac", "audio/aac"),
+    ] {
+        let media = upload_as(&world, MediaKind::Audio, &voice(ending)).await;
+        assert_eq!((media.state(), media.content_type.as_str()), (MediaState::Ready, content_type));
+        assert_eq!(media.kind(), MediaKind::Audio);
+        // Bare AAC does not tell its length: it is guessed from the first frames.
+        let expected = if ending == "aac" { 1_000..=20_000 } else { 1_900..=2_200 };
+        assert!(expected.contains(&media.duration_ms), "{ending}: {}", media.duration_ms);
+        assert!(media.waveform.is_empty() && !media.has_thumbnails);
         let clean = world.fetch(&world.url(world.ada, &media.id).await.unwrap()).await;
         assert!(!holds(&clean, SECRET), "{ending}");
         assert_eq!(probed(&clean, world.dir.path())["streams"][0]["codec_type"], "audio");
@@ -72,6 +123,42 @@ async fn a_kind_takes_its_own_only() {
         let media = upload_as(&world, kind, bytes).await;
         assert_eq!((media.state(), media.rejection.as_str()), (MediaState::Rejected, rejection), "{kind:?}");
     }
+}
+
+#[tokio::test]
+async fn a_matroska_film_is_none_of_webm() {
+    let world = World::new().await;
+    // Nothing that WebM may hold.
+    let film = recorded(&["-f", "lavfi", "-i", "testsrc=size=64x48:rate=5:duration=1", "-c:v", "mpeg4"], "mkv");
+    let media = upload_as(&world, MediaKind::Video, &film).await;
+    assert_eq!((media.state(), media.content_type.as_str()), (MediaState::Ready, "video/x-matroska"));
+    assert_eq!((media.width, media.height, media.duration_ms), (64, 48, 1_000));
+}
+
+#[tokio::test]
+async fn a_film_of_too_large_frames_is_refused() {
+    let mut world = World::without_workers(WIDE).await;
+    // The poster has a quarter of its pixels.
+    let film = recorded(&["-f", "lavfi", "-i", "testsrc=size=2560x32:rate=5:duration=1", "-c:v", "mpeg4"], "mp4");
+    world.start_workers_with(Processor { max_pixels: 2_560 * 32 - 1, ..world.processor(None) });
+    let media = upload_as(&world, MediaKind::Video, &film).await;
+    assert_eq!((media.state(), media.rejection.as_str()), (MediaState::Rejected, "DIMENSIONS_EXCEEDED"));
+}
+
+#[tokio::test]
+async fn what_plays_for_too_long_is_refused() {
+    let world = World::new().await;
+    // A frame or a sample a second, so that a day is small.
+    let film = recorded(&["-f", "lavfi", "-i", "color=size=32x32:rate=1:duration=301", "-c:v", "mpeg4"], "mp4");
+    let day = ["-f", "s16le", "-ar", "1", "-ac", "1", "-t", "86460", "-i", "/dev/zero", "-c:a", "copy"];
+    for (kind, bytes) in [(MediaKind::VideoNote, &film), (MediaKind::Audio, &recorded(&day, "wav"))] {
+        let media = upload_as(&world, kind, bytes).await;
+        let outcome = (media.state(), media.rejection.as_str());
+        assert_eq!(outcome, (MediaState::Rejected, "DIMENSIONS_EXCEEDED"), "{kind:?}");
+    }
+    // A film that is no note may take longer.
+    let media = upload_as(&world, MediaKind::Video, &film).await;
+    assert_eq!((media.state(), media.duration_ms), (MediaState::Ready, 301_000));
 }
 
 #[tokio::test]

@@ -8,6 +8,11 @@ use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 
 /// What a camera wrote into a picture and nobody else is to read.
 pub const SECRET: &[u8] = b"48.8584N 2.2945E";
+/// The same latitude as a camera's GPS receiver writes it: 48 degrees, 51 minutes and 30.24 seconds, as little-endian
+/// fractions.
+pub const LATITUDE: &[u8] = b"\x30\0\0\0\x01\0\0\0\x33\0\0\0\x01\0\0\0\xd0\x0b\0\0\x64\0\0\0";
+/// Where a phone says that a film was made, as ffprobe tells it.
+pub const FILM_PLACE: &str = "+48.1000-011.5000/";
 /// The EXIF orientation of a camera that was held upright: the picture is to be turned by 90 degrees.
 pub const TURNED: u8 = 6;
 pub const UPRIGHT: u8 = 1;
@@ -33,17 +38,30 @@ pub fn png(seed: &[u8]) -> Vec<u8> {
     encoded(&picture.into(), ImageFormat::Png)
 }
 
-/// Exif with an orientation and a comment that holds [`SECRET`].
+/// Exif with an orientation, a comment that holds [`SECRET`], and a GPS directory that holds [`LATITUDE`].
 fn exif(orientation: u8) -> Vec<u8> {
-    let mut tiff = b"II*\0\x08\0\0\0\x02\0".to_vec();
-    tiff.extend([0x12, 0x01, 3, 0, 1, 0, 0, 0, orientation, 0, 0, 0]);
-    let length = u32::try_from(SECRET.len()).unwrap();
-    tiff.extend([0x0e, 0x01, 2, 0]);
-    tiff.extend(length.to_le_bytes());
-    tiff.extend(38_u32.to_le_bytes());
+    // Behind the header (8 bytes) and a directory of three entries.
+    let comment_at = 8 + 2 + 3 * 12 + 4;
+    let secret_bytes = u32::try_from(SECRET.len()).unwrap();
+    let gps_at = comment_at + secret_bytes;
+    let latitude_at = gps_at + 2 + 2 * 12 + 4;
+    let mut tiff = b"II*\0\x08\0\0\0\x03\0".to_vec();
+    tiff.extend(exif_entry(0x010e, 2, secret_bytes, comment_at));
+    tiff.extend(exif_entry(0x0112, 3, 1, u32::from(orientation)));
+    tiff.extend(exif_entry(0x8825, 4, 1, gps_at));
     tiff.extend([0; 4]);
     tiff.extend(SECRET);
+    tiff.extend([2, 0]);
+    tiff.extend(exif_entry(1, 2, 2, u32::from(b'N')));
+    tiff.extend(exif_entry(2, 5, 3, latitude_at));
+    tiff.extend([0; 4]);
+    tiff.extend(LATITUDE);
     tiff
+}
+
+/// One value of an Exif directory: its tag, its type, how many there are, and the value or where it is.
+fn exif_entry(tag: u16, format: u16, count: u32, value: u32) -> Vec<u8> {
+    [&tag.to_le_bytes()[..], &format.to_le_bytes(), &count.to_le_bytes(), &value.to_le_bytes()].concat()
 }
 
 /// The same picture as a camera writes it.
@@ -58,7 +76,7 @@ pub fn with_exif(bytes: Vec<u8>, format: ImageFormat, orientation: u8) -> Vec<u8
         ImageFormat::Png => [&bytes[..33], &png_chunk(b"eXIf", &exif), &bytes[33..]].concat(),
         _ => webp_with(&bytes, &exif),
     };
-    assert!(holds(&bytes, SECRET));
+    assert!(holds(&bytes, SECRET) && holds(&bytes, LATITUDE));
     bytes
 }
 
@@ -132,7 +150,7 @@ pub fn film() -> Vec<u8> {
     let place = format!("comment={}", std::str::from_utf8(SECRET).unwrap());
     let input =
         ["-f", "lavfi", "-i", "testsrc=size=320x240:rate=10:duration=2", "-f", "lavfi", "-i", "sine=duration=2"];
-    let output = ["-c:v", "mpeg4", "-c:a", "aac", "-metadata", &place];
+    let output = ["-c:v", "mpeg4", "-c:a", "aac", "-metadata", &place, "-metadata", "location=+48.1-011.5/"];
     let bytes = recorded(&[&input[..], &output[..]].concat(), "mp4");
     assert!(holds(&bytes, SECRET));
     bytes

@@ -53,11 +53,14 @@ async fn nothing_is_lost_and_nothing_left_over_while_everything_goes_away_and_co
     let (first, rest) = files.split_at(files.len() / 3);
     let (second, third) = rest.split_at(rest.len() / 2);
     let mut ids = join_all(first.iter().map(|bytes| upload_stubbornly(&world, bytes))).await;
-    let address = world.stop_s3().await;
+    // At once: what was completed last was not looked at yet.
     clamd.stop();
+    let address = world.stop_s3().await;
     let (more, _s3) = tokio::join!(join_all(second.iter().map(|bytes| upload_stubbornly(&world, bytes))), async {
         eventually(SOON, async || world.count("SELECT count(*) FROM media.media WHERE state = 'pending'").await > 0)
             .await;
+        let interrupted = "SELECT count(*) FROM media.jobs WHERE outages > 0";
+        eventually(SOON, async || world.count(interrupted).await > 0).await;
         S3Server::start_at(address, &world.dir.path().join("s3")).await
     });
     ids.extend(more);

@@ -20,7 +20,7 @@ const ROUND_MESSAGES: usize = 2_000;
 const DEPTH_MIN: usize = 6;
 /// The most of a chat at first.
 const DEPTH_MAX: usize = 400;
-/// How much deeper each round goes.
+/// How much deeper each round goes where little was found.
 const DEEPER: usize = 4;
 const ROUNDS_MAX: usize = 3;
 
@@ -54,14 +54,19 @@ async fn by_walking(
     let up_to = [criteria.before.map(|place| place.sent_at), criteria.to].into_iter().flatten().min();
     let mut walk = Walk::new(store::starts(connection, chats, up_to).await?, criteria.from);
     let mut depth = (ROUND_MESSAGES / chats.len().max(1)).clamp(DEPTH_MIN, DEPTH_MAX);
+    let mut count = chats.len();
     for _ in 0..ROUNDS_MAX {
-        let steps = walk.steps(ROUND_MESSAGES / depth);
+        let steps = walk.steps(count);
         let stretches = store::walk(connection, &steps, i64::try_from(depth).unwrap_or(i64::MAX), criteria).await?;
         walk.take(&steps, stretches, depth);
         if let Some(found) = walk.newest(wanted) {
             return Ok(Some(found));
         }
-        depth = (depth * DEEPER).min(ROUND_MESSAGES);
+        // Where as many again will do in the rounds that are left, all chats go on alike: they are as busy as each other.
+        if walk.known_count() * ROUNDS_MAX < wanted {
+            depth = (depth * DEEPER).min(ROUND_MESSAGES);
+            count = ROUND_MESSAGES / depth;
+        }
     }
     Ok(None)
 }
@@ -113,16 +118,18 @@ impl Walk {
 
     /// The newest `wanted`, once it is known which they are.
     fn newest(&mut self, wanted: usize) -> Option<Vec<Place>> {
-        self.found.sort_unstable_by_key(|place| Reverse(place.key()));
-        let known_from = self.open.values().map(|(_, at)| at.unwrap_or(OffsetDateTime::UNIX_EPOCH)).max();
-        let known = match known_from {
-            None => self.found.len(),
-            Some(from) => self.found.partition_point(|place| place.sent_at > from),
-        };
-        if known < wanted && known_from.is_some() {
+        let known = self.known_count();
+        if known < wanted && !self.open.is_empty() {
             return None;
         }
         Some(self.found.iter().take(wanted.min(known)).copied().collect())
+    }
+
+    /// How many of the newest are known: those that are newer than where any chat goes on.
+    fn known_count(&mut self) -> usize {
+        self.found.sort_unstable_by_key(|place| Reverse(place.key()));
+        let known_from = self.open.values().map(|(_, at)| at.unwrap_or(OffsetDateTime::UNIX_EPOCH)).max();
+        known_from.map_or(self.found.len(), |from| self.found.partition_point(|place| place.sent_at > from))
     }
 }
 

@@ -214,6 +214,28 @@ async fn by_relevance_what_comes_closer_comes_first_and_every_page_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn by_relevance_the_closest_leads_although_it_is_the_oldest_and_of_equals_the_newer() {
+    let world = World::new().await;
+    let ada = world.user();
+    let chat_id = world.chat_of(&[ada]);
+    for (seq, text) in [
+        (2, "high tide"),
+        (3, "the tide was high this morning"),
+        (4, "the tide was high this morning"),
+        (5, "they say that in the south, where nobody of us has ever been, a tide is never as high as it is here"),
+    ] {
+        world.index(chat_id, seq, text).await;
+    }
+    let found = async |order: SearchOrder| {
+        let request = SearchMessagesRequest { order: order.into(), ..question("\"high\" tide ") };
+        let answer = ask(&world, ada, request).await.unwrap();
+        answer.messages.iter().map(|message| message.seq).collect::<Vec<u64>>()
+    };
+    assert_eq!(found(SearchOrder::Relevance).await, [2, 4, 3, 5]);
+    assert_eq!(found(SearchOrder::Newest).await, [5, 4, 3, 2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_word_that_only_old_messages_have_is_found_among_many_chats() {
     let world = World::new().await;
     let ada = world.user();

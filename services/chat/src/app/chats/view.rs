@@ -1,11 +1,14 @@
+use std::collections::HashMap;
+
 use godwit_contract::message::v1::ChatHead;
 use godwit_contract::v1 as pb;
-use godwit_kernel::UserId;
+use godwit_kernel::{ChatId, UserId};
 
 use super::super::App;
 use crate::clients::Receipts;
 use crate::domain::ChatOfMember;
 use crate::error::Error;
+use crate::store;
 
 /// A chat with what other services know of it.
 #[derive(Clone, Debug)]
@@ -19,7 +22,9 @@ pub struct ChatView {
 }
 
 impl App {
-    /// The chats with their peers and heads as `caller` may see them, in the same order.
+    /// The chats with their peers and heads as `caller` may see them, in the same order; without those that were left
+    /// meanwhile. They are read again behind their heads: a change is in the row before it is in the log, so what is shown
+    /// lacks nothing up to the seq that is shown with it.
     pub(super) async fn view(
         &self,
         caller: UserId,
@@ -28,11 +33,16 @@ impl App {
     ) -> Result<Vec<ChatView>, Error> {
         let peer_ids: Vec<_> = chats.iter().filter_map(|chat| chat.peer_id).collect();
         let chat_ids: Vec<_> = chats.iter().map(|chat| chat.chat.id).collect();
-        let (users, heads) =
-            tokio::join!(self.users.get(caller, &peer_ids), self.logs.heads(caller, &chat_ids, receipts));
-        let (mut users, mut heads) = (users.map_err(Error::Users)?, heads.map_err(Error::Logs)?);
+        let heads_and_rows = async {
+            let heads = self.logs.heads(caller, &chat_ids, receipts).await.map_err(Error::Logs)?;
+            let mut conn = self.pool.get().await?;
+            Ok::<_, Error>((heads, store::chats_of_member(&mut conn, caller, &chat_ids).await?))
+        };
+        let (users, heads_and_rows) = tokio::join!(self.users.get(caller, &peer_ids), heads_and_rows);
+        let (mut users, (mut heads, chats)) = (users.map_err(Error::Users)?, heads_and_rows?);
+        let mut chats: HashMap<ChatId, ChatOfMember> = chats.into_iter().map(|chat| (chat.chat.id, chat)).collect();
         let now = self.clock.now();
-        let views = chats.into_iter().map(|chat| {
+        let views = chat_ids.iter().filter_map(|chat_id| chats.remove(chat_id)).map(|chat| {
             let peer = chat.peer_id.map(|id| users.remove(&id).unwrap_or_else(|| gone(id)));
             let head = heads.remove(&chat.chat.id);
             ChatView { chat: ChatOfMember { settings: chat.settings.at(now), ..chat }, peer, head }

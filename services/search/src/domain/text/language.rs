@@ -7,6 +7,9 @@ use super::function_words;
 
 /// Shorter texts tell nothing of their language.
 const DETECTED_BYTES_MIN: usize = 24;
+/// Fewer words, or none that a language has, tell nothing either: of links, codes and names no language is asked.
+const DETECTED_WORDS_MIN: usize = 3;
+const WORD_CHARS_MAX: usize = 30;
 /// As much of a text as tells its language.
 const DETECTED_BYTES_MAX: usize = 256;
 /// Longer words are no words of a language.
@@ -109,7 +112,20 @@ fn lang_by_letters(text: &str) -> Option<Lang> {
         return None;
     }
     let part = text.get(..text.floor_char_boundary(DETECTED_BYTES_MAX))?;
+    if part.split_whitespace().filter(|word| looks_like_a_word(word)).take(DETECTED_WORDS_MIN).count()
+        < DETECTED_WORDS_MIN
+    {
+        return None;
+    }
     Some(DETECTOR.detect(part).filter(whatlang::Info::is_reliable)?.lang())
+}
+
+/// Punctuation around it may stand.
+fn looks_like_a_word(word: &str) -> bool {
+    let word = word.trim_matches(|char: char| !char.is_alphanumeric());
+    !word.is_empty()
+        && word.chars().take(WORD_CHARS_MAX + 1).count() <= WORD_CHARS_MAX
+        && word.chars().all(char::is_alphabetic)
 }
 
 /// The stem of a lower-case word in a text of this language. A word in another script is taken for one of the language
@@ -150,6 +166,8 @@ mod tests {
             assert_eq!(of(text), Some(lang), "{text}");
         }
         assert_eq!(of("ok"), None);
+        assert_eq!(of("Straßenbahnhaltestelle Häuserfassaden"), None);
+        assert_eq!(of("https://example.org/größere/häuser 4f7d2 a1b2c3 müssen früher"), None);
         assert_eq!(of("字字字字字字字字字字字字字字字字字字"), None);
     }
 
