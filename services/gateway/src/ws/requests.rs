@@ -10,8 +10,8 @@ use godwit_contract::message::v1::{ChatUpdates, OutgoingMessage, SyncChatRequest
 use godwit_contract::v1::client_frame::Frame as ClientFrame;
 use godwit_contract::v1::server_frame::Frame;
 use godwit_contract::v1::{
-    AckFrame, ChatCursor, DoneFrame, PresenceStatus, RefreshedFrame, SendMessageFrame, ServerFrame, SyncFrame,
-    SyncedFrame,
+    AckFrame, CallSignalFrame, ChatCursor, DoneFrame, PresenceStatus, RefreshedFrame, SendMessageFrame, ServerFrame,
+    SyncFrame, SyncedFrame,
 };
 use godwit_kernel::ChatId;
 use godwit_kernel::limits::SEND_MESSAGES_MAX;
@@ -50,18 +50,27 @@ type Work<'a> = Pin<Box<dyn Future<Output = Done> + 'a>>;
 struct Done {
     /// How many frames.
     frames: usize,
-    /// The chat whose next messages may be sent.
-    chat: Option<ChatId>,
+    /// Where the next may go.
+    lane: Option<Lane>,
 }
 
 impl Done {
-    const ONE: Self = Self { frames: 1, chat: None };
+    const ONE: Self = Self { frames: 1, lane: None };
+}
+
+/// What goes in turn.
+enum Lane {
+    /// Messages to a chat.
+    Chat(ChatId),
+    /// What is said to the other side of a call.
+    Signals,
 }
 
 /// What a client asked over one connection and did not get yet.
 ///
 /// Frames are worked on side by side, but messages to one chat in turn, so that they keep their order: what came while
-/// some were being sent goes together next.
+/// some were being sent goes together next. So do signals of calls, one after the other: a candidate must not overtake the
+/// description that it belongs to.
 pub struct Requests<'a> {
     edge: &'a Arc<Edge>,
     socket: &'a Arc<Socket>,
@@ -71,6 +80,8 @@ pub struct Requests<'a> {
     working: FuturesUnordered<Work<'a>>,
     /// Messages that wait for those before them; a chat is here while messages of it are being sent.
     lanes: HashMap<ChatId, VecDeque<(String, SendMessageFrame)>>,
+    /// Signals that wait for the one before them; there while one is being passed on.
+    signals: Option<VecDeque<(String, CallSignalFrame)>>,
     /// Frames that were taken and are not done.
     pending: usize,
     /// Of what is only passed on.
@@ -88,6 +99,7 @@ impl<'a> Requests<'a> {
             metadata: OnceCell::new(),
             working: FuturesUnordered::new(),
             lanes: HashMap::new(),
+            signals: None,
             pending: 0,
             budget: Bucket::new(NOTICES),
             _seat: edge.hub.people.enter(socket),
@@ -113,8 +125,10 @@ impl<'a> Requests<'a> {
     pub async fn work(&mut self) {
         let Some(done) = self.working.next().await else { return };
         self.pending = self.pending.saturating_sub(done.frames);
-        if let Some(chat) = done.chat {
-            self.send_next(chat);
+        match done.lane {
+            Some(Lane::Chat(chat)) => self.send_next(chat),
+            Some(Lane::Signals) => self.signal_next(),
+            None => {}
         }
     }
 
@@ -177,7 +191,7 @@ impl<'a> Requests<'a> {
             }
             Some(ClientFrame::CallSignal(signal)) => {
                 count("call_signal");
-                self.begin_notice(id, Notice::Signal(signal));
+                self.begin_signal(id, signal);
             }
             None => {
                 count("empty");
@@ -246,7 +260,7 @@ impl<'a> Requests<'a> {
                     }
                 }
             }
-            Done { frames, chat: Some(chat) }
+            Done { frames, lane: Some(Lane::Chat(chat)) }
         };
         self.working.push(Box::pin(work.instrument(span)));
     }
@@ -267,22 +281,62 @@ impl<'a> Requests<'a> {
         self.working.push(Box::pin(work.instrument(span)));
     }
 
-    /// What is only passed on is side by side with all else. An answer that says nothing is given only to a frame with an
-    /// id: most of these need none.
+    /// What is only passed on is side by side with all else.
     fn begin_notice(&mut self, id: String, notice: Notice) {
-        if let Err(retry_after) = self.budget.take() {
-            return self.refuse(id, Error::RateLimited { retry_after }.into());
+        if self.take_budget(&id) {
+            self.pass_on(id, notice, Done::ONE);
         }
+    }
+
+    fn begin_signal(&mut self, id: String, signal: CallSignalFrame) {
+        if !self.take_budget(&id) {
+            return;
+        }
+        match &mut self.signals {
+            Some(waiting) => waiting.push_back((id, signal)),
+            None => {
+                self.signals = Some(VecDeque::new());
+                self.signal(id, signal);
+            }
+        }
+    }
+
+    fn signal_next(&mut self) {
+        match self.signals.as_mut().and_then(VecDeque::pop_front) {
+            Some((id, signal)) => self.signal(id, signal),
+            None => self.signals = None,
+        }
+    }
+
+    fn signal(&self, id: String, signal: CallSignalFrame) {
+        self.pass_on(id, Notice::Signal(signal), Done { frames: 1, lane: Some(Lane::Signals) });
+    }
+
+    /// Whether what is only passed on is taken: not when there is too much of it.
+    fn take_budget(&mut self, id: &str) -> bool {
+        match self.budget.take() {
+            Ok(()) => {
+                self.pending += 1;
+                true
+            }
+            Err(retry_after) => {
+                self.refuse(id.to_owned(), Error::RateLimited { retry_after }.into());
+                false
+            }
+        }
+    }
+
+    /// An answer that says nothing is given only to a frame with an id: most of these need none.
+    fn pass_on(&self, id: String, notice: Notice, done: Done) {
         let (edge, socket, metadata) = (self.edge, self.socket, self.metadata());
         let span = tracing::info_span!("socket", otel.name = "gateway.pass_on");
-        self.pending += 1;
         let work = async move {
             match notice.run(edge, socket, &metadata).await {
                 Ok(Frame::Done(_)) if id.is_empty() => {}
                 Ok(frame) => answer_with(socket, &frames::answer(&id, frame)).await,
                 Err(failure) => answer_with(socket, &frames::error(&id, &failure)).await,
             }
-            Done::ONE
+            done
         };
         self.working.push(Box::pin(work.instrument(span)));
     }

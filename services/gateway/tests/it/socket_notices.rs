@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use godwit_contract::call::v1::ConnectedDevice;
+use godwit_contract::call::v1::{ConnectedDevice, RelaySignalRequest};
 use godwit_contract::chat::v1::GetPostingPolicyResponse;
 use godwit_contract::events::v1::live_payload::Payload;
 use godwit_contract::events::v1::{DeviceProbe, ForDevice, MembersLeft, PostingChanged, Typing};
@@ -285,6 +285,25 @@ async fn signals_are_passed_on_and_reach_the_device_that_they_are_for() {
     for client in [&mut phones, &mut tablets] {
         assert!(matches!(client.frame().await.frame, Some(Frame::CallSignal(_))));
     }
+}
+
+#[tokio::test]
+async fn signals_of_one_connection_keep_their_order() {
+    let stage = Stage::start().await;
+    let mut phone = stage.connect(&somebody()).await;
+    let said: Vec<_> = (0..30).map(|number| if number % 10 == 0 { "offer" } else { "answer" }).collect();
+    for (number, kind) in said.iter().enumerate() {
+        let signal = json!({ *kind: number.to_string() });
+        let id = if number + 1 == said.len() { "last" } else { "" };
+        phone.say(json!({"id": id, "call_signal": {"call_id": "c", "signal": signal}})).await;
+    }
+    done(&mut phone).await;
+    let content = |request: &RelaySignalRequest| match request.signal.clone().unwrap().content {
+        Some(call_signal::Content::Offer(number) | call_signal::Content::Answer(number)) => number,
+        other => panic!("{other:?}"),
+    };
+    let relayed: Vec<String> = stage.services.signals.lock().iter().map(content).collect();
+    assert_eq!(relayed, (0..said.len()).map(|number| number.to_string()).collect::<Vec<_>>());
 }
 
 #[tokio::test]

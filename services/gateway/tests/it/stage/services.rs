@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use godwit_contract::auth::v1::auth_internal_service_server::{AuthInternalService, AuthInternalServiceServer};
 use godwit_contract::auth::v1::auth_service_server::{AuthService, AuthServiceServer};
@@ -28,7 +29,8 @@ use godwit_contract::presence::v1::presence_watch_service_server::{PresenceWatch
 use godwit_contract::presence::v1::{
     ReportNodeRequest, ReportNodeResponse, WatchPresenceRequest, WatchPresenceResponse,
 };
-use godwit_contract::v1::{Message, Presence, User};
+use godwit_contract::v1::call_signal::Content;
+use godwit_contract::v1::{CallSignal, Message, Presence, User};
 use godwit_kernel::{ChatId, Clock as _, SessionId, UserId};
 use godwit_rpc::{Caller, FieldViolation, InvalidField, ServiceError, to_status};
 use godwit_testkit::TestClock;
@@ -555,6 +557,10 @@ impl CallRelayService for Services {
         Caller::of(&request)?;
         if request.get_ref().call_id == "none" {
             return Err(Status::not_found("no such call"));
+        }
+        // Who passed on a candidate beside its description would have it here first.
+        if matches!(request.get_ref().signal, Some(CallSignal { content: Some(Content::Offer(_)) })) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
         self.signals.lock().push(request.into_inner());
         Ok(Response::new(RelaySignalResponse {}))
