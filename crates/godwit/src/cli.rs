@@ -3,14 +3,15 @@ use std::process::ExitCode;
 
 use clap::Command;
 
-use crate::{config, dev, doctor, migrate, run, s3, terminal};
+use crate::{call_members, config, dev, doctor, migrate, run, s3, terminal};
 
 const COMMANDS: &str = "Commands (instead of running services):
-  migrate  Make the database's roles and schemas, and run the migrations that have not been run
-  doctor   Check every configured part, and say what to do about those that fail
-  dev      Migrate, then run everything in one process with embedded parts, for one machine
-  s3       Serve a folder by the S3 protocol, for one machine
-  config   Print the documentation of all options
+  migrate       Make the database's roles and schemas, and run the migrations that have not been run
+  doctor        Check every configured part, and say what to do about those that fail
+  dev           Migrate, then run everything in one process with embedded parts, for one machine
+  call-members  Print which replicas the call group has, or say which it is to have
+  s3            Serve a folder by the S3 protocol, for one machine
+  config        Print the documentation of all options
 
 `godwit <command> --help` lists a command's options.";
 
@@ -23,6 +24,7 @@ pub fn main() -> ExitCode {
         "migrate" => migrate::main,
         "doctor" => doctor::main,
         "dev" => dev::main,
+        "call-members" => call_members::main,
         "s3" => s3::main,
         "config" => config::main,
         _ => return run::main(command_named("godwit", "The Godwit messenger").after_help(COMMANDS), arguments),

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use godwit_runtime::options::{CommonOptions, OptionGroup, OptionInfo};
 use godwit_runtime::{CommandLine, Process};
 
+use crate::call_members::CallMembersOptions;
 use crate::cli::{answer, command_named};
 use crate::dev::DevOptions;
 use crate::s3::S3Options;
@@ -40,6 +41,7 @@ pub fn groups() -> Vec<OptionGroup> {
     let mut groups = vec![OptionGroup::of::<TargetOptions>("Which services (`godwit`)")];
     groups.extend(Process::option_groups(&services::ALL));
     groups.push(OptionGroup::of::<DevOptions>("One machine (`godwit dev`)"));
+    groups.push(OptionGroup::of::<CallMembersOptions>("Members of the call group (`godwit call-members`)"));
     groups.push(OptionGroup::of::<S3Options>("S3 server (`godwit s3`)"));
     groups
 }

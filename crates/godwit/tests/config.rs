@@ -40,7 +40,11 @@ fn every_option_has_a_variable_a_flag_and_a_meaning_of_its_own() {
             continue;
         }
         // The flags of a tool's own options need not repeat the tool's name.
-        let prefix = if group.starts_with("S3 server") { "GODWIT_S3_" } else { "GODWIT_" };
+        let prefix = match group.as_str() {
+            group if group.starts_with("S3 server") => "GODWIT_S3_",
+            group if group.starts_with("Members of the call group") => "GODWIT_CALL_MEMBERS_",
+            _ => "GODWIT_",
+        };
         let by_flag = format!("{prefix}{}", option.flag.to_ascii_uppercase().replace('-', "_"));
         assert_eq!(by_flag, variable, "the flag of {group} is named otherwise");
         assert_eq!(option.value_name.as_deref(), Some(variable.as_str()), "errors name another thing than {variable}");

@@ -113,10 +113,7 @@ pub fn open_directory(
     routes: LocalRoutes,
     local_targets: impl IntoIterator<Item = Target>,
 ) -> anyhow::Result<Directory> {
-    let mut directory = Directory::new(routes, local_targets);
-    if let Some(tls) = GrpcTls::read(&options.grpc)? {
-        directory = directory.with_tls(tls.client());
-    }
+    let mut directory = secured(Directory::new(routes, local_targets), &options.grpc)?;
     for target in Target::ALL {
         let urls = options.endpoints.of(target);
         if !urls.is_empty() {
@@ -126,6 +123,21 @@ pub fn open_directory(
         }
     }
     Ok(directory)
+}
+
+/// A directory that knows no service, for a tool that is told which replica to ask.
+///
+/// # Errors
+/// When a certificate cannot be used; the error names the variable.
+pub fn directory_of_none(options: &GrpcOptions) -> anyhow::Result<Directory> {
+    secured(Directory::new(LocalRoutes::new(), []), options)
+}
+
+fn secured(directory: Directory, options: &GrpcOptions) -> anyhow::Result<Directory> {
+    Ok(match GrpcTls::read(options)? {
+        Some(tls) => directory.with_tls(tls.client()),
+        None => directory,
+    })
 }
 
 /// The gRPC listener of a process, bound but not answering yet.

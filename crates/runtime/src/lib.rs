@@ -17,7 +17,7 @@ mod telemetry;
 
 pub mod options;
 
-pub use grpc::{GrpcRoutes, open_directory};
+pub use grpc::{GrpcRoutes, directory_of_none, open_directory};
 pub use health::{Health, Weight};
 pub use options::CommandLine;
 pub use platform::{Platform, schema_url};

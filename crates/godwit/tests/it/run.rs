@@ -13,7 +13,7 @@ async fn a_wrong_service_is_answered_with_the_right_ones() {
 async fn help_lists_the_commands_and_the_options_of_what_would_run() {
     let all = Godwit::alone().run(&["--help"]).await;
     assert_eq!(all.code, Some(0));
-    for word in ["migrate", "doctor", "dev", "--target", "--gateway-listen", "GODWIT_AUTH_SMTP_URL"] {
+    for word in ["migrate", "doctor", "dev", "call-members", "--target", "--gateway-listen", "GODWIT_AUTH_SMTP_URL"] {
         assert!(all.stdout.contains(word), "{word} is missing:\n{}", all.stdout);
     }
     let one = Godwit::alone().run(&["--target=auth", "--help"]).await;

@@ -383,7 +383,7 @@ setting `x` lets the caller in (`everyone`, `friends`, or `nobody`, not even fri
 nobody. Who may see a profile sees of it what the rows SeeAvatar and SeeBio allow.
 
 This file is generated from `services/auth/src/domain/access.rs`, which every RPC asks: `GODWIT_UPDATE_DOCS=1 cargo test
--p godwit-auth --test it access` writes it anew.
+-p godwit-auth --test it access` writes it anew. What the members of a chat may do there is in [CHAT_ACCESS.md](CHAT_ACCESS.md).
 ";
 
 /// `docs/ACCESS.md`.

@@ -13,7 +13,7 @@ use crate::Error;
 use crate::domain::{Call, Party, Refusal, Role, State};
 
 /// A session description with many candidates is about half of that.
-const SIGNAL_BYTES_MAX: usize = 16 * 1024;
+const SIGNAL_BYTES_MAX: usize = 32 * 1024;
 /// Of one person, on all devices: a call begins with some dozens at once, and then there are few.
 const SIGNALS: TokenBucket = TokenBucket { capacity: 200, refill_per_sec: 20.0 };
 

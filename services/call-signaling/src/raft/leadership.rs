@@ -21,7 +21,9 @@ pub enum Leadership {
 impl Node {
     /// Which replica takes commands.
     pub fn leadership(&self) -> Leadership {
-        let metrics = self.raft.metrics().borrow().clone();
+        // Looked at for every request: what is not needed is not cloned.
+        let receiver = self.raft.metrics();
+        let metrics = receiver.borrow();
         match metrics.current_leader {
             Some(id) if id == self.node_id => {
                 let is_fresh = metrics.millis_since_quorum_ack.is_some_and(|ms| ms < LEASE_MS);

@@ -1,9 +1,12 @@
 //! Calls that end, or begin, in other ways than by a button.
 
+use std::time::Duration;
+
 use godwit_call_signaling::domain::{EndCause, Event, Media, State};
 use godwit_contract::v1::update::Change;
 use godwit_contract::v1::{CallEndCause, CallState};
-use godwit_rpc::ServiceError as _;
+use godwit_kernel::Clock as _;
+use godwit_rpc::{ServiceError as _, timestamp};
 use godwit_testkit::eventually;
 
 use crate::replica::{Phone, Replica, SOON, World, get, new_call_id, other_device};
@@ -100,6 +103,33 @@ async fn the_chat_tells_of_each_call_once() {
     );
     assert!(told.ended_at.is_some());
     assert_eq!(world.event_count().await, 1, "the stream was told once, too");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_chat_tells_how_long_two_have_talked() {
+    let world = World::new().await;
+    let replica = Replica::start(&world).await;
+    let created_at = world.clock.now();
+    let call = replica.app.create_call(world.call_to_bob()).await.unwrap();
+    world.clock.advance(Duration::from_millis(5_250));
+    let accepted_at = world.clock.now();
+    replica.app.act_on_call(call.id, world.bob, Event::Accept).await.unwrap();
+    world.clock.advance(Duration::from_secs(83));
+    let ended_at = world.clock.now();
+    replica.app.act_on_call(call.id, world.ada, Event::End).await.unwrap();
+
+    eventually(SOON, async || replica.app.node.peek(|machine| machine.calls().count() == 0)).await;
+    let appended = world.logs.appended();
+    let [request] = appended.as_slice() else { panic!("{appended:?}") };
+    let Some(Change::CallLogged(logged)) = &request.update.as_ref().unwrap().change else { panic!("{request:?}") };
+    let told = logged.call.as_ref().unwrap();
+    assert_eq!((told.state(), told.end_cause()), (CallState::Ended, CallEndCause::HungUp));
+    let times = [created_at, accepted_at, ended_at].map(|at| Some(timestamp(at)));
+    assert_eq!([told.created_at, told.accepted_at, told.ended_at], times);
+    // The history says the same.
+    let recorded = get(&replica, &call, world.bob).await;
+    assert_eq!((recorded.created_at, recorded.accepted_at), (created_at, Some(accepted_at)));
+    assert_eq!(recorded.ended_at, Some(ended_at));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
-use godwit_call_signaling::domain::{Actor, Command, Event, Media, NewCall, Outcome, Party, State};
+use godwit_call_signaling::domain::{Actor, Call, Command, Event, Media, NewCall, Outcome, Party, State};
 use godwit_call_signaling::raft::{Node, NodeOptions};
 use godwit_call_signaling::{Leader, RaftGrpc};
 use godwit_contract::call::v1::raft_service_server::RaftServiceServer;
 use godwit_kernel::{CallId, Clock as _};
 use godwit_rpc::{Directory, LocalRoutes};
 use godwit_testkit::{TestClock, eventually};
+use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +26,12 @@ struct Member {
     node: Node,
     stop: CancellationToken,
     server: JoinHandle<()>,
+}
+
+impl Member {
+    fn calls(&self) -> Vec<Call> {
+        self.node.peek(|machine| machine.calls().cloned().collect())
+    }
 }
 
 struct Group {
@@ -77,6 +85,32 @@ impl Group {
         member.server.await.unwrap();
     }
 
+    /// Ends all replicas, then starts them again. Whether each had a snapshot and had cut its log when it ended.
+    async fn restart_all(&mut self) -> bool {
+        for id in 1..=3 {
+            self.kill(id).await;
+        }
+        let mut have_cut = true;
+        for id in 1..=3 {
+            have_cut &= has_cut_its_log(&self.dir.path().join(format!("node-{id}.redb"))).await;
+        }
+        for id in (1..=3).rev() {
+            self.restart(id).await;
+        }
+        have_cut
+    }
+
+    /// Makes 2,200 calls, which is more than the log keeps. The id of the last.
+    async fn make_many_calls(&self) -> CallId {
+        let mut last = None;
+        for _ in 0..22 {
+            let batch: Vec<(CallId, Command)> = (0..100).map(|_| create(person(), person())).collect();
+            futures_util::future::join_all(batch.iter().map(|(_, command)| self.propose(command))).await;
+            last = batch.last().map(|(id, _)| *id);
+        }
+        last.unwrap()
+    }
+
     /// The id of the replica that leads those that run.
     async fn leader(&self) -> u64 {
         eventually(SOON, async || self.running.iter().find(|(_, member)| member.node.is_leader()).map(|(id, _)| *id))
@@ -102,6 +136,20 @@ impl Group {
             .await;
         }
     }
+}
+
+const LOG: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("log");
+const VALUES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("values");
+
+/// Whether the file of a replica that does not run holds a snapshot, and of the log not the beginning any more.
+async fn has_cut_its_log(file: &Path) -> bool {
+    // The replica lets go of it a moment after it has ended.
+    let database = eventually(SOON, async || Database::open(file)).await;
+    let read = database.begin_read().unwrap();
+    let (log, values) = (read.open_table(LOG).unwrap(), read.open_table(VALUES).unwrap());
+    let first = log.first().unwrap().map(|(index, _)| index.value());
+    let snapshot = values.get("snapshot").unwrap();
+    snapshot.is_some() && first != Some(0)
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test has no supervisor")]
@@ -159,15 +207,49 @@ async fn a_replica_that_was_away_for_long_catches_up_by_a_snapshot() {
     let away = (1..=3).find(|id| *id != 1).unwrap();
     group.leader().await;
     group.kill(away).await;
-    // More than the log keeps, and calls enough that the snapshot travels in several pieces.
-    let mut last = None;
-    for _ in 0..22 {
-        let batch: Vec<(CallId, Command)> = (0..100).map(|_| create(person(), person())).collect();
-        futures_util::future::join_all(batch.iter().map(|(_, command)| group.propose(command))).await;
-        last = batch.last().map(|(id, _)| *id);
-    }
+    // Enough that the snapshot travels in several pieces.
+    let last = group.make_many_calls().await;
     group.restart(away).await;
-    group.agree(last.unwrap(), State::Ringing).await;
+    group.agree(last, State::Ringing).await;
     let counts = group.running.values().map(|member| member.node.peek(|machine| machine.calls().count()));
     assert!(counts.into_iter().all(|count| count == 2_200));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_that_all_died_go_on_from_their_snapshots() {
+    let mut group = Group::of_three().await;
+    let (ada, bob, eve, dan) = (person(), person(), person(), person());
+    let ((declined, to_bob), (ringing, to_dan)) = (create(ada, bob), create(eve, dan));
+    for command in [&to_bob, &to_dan] {
+        assert!(matches!(group.propose(command).await, Outcome::Changed(_)));
+    }
+    let last = group.make_many_calls().await;
+    // The snapshots have these otherwise: the rest of the log is needed, too.
+    group.propose(&act(declined, bob, Event::Decline)).await;
+    group.propose(&Command::Forget { call_ids: vec![declined] }).await;
+    let (accepted, command) = create(ada, bob);
+    group.propose(&command).await;
+    group.propose(&act(accepted, bob, Event::Accept)).await;
+    group.agree(accepted, State::Accepted).await;
+    let before = group.running[&group.leader().await].calls();
+    assert_eq!(before.len(), 2_202);
+    assert!(before.iter().all(|call| call.id != declined));
+
+    // Snapshots are taken beside everything else: a replica that died before that takes one when it is there again.
+    let mut deaths = 1;
+    while !group.restart_all().await {
+        deaths += 1;
+        assert!(deaths < 5, "a replica keeps its whole log");
+        group.agree(accepted, State::Accepted).await;
+    }
+    for (number, member) in &group.running {
+        eventually(SOON, async || {
+            let now = member.calls();
+            if now == before { Ok(()) } else { Err(format!("replica {number} has {} calls that differ", now.len())) }
+        })
+        .await;
+    }
+    group.agree(last, State::Ringing).await;
+    assert!(matches!(group.propose(&act(ringing, dan, Event::Accept)).await, Outcome::Changed(_)));
+    group.agree(ringing, State::Accepted).await;
 }

@@ -10,5 +10,6 @@ mod group;
 mod history;
 mod leader;
 mod logs;
+mod measurements;
 mod replica;
 mod signals;

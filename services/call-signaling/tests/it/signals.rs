@@ -83,7 +83,7 @@ async fn signals_are_bounded_in_size_and_number() {
     let world = World::new().await;
     let replica = Replica::start(&world).await;
     let call = replica.app.create_call(world.call_to_bob()).await.unwrap();
-    for signal in [CallSignal { content: None }, offer(&"x".repeat(16 * 1024))] {
+    for signal in [CallSignal { content: None }, offer(&"x".repeat(32 * 1024))] {
         assert_eq!(say(&replica, &call, world.ada, signal).await, Err("INVALID_ARGUMENT".to_owned()));
     }
     say(&replica, &call, world.ada, offer(&"x".repeat(16_000))).await.unwrap();
