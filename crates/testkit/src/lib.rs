@@ -17,7 +17,7 @@ mod wait;
 pub mod env;
 
 pub use clock::TestClock;
-pub use cluster::{ClusterOptions, Shape, TestCluster};
+pub use cluster::{ClusterOptions, Place, Shape, TestCluster};
 pub use database::{ROLE_PASSWORD, TestDb};
 pub use entropy::TestEntropy;
 pub use http::http_client;

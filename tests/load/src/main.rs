@@ -1,6 +1,7 @@
 //! Load on a running Godwit over WebSockets, and a ledger of its own that knows what became of every message.
 
 mod accounts;
+mod calls;
 mod catch_up;
 mod crowd;
 mod fan_out;
@@ -46,6 +47,7 @@ fn main() -> anyhow::Result<ExitCode> {
             Some(Scenario::Idle(idle)) => idle::run(&options, idle).await,
             Some(Scenario::FanOut(fan_out)) => fan_out::run(&options, fan_out).await,
             Some(Scenario::Storm(storm)) => storm::run(&options, storm).await,
+            Some(Scenario::Calls(calls)) => calls::run(&options, calls).await,
         }
     })
 }

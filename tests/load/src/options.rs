@@ -108,6 +108,16 @@ pub enum Scenario {
     FanOut(FanOut),
     /// Many clients that lose their sockets at once and come back.
     Storm(Storm),
+    /// The two of each pair call each other, answer and end, again and again.
+    Calls(Calls),
+}
+
+/// Calls between the two of each pair.
+#[derive(Args, Clone, Debug)]
+pub struct Calls {
+    /// Open loop: how many calls a second all pairs offer together. Without it each pair makes one after the other.
+    #[arg(long, value_name = "CALLS_PER_SEC")]
+    pub calls_per_sec: Option<f64>,
 }
 
 /// Sockets that are only held open.
@@ -249,6 +259,10 @@ impl Options {
                 "--messages-per-sec is more than 0 and at most 10000"
             );
         }
+        if let Some(Scenario::Calls(Calls { calls_per_sec: Some(rate) })) = &self.scenario {
+            let is_fine = rate.is_finite() && *rate > 0.0 && *rate <= 10_000.0;
+            ensure!(is_fine, "--calls-per-sec is more than 0 and at most 10000");
+        }
         ensure!((1..=64).contains(&self.threads), "--threads is 1 to 64");
         for gateway in &self.gateways {
             ensure!(matches!(gateway.scheme(), "http" | "https"), "--gateway {gateway}: not an http or https address");
@@ -338,6 +352,7 @@ mod tests {
             "--rate nan",
             "--login-flood 0",
             "--threads 0",
+            "calls --calls-per-sec 0",
         ] {
             assert!(parse(&format!("load --gateway http://127.0.0.1:1 {option}")).is_err(), "{option}");
         }

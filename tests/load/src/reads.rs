@@ -19,7 +19,8 @@ pub async fn run(options: &Options, reads: &Reads) -> anyhow::Result<ExitCode> {
     let couple = prepare(options).await?.into_iter().next().context("--pairs is 0")?;
     let chat_id: ChatId = couple.chat.id.parse()?;
     let mut out = std::io::stdout();
-    writeln!(out, "chat {chat_id}  {} calls each", reads.calls)?;
+    let reader = couple.receiver.session().context("the reader is logged out")?.user_id;
+    writeln!(out, "chat {chat_id}  reader {reader}  {} calls each", reads.calls)?;
     let chat = couple.receiver.get_chat(chat_id).await?.chat.context("the server answered without a chat")?;
     writeln!(out, "newest seq {}  unread {}", chat.seq, chat.unread_count)?;
     writeln!(out, "{:<24}{:>9}{:>9}{:>9}", "latency, ms", "p50", "p99", "max")?;

@@ -79,9 +79,11 @@ pub fn run_name() -> String {
     entropy.bytes::<4>().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-type Ends = ((End, crate::wire::Socket), (End, crate::wire::Socket));
+/// Both ends of a pair, and their sockets.
+pub type Ends = ((End, crate::wire::Socket), (End, crate::wire::Socket));
 
-async fn open(options: &Options, couples: &[Couple]) -> anyhow::Result<Vec<Ends>> {
+/// Opens the sockets of all pairs.
+pub async fn open(options: &Options, couples: &[Couple]) -> anyhow::Result<Vec<Ends>> {
     let opening = couples.iter().enumerate().map(|(number, couple)| async move {
         let sender = end(options.sender_gateway(number)?, &couple.sender, options.encoding).await?;
         let receiver = end(options.receiver_gateway(number)?, &couple.receiver, options.encoding).await?;

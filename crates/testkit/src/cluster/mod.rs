@@ -6,13 +6,18 @@ mod settings;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
+use std::process::Output;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use tempfile::TempDir;
 
+pub use self::settings::Place;
+
 use self::server::Server;
+use self::settings::Layout;
 use crate::{Mailbox, TestDb, env, unique};
 
 /// A process of the dev profile starts slowly on a busy machine.
@@ -39,12 +44,13 @@ pub enum Shape {
 /// When the test panics, the ends of their logs are written to standard error.
 pub struct TestCluster {
     shape: Shape,
+    binary: PathBuf,
     servers: Vec<Server>,
     database: Database,
     mailbox: Mailbox,
     gateways: Vec<String>,
     /// Logs, S3 objects, Raft logs.
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 /// What a cluster stands on.
@@ -68,12 +74,19 @@ pub struct ClusterOptions {
     variables: Vec<(String, String)>,
     has_own_binaries: bool,
     database_url: Option<String>,
+    layout: Layout,
 }
 
 impl ClusterOptions {
     /// The defaults of this shape.
     pub const fn new(shape: Shape) -> Self {
-        Self { shape, variables: Vec::new(), has_own_binaries: false, database_url: None }
+        Self {
+            shape,
+            variables: Vec::new(),
+            has_own_binaries: false,
+            database_url: None,
+            layout: Layout::on_loopback(),
+        }
     }
 
     /// Sets an environment variable of every process, over what the cluster would set.
@@ -95,6 +108,21 @@ impl ClusterOptions {
     #[must_use]
     pub fn database_url(mut self, url: impl Into<String>) -> Self {
         self.database_url = Some(url.into());
+        self
+    }
+
+    /// Runs call-signaling as a group of three replicas, `call-signaling-1` to `call-signaling-3`. For [`Shape::Separate`].
+    #[must_use]
+    pub fn call_group(self) -> Self {
+        let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        self.call_group_at(here, vec![Place::here(here); 3])
+    }
+
+    /// Runs a replica of call-signaling in each of these places, and everything else at an address of this machine that
+    /// they reach.
+    #[must_use]
+    pub fn call_group_at(mut self, others: IpAddr, places: Vec<Place>) -> Self {
+        self.layout = Layout { elsewhere: Place::here(others), call_group: places };
         self
     }
 
@@ -122,7 +150,7 @@ impl TestCluster {
             }
             None => Database::Own(TestDb::migrated_by(&binary, "cluster", migrate).await?),
         };
-        let plan = settings::Plan::new(options.shape, database.url(), dir.path(), &unique("e2e"))?;
+        let plan = settings::Plan::new(options.shape, &options.layout, database.url(), dir.path(), &unique("e2e"))?;
         let mut servers = Vec::new();
         for process in plan.processes {
             let mut variables = process.variables;
@@ -132,10 +160,12 @@ impl TestCluster {
                 Some(target) if options.has_own_binaries => (sibling(&format!("godwit-{target}"))?, Vec::new()),
                 _ => (binary.clone(), process.arguments),
             };
+            let (binary, arguments) = launched(process.launcher, binary, arguments);
             servers.push(Server::new(process.name, &binary, arguments, variables, process.admin, dir.path()));
         }
+        let shape = options.shape;
         let mut cluster =
-            Self { shape: options.shape, servers, database, mailbox: plan.mailbox, gateways: plan.gateways, _dir: dir };
+            Self { shape, binary, servers, database, mailbox: plan.mailbox, gateways: plan.gateways, dir };
         for server in &mut cluster.servers {
             server.spawn()?;
         }
@@ -220,6 +250,19 @@ impl TestCluster {
         server.wait_until_ready(READY_TIMEOUT).await.expect("the process gets ready again");
     }
 
+    /// The value of a variable that a process was started with, such as `GODWIT_GRPC_LISTEN`.
+    pub fn setting(&self, process: &str, variable: &str) -> Option<&str> {
+        self.server(process).variable(variable)
+    }
+
+    /// Runs a tool of the one binary, such as `doctor`.
+    #[expect(clippy::expect_used, reason = "a test fails by panicking")]
+    pub async fn tool(&self, arguments: &[&str]) -> Output {
+        let mut command = tokio::process::Command::new(&self.binary);
+        command.args(arguments).current_dir(self.dir.path()).kill_on_drop(true);
+        command.output().await.expect("the binary can be started")
+    }
+
     /// What each process has written so far, by its name.
     pub fn logs(&self) -> Vec<(String, String)> {
         self.servers.iter().map(|server| (server.name().to_owned(), server.log_tail(usize::MAX))).collect()
@@ -254,6 +297,15 @@ impl Drop for TestCluster {
         }
         // The processes end first: they would complain about the database.
         self.servers.clear();
+    }
+}
+
+/// The command that runs `binary` by a launcher, if there is one.
+fn launched(launcher: Vec<String>, binary: PathBuf, arguments: Vec<String>) -> (PathBuf, Vec<String>) {
+    let mut words = launcher.into_iter();
+    match words.next() {
+        None => (binary, arguments),
+        Some(first) => (first.into(), words.chain([binary.display().to_string()]).chain(arguments).collect()),
     }
 }
 

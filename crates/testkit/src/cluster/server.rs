@@ -40,6 +40,11 @@ impl Server {
         &self.name
     }
 
+    /// What it is started with; of a variable that is set twice, the last counts.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        self.variables.iter().rev().find(|(set, _)| set == name).map(|(_, value)| value.as_str())
+    }
+
     pub const fn admin(&self) -> SocketAddr {
         self.admin
     }

@@ -16,6 +16,11 @@ async fn killing_the_message_service_under_load_loses_repeats_and_skips_nothing(
 }
 
 #[tokio::test]
+async fn killing_the_chat_service_under_load_loses_repeats_and_skips_nothing() {
+    kill_under_load(Shape::Separate, "chat").await;
+}
+
+#[tokio::test]
 async fn killing_the_one_embedded_process_under_load_loses_repeats_and_skips_nothing() {
     kill_under_load(Shape::Embedded, "all").await;
 }

@@ -19,7 +19,8 @@ const SOON: Duration = Duration::from_secs(30);
 const PIXEL: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 const BOUNDARY: &str = "xxBOUNDARYxx";
 
-/// Uploads a file through the gateway, as a form does.
+/// Uploads a file through the gateway, as a form does, and waits until it was looked at: the answer waits for that only a
+/// moment.
 async fn upload(owner: &Account, file_name: &str, content_type: &str, content: &[u8]) -> Media {
     let head = format!(
         "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{file_name}\"\r\n\
@@ -28,7 +29,12 @@ async fn upload(owner: &Account, file_name: &str, content_type: &str, content: &
     let body = [head.as_bytes(), content, format!("\r\n--{BOUNDARY}--\r\n").as_bytes()].concat();
     let form_type = format!("multipart/form-data; boundary={BOUNDARY}");
     let request = owner.rest.request(Method::POST, "/media/upload").header("content-type", form_type).body(body);
-    let media = send(request).await.created::<FinishStreamResponse>().media.unwrap();
+    let id = send(request).await.created::<FinishStreamResponse>().media.unwrap().id;
+    let looked_at = async || {
+        let media = owner.rest.get(&format!("/media/{id}")).await.ok::<GetMediaResponse>().media.unwrap();
+        if media.state() == MediaState::Processing { Err(media.state()) } else { Ok(media) }
+    };
+    let media = eventually(SOON, looked_at).await;
     assert_eq!(media.state(), MediaState::Ready);
     media
 }
