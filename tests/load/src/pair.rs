@@ -27,6 +27,9 @@ const OPEN_LOOP_MAX: usize = 10_000;
 /// Shortest pause after a refusal: a server that refuses everything must not be asked in a busy loop.
 const REFUSED_PAUSE: Duration = Duration::from_millis(50);
 
+/// In which arrivals are counted, so that stalls show.
+pub const SPAN: Duration = Duration::from_millis(20);
+
 /// What is measured, over all pairs.
 pub struct Recorder {
     /// Send to acknowledgement, in microseconds.
@@ -35,6 +38,8 @@ pub struct Recorder {
     pub receive: Histogram<u64>,
     /// Arrivals within the measured time.
     pub received_count: u64,
+    /// The same in spans of [`SPAN`], from the begin of the measured time.
+    pub received_by_span: Vec<u32>,
     /// Sockets that broke.
     pub disconnect_count: u64,
     /// Refusals by reason.
@@ -117,9 +122,23 @@ impl Recorder {
             ack: histogram.clone(),
             receive: histogram,
             received_count: 0,
+            received_by_span: Vec::new(),
             disconnect_count: 0,
             refusals: BTreeMap::new(),
         })
+    }
+}
+
+impl Recorder {
+    fn count_received(&mut self, since_begin: Duration) {
+        self.received_count += 1;
+        let span = usize::try_from(since_begin.as_millis() / SPAN.as_millis()).unwrap_or_default();
+        if self.received_by_span.len() <= span {
+            self.received_by_span.resize(span + 1, 0);
+        }
+        if let Some(count) = self.received_by_span.get_mut(span) {
+            *count += 1;
+        }
     }
 }
 
@@ -247,7 +266,7 @@ impl Loop {
         if self.ledger.receive(number, update.seq) {
             let now = Instant::now();
             if self.pair.plan.is_measured(now) {
-                self.pair.recorder.lock().received_count += 1;
+                self.pair.recorder.lock().count_received(now - self.pair.plan.measure_from);
             }
             self.settle(number, |under_way| &mut under_way.is_received, |recorder| &mut recorder.receive);
         }

@@ -17,6 +17,8 @@ pub struct Report {
     pub load: Load,
     /// Messages that arrived a second, over the measured time.
     pub messages_per_sec: f64,
+    /// Arrivals in each 20 ms of the measured time: where nothing came, something stood still.
+    pub received_by_20_ms: Vec<u32>,
     /// From when a message was sent (closed loop) or due (open loop) until its receiver had it, in milliseconds.
     pub send_to_receive_ms: Percentiles,
     /// Likewise until its sender had the acknowledgement.

@@ -221,6 +221,7 @@ fn report(options: &Options, recorder: &Recorder, ledger: Totals, measured: &Mea
             gateways: options.gateways.iter().map(ToString::to_string).collect(),
         },
         messages_per_sec: messages / to_f64(options.secs),
+        received_by_20_ms: recorder.received_by_span.clone(),
         send_to_receive_ms: Percentiles::of(&recorder.receive),
         send_to_ack_ms: Percentiles::of(&recorder.ack),
         ledger,
