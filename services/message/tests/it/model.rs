@@ -1,9 +1,12 @@
 //! Random histories: sends, resends, conflicts, edits, deletions, reactions, pins, receipts, events, processes that die
-//! between commit and publish, time that passes, and a client that follows the rule with whatever of live it gets. In the
-//! end the client has the server's log, the log has everything that was acknowledged, once, and what the updates say is
-//! what the server says, from the beginning and from any snapshot on.
+//! between commit and publish, time that passes, and a client that follows the rule with whatever of live it gets: updates
+//! are lost, come twice, late and in any order. In the end the client has the server's log, the log has everything that was
+//! acknowledged, once, and what the updates say is what the server says, from the beginning and from any snapshot on.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod reader;
+mod state;
+
+use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
 use godwit_contract::message::v1 as api;
@@ -15,6 +18,8 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use time::Duration;
 
+use self::reader::{Fate, Reader, shuffle};
+use self::state::State;
 use crate::append::{commit, message};
 use crate::harness::{Bed, Client, Listener, Replica, created, message_in, seqs, user};
 
@@ -38,7 +43,7 @@ enum Op {
     Crash { chat: usize, sender: usize, count: usize },
     TimePasses,
     StreamSwitches,
-    Receive { keep: u64 },
+    Receive { fates: u64, order: u64 },
     SyncChat { chat: usize, limit: u32 },
     SyncAccount { limit: u32, replica: usize },
 }
@@ -61,106 +66,10 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (chat.clone(), sender, 1..4_usize).prop_map(|(chat, sender, count)| Op::Crash { chat, sender, count }),
         1 => Just(Op::TimePasses),
         1 => Just(Op::StreamSwitches),
-        3 => any::<u64>().prop_map(|keep| Op::Receive { keep }),
+        3 => (any::<u64>(), any::<u64>()).prop_map(|(fates, order)| Op::Receive { fates, order }),
         1 => (chat, 1..6_u32).prop_map(|(chat, limit)| Op::SyncChat { chat, limit }),
         3 => (1..9_u32, replica).prop_map(|(limit, replica)| Op::SyncAccount { limit, replica }),
     ]
-}
-
-/// A client that keeps updates by the rule.
-struct Reader {
-    logs: BTreeMap<String, Vec<pb::Update>>,
-    cursor: String,
-}
-
-impl Reader {
-    /// Whether the update left a gap.
-    fn apply(&mut self, update: pb::Update) -> bool {
-        let log = self.logs.entry(update.chat_id.clone()).or_default();
-        let local = log.len() as u64;
-        if update.seq <= local {
-            let known = &log[usize::try_from(update.seq).unwrap() - 1];
-            let kind = |update: &pb::Update| update.change.as_ref().map(std::mem::discriminant);
-            assert_eq!(kind(known), kind(&update), "an update stays what it is");
-            return false;
-        }
-        if update.seq > local + 1 {
-            return true;
-        }
-        log.push(update);
-        false
-    }
-
-    fn local(&self, chat_id: ChatId) -> u64 {
-        self.logs.get(&chat_id.to_string()).map_or(0, |log| log.len() as u64)
-    }
-}
-
-/// What a chat is to a client.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct State {
-    messages: BTreeMap<String, pb::Message>,
-    pins: Vec<String>,
-    receipts: BTreeMap<String, (u64, u64)>,
-}
-
-impl State {
-    /// What the server says now.
-    async fn fresh(client: &Client, chat_id: ChatId) -> (u64, Self) {
-        let head = client.head(chat_id).await;
-        let mut state = Self { pins: head.pinned_message_ids, ..Self::default() };
-        for receipt in head.receipts.into_iter().filter(|receipt| receipt.delivered_seq > 0) {
-            state.receipts.insert(receipt.user_id, (receipt.read_seq, receipt.delivered_seq));
-        }
-        let mut before_seq = None;
-        loop {
-            let chat_id = chat_id.to_string();
-            let request = api::ListMessagesRequest { chat_id, before_seq, limit: 7, ..Default::default() };
-            let page = client.list(request).await.unwrap();
-            before_seq = page.messages.last().map(|message| message.seq);
-            state.messages.extend(page.messages.into_iter().map(|message| (message.id.clone(), message)));
-            if !page.has_more {
-                return (head.last_seq, state);
-            }
-        }
-    }
-
-    fn apply(&mut self, update: &pb::Update) {
-        use pb::update::Change;
-        match update.change.clone().unwrap() {
-            Change::MessageCreated(created) => {
-                let message = created.message.unwrap();
-                if !message.is_deleted {
-                    self.messages.insert(message.id.clone(), message);
-                }
-            }
-            Change::MessageEdited(edited) => {
-                let message = edited.message.unwrap();
-                if let Some(known) = self.messages.get_mut(&message.id).filter(|_| !message.is_deleted) {
-                    *known = pb::Message { reactions: std::mem::take(&mut known.reactions), ..message };
-                }
-            }
-            Change::MessageDeleted(deleted) => {
-                self.messages.remove(&deleted.message_id);
-                self.pins.retain(|id| *id != deleted.message_id);
-                let replies = self.messages.values_mut().filter_map(|message| message.reply_to.as_mut());
-                for reply in replies.filter(|reply| reply.message_id == deleted.message_id) {
-                    reply.snippet.clear();
-                    reply.is_deleted = true;
-                }
-            }
-            Change::ReactionsChanged(changed) => {
-                if let Some(message) = self.messages.get_mut(&changed.message_id) {
-                    message.reactions = changed.reactions;
-                }
-            }
-            Change::PinsChanged(changed) => self.pins = changed.pinned_message_ids,
-            Change::ReceiptAdvanced(receipt) => {
-                self.receipts.insert(update.actor_id.clone(), (receipt.read_seq, receipt.delivered_seq));
-            }
-            _ => {}
-        }
-    }
 }
 
 struct World<'a> {
@@ -171,6 +80,7 @@ struct World<'a> {
     reading: UserId,
     reader: Reader,
     listener: Listener,
+    late: Vec<pb::Update>,
     /// What was acknowledged: chat, sender, name and text, with the seq where it is known.
     acked: Vec<(usize, usize, String, Option<u64>)>,
     replies: Vec<(usize, usize, String, u64)>,
@@ -192,7 +102,7 @@ impl<'a> World<'a> {
         }
         let channels: Vec<Channel> = chats.iter().map(|id| Channel::Chat(*id)).collect();
         let listener = bed.listen(&channels).await;
-        let reader = Reader { logs: BTreeMap::new(), cursor };
+        let reader = Reader { cursor, ..Reader::default() };
         Self {
             bed,
             replicas,
@@ -201,6 +111,7 @@ impl<'a> World<'a> {
             reading,
             reader,
             listener,
+            late: Vec::new(),
             acked: Vec::new(),
             replies: Vec::new(),
             deleted: BTreeSet::new(),
@@ -274,7 +185,7 @@ impl<'a> World<'a> {
                 self.is_down = !self.is_down;
                 if self.is_down { self.bed.stream.take_down() } else { self.bed.stream.bring_up() }
             }
-            Op::Receive { keep } => self.receive(keep).await,
+            Op::Receive { fates, order } => self.receive(fates, order).await,
             Op::SyncChat { chat, limit } => self.sync_chat(self.chats[chat], limit).await,
             Op::SyncAccount { limit, replica } => {
                 self.sync_account(limit, replica).await;
@@ -349,13 +260,25 @@ impl<'a> World<'a> {
         self.reader.cursor = cursor.encode();
     }
 
-    /// Live, with losses: the n-th update arrives when the n-th bit says so.
-    async fn receive(&mut self, keep: u64) {
+    /// What live has brought, each update with its fate, in any order; who then still waits for a missing one syncs.
+    async fn receive(&mut self, fates: u64, order: u64) {
+        let mut updates = std::mem::take(&mut self.late);
         for (number, update) in self.listener.arrived().into_iter().enumerate() {
-            let chat_id = update.chat_id.parse().unwrap();
-            if keep >> (number % 64) & 1 == 1 && self.reader.apply(update) {
-                self.sync_chat(chat_id, 3).await;
+            match Fate::of(fates, number) {
+                Fate::Lost => {}
+                Fate::Once => updates.push(update),
+                Fate::Twice => updates.extend([update.clone(), update]),
+                Fate::Late => self.late.push(update),
             }
+        }
+        shuffle(&mut updates, order);
+        for update in updates {
+            self.reader.hear(update);
+        }
+        let waiting: BTreeSet<String> =
+            std::mem::take(&mut self.reader.early).into_keys().map(|(chat_id, _)| chat_id).collect();
+        for chat_id in waiting {
+            self.sync_chat(chat_id.parse().unwrap(), 3).await;
         }
     }
 
@@ -391,6 +314,9 @@ impl<'a> World<'a> {
         // The round under way, and one over what came during it.
         while self.sync_account(5, 0).await {}
         while self.sync_account(5, 1).await {}
+        for update in std::mem::take(&mut self.late) {
+            assert!(!self.reader.apply(update), "what comes late is known");
+        }
         for (chat, chat_id) in self.chats.iter().enumerate() {
             let server = self.replicas[0].client(self.reading).whole_log(*chat_id, 1_000).await;
             assert_eq!(seqs(&server), (1..=server.len() as u64).collect::<Vec<u64>>());
@@ -407,6 +333,7 @@ impl<'a> World<'a> {
                 log.iter().filter(|update| update.seq > from).for_each(|update| state.apply(update));
                 assert_eq!(state, fresh, "what updates after {from} say is what the server says");
             }
+            self.check_unread(*chat_id, &fresh).await;
             let mut said: Vec<(String, String)> = Vec::new();
             for message in server.iter().filter_map(message_in) {
                 said.push((message.sender_id, message.client_message_id));
@@ -427,6 +354,19 @@ impl<'a> World<'a> {
             }
             expected.sort();
             assert_eq!(said, expected, "everything acknowledged is there once");
+        }
+    }
+}
+
+impl World<'_> {
+    /// What is unread to each member is what a recount of the messages says, whichever replica counts.
+    async fn check_unread(&self, chat_id: ChatId, state: &State) {
+        for (number, member) in self.senders.iter().chain([&self.reading]).enumerate() {
+            let head = self.replicas[number % 2].client(*member).head(chat_id).await;
+            let own = member.to_string();
+            let is_unread = |message: &&pb::Message| message.sender_id != own && message.seq > head.read_seq;
+            let recount = state.messages.values().filter(is_unread).count();
+            assert_eq!(head.unread_count as usize, recount, "unread counts are those of a recount");
         }
     }
 }
