@@ -1,81 +1,141 @@
 //! People who do everything that can be done in a group, at random, and clients that only apply what they are told.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use godwit_client::state::ChatState;
 use godwit_client::{Client, ConnectOptions, Encoding, Event, Events};
-use godwit_contract::chat::v1::{CreateGroupRequest, UpdateChatRequest};
+use godwit_contract::chat::v1::{
+    AddMembersRequest, ChangeRoleRequest, CreateFolderRequest, CreateGroupRequest, MuteChatRequest,
+    TransferOwnershipRequest, UpdateChatRequest,
+};
 use godwit_contract::message::v1::MarkReadRequest;
 use godwit_contract::message::v1::{EditMessageRequest, ListMessagesRequest, SendMessageRequest, SetReactionRequest};
-use godwit_contract::v1::Message;
-use godwit_kernel::{ChatId, Entropy, MessageId, SystemEntropy};
+use godwit_contract::v1::update::Change;
+use godwit_contract::v1::{ChatRole, ChatSettings, Folder, Message, Update, WhoMayPost};
+use godwit_kernel::{ChatId, Entropy, MessageId, SystemEntropy, UserId};
 use godwit_testkit::{Shape, TestCluster};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::support::{Account, embedded, log_in_sdk};
 
 const PEOPLE: usize = 4;
-const STEPS_EACH: usize = 30;
+const STEPS_EACH: usize = 40;
 const TIMEOUT: Duration = Duration::from_secs(180);
+/// In which a change that a dead process left behind comes into the log.
+const PATIENCE: Duration = Duration::from_secs(30);
 const EMOJI: [&str; 3] = ["👍", "❤️", "🎉"];
 
-/// Somebody with a client that never asks for messages after the beginning.
+/// A number below `count`, or 0.
+fn pick(count: usize) -> usize {
+    let entropy = &SystemEntropy as &dyn Entropy;
+    usize::try_from(entropy.below(u32::try_from(count).unwrap())).unwrap()
+}
+
+/// What somebody sees of the chat, and what is theirs alone.
+#[derive(Clone, Debug, PartialEq)]
+struct View {
+    chat: ChatState,
+    settings: ChatSettings,
+    folders: Vec<Folder>,
+}
+
+impl View {
+    /// What the server says now. `None` when nobody answers.
+    async fn fresh(client: &Client, user_id: &str, chat_id: ChatId) -> Option<Fresh> {
+        let chat = client.get_chat(chat_id).await.ok()?.chat.unwrap();
+        let own_seq = client.get_saved_messages().await.ok()?.chat.unwrap().seq;
+        let mut state = ChatState::of(user_id, &chat, history(client, chat_id).await.ok()?);
+        state.roles = roles(client, chat_id).await.ok()?;
+        let folders = client.list_folders().await.ok()?.folders;
+        let view = Self { chat: state, settings: chat.settings.unwrap_or_default(), folders };
+        Some(Fresh { view: view.compared(), unread_count: chat.unread_count, seq: chat.seq, own_seq })
+    }
+
+    /// Who has read nothing is as one of whom nothing is known.
+    fn compared(mut self) -> Self {
+        self.chat.receipts.retain(|_, receipt| receipt.delivered_seq > 0);
+        self
+    }
+
+    fn apply(&mut self, chat_id: &str, update: &Update) {
+        self.chat.apply(update);
+        match update.change.clone() {
+            Some(Change::ChatSettingsChanged(changed)) if changed.chat_id == chat_id => {
+                self.settings = changed.settings.unwrap_or_default();
+            }
+            Some(Change::FoldersChanged(changed)) => self.folders = changed.folders,
+            _ => {}
+        }
+    }
+}
+
+/// A view as the server gives it.
+struct Fresh {
+    view: View,
+    unread_count: u32,
+    /// Where the logs stand at the least: the chat's, and that of what is the person's alone.
+    seq: u64,
+    own_seq: u64,
+}
+
+/// Somebody with a client that never asks for what is there after the beginning.
 struct Person {
     client: Client,
     user_id: String,
     events: Events,
-    state: ChatState,
+    view: View,
     seq: u64,
+    /// Of the log of what is theirs alone.
+    own_seq: u64,
 }
 
 impl Person {
     async fn connect(gateway: &str, account: &Account, chat_id: ChatId, encoding: Encoding) -> Self {
         let client = log_in_sdk(gateway, account).await;
+        // It begins the person's own log.
+        client.get_saved_messages().await.unwrap();
         let (connection, events) = client.connect(ConnectOptions { encoding, ..ConnectOptions::default() });
         connection.live().await.unwrap();
         // It goes on by itself.
         std::mem::forget(connection);
-        let chat = client.get_chat(chat_id).await.unwrap().chat.unwrap();
-        let state = ChatState::of(&account.user_id, &chat, history(&client, chat_id).await.unwrap());
-        Self { client, user_id: account.user_id.clone(), events, state, seq: chat.seq }
+        let Fresh { view, seq, own_seq, .. } = View::fresh(&client, &account.user_id, chat_id).await.unwrap();
+        Self { client, user_id: account.user_id.clone(), events, view, seq, own_seq }
     }
 
-    /// Applies what is told until the chat has come to `seq`.
-    async fn follow(&mut self, chat_id: ChatId, seq: u64) {
+    /// Applies what is told until the chat has come to `seq`, and the person's own log to `own_seq`.
+    async fn follow(&mut self, chat_id: ChatId, seq: u64, own_seq: u64) {
         let chat_id = chat_id.to_string();
-        while self.seq < seq {
+        while self.seq < seq || self.own_seq < own_seq {
             let Event::Update(update) = self.events.next().await.expect("the connection goes on") else { continue };
             if update.chat_id == chat_id && update.seq == self.seq + 1 {
-                self.state.apply(&update);
                 self.seq += 1;
-            } else if update.chat_id == self.user_id {
-                self.state.apply(&update);
+                self.view.apply(&chat_id, &update);
+            } else if update.chat_id == self.user_id && update.seq == self.own_seq + 1 {
+                self.own_seq += 1;
+                self.view.apply(&chat_id, &update);
             }
         }
     }
 
-    /// One thing at random; what is refused, because another was quicker, does no harm. `None` when nobody answers now.
-    async fn step(&self, chat_id: ChatId, number: usize) -> Option<()> {
+    /// One thing at random; what is refused, because another was quicker or the right is missing, does no harm. `None` when
+    /// nobody answers now.
+    async fn step(&self, scene: &Scene, number: usize) -> Option<()> {
+        match pick(20) {
+            0..12 => self.say(scene.chat_id, number).await,
+            12..17 => self.manage(scene, number).await,
+            _ => self.arrange(scene.chat_id, number).await,
+        }
+    }
+
+    /// What is done with messages.
+    async fn say(&self, chat_id: ChatId, number: usize) -> Option<()> {
         let messages = history(&self.client, chat_id).await.ok()?;
-        let entropy = &SystemEntropy as &dyn Entropy;
-        let pick = |count: usize| usize::try_from(entropy.below(u32::try_from(count.max(1)).unwrap())).unwrap();
         let any = messages.get(pick(messages.len())).map(|message| message.id.parse::<MessageId>().unwrap());
         let mine: Vec<&Message> = messages.iter().filter(|message| message.sender_id == self.user_id).collect();
         let own = mine.get(pick(mine.len())).map(|message| message.id.parse::<MessageId>().unwrap());
         match (pick(12), any, own) {
-            (0..4, any, _) => {
-                let request = SendMessageRequest {
-                    client_message_id: format!("{}-{number}", self.user_id),
-                    text: format!("number {number}"),
-                    reply_to_message_id: any
-                        .filter(|_| number.is_multiple_of(2))
-                        .map(|id| id.to_string())
-                        .unwrap_or_default(),
-                    ..SendMessageRequest::default()
-                };
-                self.client.send_content(chat_id, &request).await.ok();
-            }
             (4 | 5, _, Some(own)) => {
                 let edit = EditMessageRequest { text: format!("edited {number}"), ..EditMessageRequest::default() };
                 self.client.edit_message(own, &edit).await.ok();
@@ -94,17 +154,101 @@ impl Person {
                 self.client.mark_read(chat_id, &read).await.ok();
             }
             (11, Some(any), _) if number.is_multiple_of(2) => drop(self.client.pin_message(chat_id, any).await),
-            (11, Some(any), _) => drop(self.client.unpin_message(chat_id, any).await),
-            _ => {
-                let title = Some(format!("Title {number}"));
-                self.client
-                    .update_chat(chat_id, &UpdateChatRequest { title, ..UpdateChatRequest::default() })
-                    .await
-                    .ok();
+            (11, _, _) => {
+                let pinned = self.client.list_pins(chat_id).await.ok()?.messages;
+                if let Some(message) = pinned.first() {
+                    drop(self.client.unpin_message(chat_id, message.id.parse().unwrap()).await);
+                }
+            }
+            (_, any, _) => {
+                let request = SendMessageRequest {
+                    client_message_id: format!("{}-{number}", self.user_id),
+                    text: format!("number {number}"),
+                    reply_to_message_id: any
+                        .filter(|_| number.is_multiple_of(2))
+                        .map(|id| id.to_string())
+                        .unwrap_or_default(),
+                    ..SendMessageRequest::default()
+                };
+                self.client.send_content(chat_id, &request).await.ok();
             }
         }
         Some(())
     }
+
+    /// What is done with the group, its members and what they may do.
+    async fn manage(&self, scene: &Scene, number: usize) -> Option<()> {
+        let chat_id = scene.chat_id;
+        let other = scene.members[pick(scene.members.len())];
+        let is_even = number.is_multiple_of(2);
+        let info = match pick(8) {
+            0 => UpdateChatRequest { title: Some(format!("Title {number}")), ..UpdateChatRequest::default() },
+            1 => UpdateChatRequest { slow_mode_secs: Some(u32::from(is_even)), ..UpdateChatRequest::default() },
+            2 => {
+                let who = if is_even { WhoMayPost::Admins } else { WhoMayPost::Members };
+                UpdateChatRequest { who_may_post: Some(who.into()), ..UpdateChatRequest::default() }
+            }
+            3 => {
+                let guest =
+                    AddMembersRequest { user_ids: vec![scene.guest.to_string()], ..AddMembersRequest::default() };
+                drop(self.client.add_members(chat_id, &guest).await);
+                return Some(());
+            }
+            4 => {
+                drop(self.client.remove_member(chat_id, scene.guest).await);
+                return Some(());
+            }
+            5 if is_even => {
+                let heir = TransferOwnershipRequest { user_id: other.to_string(), ..Default::default() };
+                drop(self.client.transfer_ownership(chat_id, &heir).await);
+                return Some(());
+            }
+            _ => {
+                let role = if pick(3) > 0 { ChatRole::Admin } else { ChatRole::Member };
+                let change = ChangeRoleRequest { role: role.into(), ..ChangeRoleRequest::default() };
+                drop(self.client.change_role(chat_id, other, &change).await);
+                return Some(());
+            }
+        };
+        self.client.update_chat(chat_id, &info).await.ok();
+        Some(())
+    }
+
+    /// What is the person's alone.
+    async fn arrange(&self, chat_id: ChatId, number: usize) -> Option<()> {
+        match pick(6) {
+            0 => drop(self.client.mute_chat(chat_id, &MuteChatRequest::default()).await),
+            1 => drop(self.client.unmute_chat(chat_id).await),
+            2 => drop(self.client.archive_chat(chat_id).await),
+            3 => drop(self.client.unarchive_chat(chat_id).await),
+            4 => {
+                let (title, chat_ids) = (format!("Folder {number}"), vec![chat_id.to_string()]);
+                drop(self.client.create_folder(&CreateFolderRequest { title, chat_ids }).await);
+            }
+            _ => {
+                if let Some(folder) = self.client.list_folders().await.ok()?.folders.first() {
+                    drop(self.client.delete_folder(&folder.id).await);
+                }
+            }
+        }
+        Some(())
+    }
+}
+
+/// Where it happens.
+struct Scene {
+    chat_id: ChatId,
+    /// Those who do things.
+    members: Vec<UserId>,
+    /// Who does nothing but come and go.
+    guest: UserId,
+}
+
+/// The roles of all members, by user id.
+async fn roles(client: &Client, chat_id: ChatId) -> Result<BTreeMap<String, ChatRole>, godwit_client::Error> {
+    let members = client.list_chat_members(chat_id, 0, "").await?.members;
+    let members = members.into_iter().filter_map(|view| view.member);
+    Ok(members.map(|member| (member.user_id.clone(), member.role())).collect())
 }
 
 /// All messages of a chat, the newest first.
@@ -130,9 +274,9 @@ async fn clients_that_apply_updates_have_what_a_fresh_snapshot_says_in_one_proce
 async fn clients_that_apply_updates_have_what_a_fresh_snapshot_says_while_processes_die() {
     let mut cluster = TestCluster::start(Shape::Separate).await;
     let gateway = cluster.gateway().to_owned();
-    let (chat_id, mut people) = gather(&gateway, &cluster).await;
+    let (scene, mut people) = gather(&gateway, &cluster).await;
     let busy = async {
-        join_all(people.iter().map(|person| act(person, chat_id))).await;
+        join_all(people.iter().map(|person| act(person, &scene))).await;
     };
     let deaths = async {
         for process in ["message", "chat", "gateway-2"] {
@@ -141,28 +285,29 @@ async fn clients_that_apply_updates_have_what_a_fresh_snapshot_says_while_proces
         }
     };
     timeout(TIMEOUT, async { tokio::join!(busy, deaths) }).await.expect("everybody gets through");
-    assert_converged(&mut people, chat_id).await;
+    assert_converged(&mut people, scene.chat_id).await;
 }
 
 async fn converge(gateway: &str, cluster: &TestCluster) {
-    let (chat_id, mut people) = gather(gateway, cluster).await;
-    join_all(people.iter().map(|person| act(person, chat_id))).await;
-    assert_converged(&mut people, chat_id).await;
+    let (scene, mut people) = gather(gateway, cluster).await;
+    join_all(people.iter().map(|person| act(person, &scene))).await;
+    assert_converged(&mut people, scene.chat_id).await;
 }
 
-async fn act(person: &Person, chat_id: ChatId) {
+async fn act(person: &Person, scene: &Scene) {
     for number in 0..STEPS_EACH {
-        while person.step(chat_id, number).await.is_none() {
+        while person.step(scene, number).await.is_none() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 }
 
-async fn gather(gateway: &str, cluster: &TestCluster) -> (ChatId, Vec<Person>) {
+async fn gather(gateway: &str, cluster: &TestCluster) -> (Scene, Vec<Person>) {
     let mut accounts = Vec::new();
     for number in 0..PEOPLE {
         accounts.push(Account::create_at(gateway, cluster.mailbox(), &format!("person{number}")).await);
     }
+    let guest = Account::create_at(gateway, cluster.mailbox(), "guest").await.user_id.parse().unwrap();
     let owner = log_in_sdk(gateway, &accounts[0]).await;
     let group = CreateGroupRequest {
         title: "Everything".to_owned(),
@@ -178,19 +323,28 @@ async fn gather(gateway: &str, cluster: &TestCluster) -> (ChatId, Vec<Person>) {
         };
         people.push(Person::connect(gateway, account, chat_id, encoding).await);
     }
-    (chat_id, people)
+    let members = accounts.iter().map(|account| account.user_id.parse().unwrap()).collect();
+    (Scene { chat_id, members, guest }, people)
 }
 
 async fn assert_converged(people: &mut [Person], chat_id: ChatId) {
     for person in people {
-        let chat = person.client.get_chat(chat_id).await.unwrap().chat.unwrap();
-        timeout(TIMEOUT, person.follow(chat_id, chat.seq)).await.expect("every update comes");
-        let fresh = ChatState::of(&person.user_id, &chat, history(&person.client, chat_id).await.unwrap());
-        let mut applied = person.state.clone();
-        // Roles are told by updates only.
-        applied.roles.clone_from(&fresh.roles);
-        assert_eq!(applied, fresh, "what {} has applied is what the server says", person.user_id);
-        let unread = u32::try_from(applied.unread_count()).unwrap();
-        assert_eq!(unread, chat.unread_count, "unread counts agree");
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(fresh) = View::fresh(&person.client, &person.user_id, chat_id).await {
+                timeout(TIMEOUT, person.follow(chat_id, fresh.seq, fresh.own_seq)).await.expect("every update comes");
+                let applied = person.view.clone().compared();
+                let unread_count = applied.chat.unread_count();
+                if applied == fresh.view && unread_count == fresh.unread_count as usize {
+                    break;
+                }
+                if Instant::now() > deadline {
+                    assert_eq!(applied, fresh.view, "what {} has applied is what the server says", person.user_id);
+                    assert_eq!(unread_count, fresh.unread_count as usize, "unread counts agree");
+                }
+            }
+            assert!(Instant::now() < deadline, "the server answers");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 }
