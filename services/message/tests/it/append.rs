@@ -130,6 +130,30 @@ async fn a_send_to_a_channel_costs_the_same_for_one_subscriber_and_for_five_thou
     assert!(costs[0].0 > 0 && costs[0].1 > 0, "{costs:?}");
 }
 
+/// A send that says more than its text.
+fn message_with(chat: ChatId, sender: UserId, name: &str, more: impl FnOnce(&mut NewMessage)) -> Entry {
+    let mut entry = message(chat, sender, name, "hi");
+    let Change::Message(new) = &mut entry.change else { panic!("not a message") };
+    more(new);
+    entry
+}
+
+/// An answer to a message.
+fn answer(chat: ChatId, sender: UserId, name: &str, to: Seq) -> Entry {
+    message_with(chat, sender, name, |new| {
+        let reply_to = Some(Reply::to(MessageId { chat_id: chat, seq: to }, sender, "hi"));
+        new.extras = Some(Arc::new(Extras { reply_to, ..Extras::default() }));
+    })
+}
+
+/// These come into the chat.
+fn joining(chat: ChatId, joined: &[UserId]) -> Entry {
+    let mut entry = beginning(chat);
+    let Change::Event(event) = &mut entry.change else { panic!("not an event") };
+    event.membership.joined = joined.to_vec();
+    entry
+}
+
 /// Every kind of entry there is, for one chat and each of its messages.
 fn mix(chat: ChatId, actor: UserId, messages: &[Seq], round: usize) -> Vec<Entry> {
     let act = |act| {
@@ -138,7 +162,8 @@ fn mix(chat: ChatId, actor: UserId, messages: &[Seq], round: usize) -> Vec<Entry
         Entry { chat_id: chat, headers: Headers::new(), change: Change::Action(action) }
     };
     let text = |number: usize| MessageText::from_store(format!("edit {round} {number}"));
-    let mut entries = vec![beginning(chat)];
+    let hasty: Vec<UserId> = messages.iter().map(|_| user()).collect();
+    let mut entries = vec![beginning(chat), joining(chat, &hasty)];
     for (number, seq) in messages.iter().copied().enumerate() {
         let edit = NewEdit { seq, text: text(number), entities: Vec::new(), mentions: vec![user()] };
         let cursors = Cursors { read_seq: seq, delivered_seq: seq };
@@ -146,7 +171,14 @@ fn mix(chat: ChatId, actor: UserId, messages: &[Seq], round: usize) -> Vec<Entry
         let preview = LinkPreview { url: url(), title: url(), description: url(), site_name: url() };
         let preview = NewPreview { seq, edit_count: 1, preview };
         let (delete, keep) = (number % 2 == 0, Some(Emoji::from_store(format!("{}", number % 15))));
-        entries.push(message(chat, actor, &format!("{round}-{number}"), "hi"));
+        let name = |kind: &str| format!("{kind}{round}-{number}");
+        entries.push(message(chat, actor, &name(""), "hi"));
+        entries.push(message_with(chat, actor, &name("mention"), |new| new.mentions = vec![user(), user()]));
+        entries.push(answer(chat, actor, &name("answer"), seq));
+        // The second one comes before its pause is over.
+        for kind in ["slow", "hasty"] {
+            entries.push(message_with(chat, hasty[number], &name(kind), |new| new.slow_mode_secs = 60));
+        }
         entries.push(act(Act::Edit(edit)));
         entries.push(Entry { chat_id: chat, headers: Headers::new(), change: Change::Preview(preview) });
         entries.push(act(Act::React { seq, emoji: keep, is_anonymous: true }));
@@ -154,6 +186,7 @@ fn mix(chat: ChatId, actor: UserId, messages: &[Seq], round: usize) -> Vec<Entry
         entries.push(act(Act::Pin { seq }));
         entries.push(act(Act::Hide { seq }));
         if delete {
+            entries.push(act(Act::Unpin { seq }));
             entries.push(act(Act::Delete { seq, may_be_of_others: false }));
         }
     }
@@ -183,17 +216,8 @@ async fn a_mixed_batch_takes_the_same_number_of_statements_whatever_its_size() {
             })
             .collect();
         // A reply to each, so that deletions have snippets to empty.
-        let replies: Vec<Entry> = seqs
-            .iter()
-            .map(|seq| {
-                let mut entry = message(chat, actor, &format!("r{}", seq.get()), "an answer");
-                if let Change::Message(new) = &mut entry.change {
-                    let reply_to = Some(Reply::to(MessageId { chat_id: chat, seq: *seq }, actor, "hi"));
-                    new.extras = Some(Arc::new(Extras { reply_to, ..Extras::default() }));
-                }
-                entry
-            })
-            .collect();
+        let replies: Vec<Entry> =
+            seqs.iter().map(|seq| answer(chat, actor, &format!("r{}", seq.get()), *seq)).collect();
         commit(&mut conn, &replies).await;
 
         let counter = Arc::clone(&statements);
@@ -205,10 +229,17 @@ async fn a_mixed_batch_takes_the_same_number_of_statements_whatever_its_size() {
         let before = statements.load(Ordering::Relaxed);
         let written = commit(&mut conn, &mix(chat, actor, &seqs, round)).await;
         counts.push(statements.load(Ordering::Relaxed) - before);
-        let is_pin_limit = |outcome: &Outcome| matches!(outcome, Outcome::Refused(Refusal::TooManyPins));
-        let refused = written.outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Refused(_)));
-        assert!(refused.clone().all(is_pin_limit), "{refused:?}");
-        assert!(written.updates.len() > 6 * size, "each kind of entry had its effect");
+        let refused = |is_it: fn(&Refusal) -> bool| {
+            let refusals = written.outcomes.iter().filter(|outcome| match outcome {
+                Outcome::Refused(refusal) => is_it(refusal),
+                _ => false,
+            });
+            refusals.count()
+        };
+        assert_eq!(refused(|refusal| matches!(refusal, Refusal::SlowMode { .. })), size);
+        let others = |refusal: &Refusal| !matches!(refusal, Refusal::SlowMode { .. } | Refusal::TooManyPins);
+        assert_eq!(refused(others), 0, "{:?}", written.outcomes);
+        assert!(written.updates.len() > 9 * size, "each kind of entry had its effect");
     }
     assert_eq!(counts[0], counts[1]);
     assert_eq!(counts[1], counts[2]);
