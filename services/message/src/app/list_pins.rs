@@ -12,7 +12,8 @@ impl App {
     /// [`Error::ChatNotFound`] for who is not a member.
     #[tracing::instrument(name = "message.list_pins", skip_all, fields(chat.id = %chat_id), err(level = "debug"))]
     pub async fn list_pins(&self, caller: UserId, chat_id: ChatId) -> Result<Vec<Message>, Error> {
-        self.policies.get(chat_id, caller).await?;
+        // Where nothing is pinned nothing else asks whether they still are one.
+        self.current_policy(chat_id, caller).await?;
         let mut conn = self.pool.get().await?;
         let pinned = store::pinned(&mut conn, chat_id).await?;
         drop(conn);

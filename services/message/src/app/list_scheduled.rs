@@ -12,8 +12,7 @@ impl App {
     /// [`Error::ChatNotFound`] for who is not a member; the database's.
     #[tracing::instrument(name = "message.list_scheduled", skip_all, fields(chat.id = %chat_id), err(level = "debug"))]
     pub async fn list_scheduled(&self, caller: UserId, chat_id: ChatId) -> Result<Vec<Scheduled>, Error> {
-        // What is listed is the caller's own, so the policy need not be confirmed.
-        self.policies.get(chat_id, caller).await?;
+        self.current_policy(chat_id, caller).await?;
         let mut conn = self.pool.get().await?;
         Ok(store::list_scheduled(&mut conn, chat_id, caller).await?)
     }

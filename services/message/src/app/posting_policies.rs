@@ -3,9 +3,11 @@ use std::time::Duration;
 use godwit_kernel::{ChatId, UserId};
 use moka::sync::Cache;
 
+use super::App;
 use crate::clients::Chats;
 use crate::domain::{MembershipVersion, PostingPolicy};
 use crate::error::Error;
+use crate::store;
 
 /// What nobody used for this long is forgotten.
 const IDLE: Duration = Duration::from_secs(10 * 60);
@@ -67,6 +69,20 @@ impl PostingPolicies {
         log: MembershipVersion,
     ) -> Result<PostingPolicy, Error> {
         if policy.is_fresh(log) { Ok(policy) } else { self.reload(chat_id, user_id).await }
+    }
+}
+
+impl App {
+    /// The policy of a member by the version that the log has now, for what is not done by a statement that reads it.
+    ///
+    /// # Errors
+    /// [`Error::ChatNotFound`] for who is not a member; [`Error::Chats`]; the database's.
+    pub(super) async fn current_policy(&self, chat_id: ChatId, user_id: UserId) -> Result<PostingPolicy, Error> {
+        let policy = self.policies.get(chat_id, user_id).await?;
+        let mut conn = self.pool.get().await?;
+        let version = store::membership_version(&mut conn, chat_id).await?;
+        drop(conn);
+        self.policies.confirm(chat_id, user_id, policy, version).await
     }
 }
 

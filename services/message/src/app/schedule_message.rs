@@ -59,7 +59,7 @@ impl App {
     }
 
     async fn check_may_post(&self, caller: UserId, chat_id: ChatId) -> Result<(), Error> {
-        let mut policy = self.policies.get(chat_id, caller).await?;
+        let mut policy = self.current_policy(chat_id, caller).await?;
         if policy.posting != Posting::Allowed {
             policy = self.policies.reload(chat_id, caller).await?;
         }

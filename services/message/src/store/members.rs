@@ -81,6 +81,24 @@ pub async fn raise_membership_version(conn: &mut Connection, raise: &Raise) -> R
     .await
 }
 
+#[derive(QueryableByName)]
+struct VersionRow {
+    #[diesel(sql_type = BigInt)]
+    membership_version: i64,
+}
+
+/// The version of a chat's member list; the lowest when there is no log yet.
+///
+/// # Errors
+/// When the database does.
+pub async fn membership_version(conn: &mut Connection, chat_id: ChatId) -> Result<MembershipVersion, Error> {
+    let query =
+        sql_query("SELECT membership_version FROM chat_heads WHERE chat_id = $1").bind::<SqlUuid, _>(chat_id.as_uuid());
+    let rows: Vec<VersionRow> = Prepared(query).load(conn).await?;
+    let version = rows.into_iter().next().map(|row| MembershipVersion::from_i64(row.membership_version));
+    Ok(version.unwrap_or_default())
+}
+
 fn uuids(users: &[UserId]) -> Vec<Uuid> {
     users.iter().map(UserId::as_uuid).collect()
 }

@@ -19,7 +19,9 @@ mod sync;
 pub use append::{Append, AppendError, Written, WrittenUpdate, append, is_alive};
 pub use heads::{ChatRank, LogHead, SeenHead, WantedReceipts, heads, rank_chats, seen_heads};
 pub use index::{list_all_messages, seen_messages};
-pub use members::{LogPresence, MessageReceipts, Raise, members_among, message_receipts, raise_membership_version};
+pub use members::{
+    LogPresence, MessageReceipts, Raise, members_among, membership_version, message_receipts, raise_membership_version,
+};
 pub use messages::{FoundMessages, find_message, list_messages, messages_by_id, versions};
 pub use outbox::{
     Backlog, Lease, OutboxBatch, Sweep, backlog, claim_batches, forget_batches, renew_lease, stored_payloads,

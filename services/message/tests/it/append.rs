@@ -296,6 +296,7 @@ async fn every_statement_reaches_rows_by_key_even_in_small_tables() {
         store::seen_heads(&mut conn, &[id], sender, WantedReceipts::OfAll).await.unwrap();
         store::rank_chats(&mut conn, &[id], None, 10).await.unwrap();
         store::members_among(&mut conn, id, &[sender]).await.unwrap();
+        store::membership_version(&mut conn, id).await.unwrap();
         store::message_receipts(&mut conn, first, sender).await.unwrap();
         store::next_purge(&mut conn).await.unwrap();
         store::scrub_some(&mut conn).await.unwrap();

@@ -8,6 +8,7 @@ use godwit_message::domain::MembershipVersion;
 use tonic::{Code, Request, Status};
 
 use crate::harness::{Bed, Replica, created, reason, texts, user};
+use crate::scheduled::{self, ahead, schedule};
 
 /// An update that raises the version of the member list, as a removal would.
 fn raise(chat_id: ChatId, version: u64) -> AppendUpdate {
@@ -80,6 +81,38 @@ async fn a_removed_member_is_out_when_the_removal_is_appended_though_replicas_re
         assert!(client.sync_all(&cursor, 100).await.0.is_empty());
     }
     replicas[1].client(ada).send(chat_id, "o", "bye").await.unwrap();
+}
+
+/// What is there for them or not, they have no list any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_left_has_no_lists_though_replicas_remember_them() {
+    let bed = Bed::new().await;
+    let replicas = [bed.replica(), bed.replica()];
+    let (ada, bob) = (user(), user());
+    let chat_id = bed.chat_as(&replicas[0], pb::ChatKind::Group, &[ada, bob]).await;
+    for replica in &replicas {
+        assert!(replica.client(bob).pins(chat_id).await.unwrap().is_empty());
+        assert!(scheduled::list(&replica.client(bob), chat_id).await.unwrap().is_empty());
+    }
+
+    bed.leave(&replicas[0], chat_id, bob).await;
+    for replica in &replicas {
+        let client = replica.client(bob);
+        let later = scheduled::request(chat_id, "later", "hi", ahead(600_000));
+        for refused in [
+            client.pins(chat_id).await.unwrap_err(),
+            scheduled::list(&client, chat_id).await.unwrap_err(),
+            schedule(&client, later).await.unwrap_err(),
+        ] {
+            assert_eq!((refused.code(), reason(&refused).as_str()), (Code::NotFound, "CHAT_NOT_FOUND"));
+        }
+    }
+    let reads = bed.chats.policy_reads();
+    for _ in 0..5 {
+        replicas[0].client(ada).pins(chat_id).await.unwrap();
+        scheduled::list(&replicas[0].client(ada), chat_id).await.unwrap();
+    }
+    assert!(bed.chats.policy_reads() <= reads + 1, "whoever is still there is not asked for again");
 }
 
 #[tokio::test(flavor = "multi_thread")]
