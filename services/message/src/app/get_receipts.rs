@@ -7,10 +7,11 @@ use crate::error::Error;
 use crate::store::{self, MessageReceipts};
 
 impl App {
-    /// Who of the others has read and received a message, for its sender and who may see receipts.
+    /// Who besides its sender has read and received a message, for members who may see receipts: all of a direct chat or a
+    /// group, and of a channel the owner and the admins. Whose message it is makes no difference.
     ///
     /// # Errors
-    /// [`Error::MessageNotFound`]; [`Error::ReceiptsHidden`].
+    /// [`Error::MessageNotFound`], also for who is not a member; [`Error::ReceiptsHidden`] for a member without the right.
     #[tracing::instrument(name = "message.get_receipts", skip_all, fields(message.id = %id), err(level = "debug"))]
     pub async fn get_receipts(&self, caller: UserId, id: MessageId) -> Result<MessageReceipts, Error> {
         let message = self.get_message(caller, id).await?;

@@ -137,6 +137,7 @@ const TABLE: &[Row] = &[
     row("MarkMessageRead", About::Theirs, ALL, NO_MESSAGE),
     row("MarkDelivered", About::Theirs, ALL, NO_CHAT),
     row("GetReceipts", About::Theirs, RECEIPTS, NO_MESSAGE),
+    row("GetReceipts", About::Own, RECEIPTS, NO_MESSAGE),
     row("PinMessage", About::Theirs, PINNING, NO_MESSAGE),
     row("UnpinMessage", About::Theirs, PINNING, NO_MESSAGE),
     row("ListPins", About::Theirs, ALL, NO_CHAT),
