@@ -15,7 +15,7 @@ use godwit_contract::chat::v1::{
 use godwit_contract::media::v1::DescribeAttachmentsRequest;
 use godwit_contract::media::v1::media_internal_service_client::MediaInternalServiceClient;
 use godwit_contract::v1 as pb;
-use godwit_kernel::{ChatId, MediaId, UserId, limits};
+use godwit_kernel::{ChatId, MediaId, UserId};
 use godwit_rpc::{Channel, Directory, Target, retry_idempotent};
 use tonic::{Code, Status};
 
@@ -105,15 +105,15 @@ impl Chats {
         Ok(answer.into_inner().drafts)
     }
 
-    /// The first chats of a user above an id, or from the lowest on.
+    /// The first chats of a user above an id, or from the lowest on; at most 10,000.
     ///
     /// # Errors
     /// When the service does not answer.
-    pub async fn chat_ids(&self, user_id: UserId, above: Option<ChatId>) -> Result<ChatIds, Status> {
+    pub async fn chat_ids(&self, user_id: UserId, above: Option<ChatId>, limit: u32) -> Result<ChatIds, Status> {
         let request = ListChatIdsRequest {
             user_id: user_id.to_string(),
             after_chat_id: above.map(|id| id.to_string()).unwrap_or_default(),
-            limit: limits::INTERNAL_PAGE_MAX,
+            limit,
         };
         let answer = retry_idempotent(|| {
             let (mut client, request) = (self.client.clone(), request.clone());

@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use godwit_kernel::limits::{RESUME_MAX, SYNC_MAX};
+use godwit_kernel::limits::{INTERNAL_PAGE_MAX, RESUME_MAX, SYNC_MAX};
 use godwit_kernel::{ChatId, Seq, UserId};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -13,7 +13,10 @@ use crate::domain::{
 use crate::error::Error;
 use crate::store::{self, ChangedChat};
 
-/// Pages of chat ids that one call goes through, at 10,000 chats each.
+/// The chat ids that a call asks for first. An answer that they fill has asked for few that it does not need; one that goes on
+/// asks for twice as many each time, so that it goes through 10,000 chats in five pages.
+const IDS_FIRST: u32 = 500;
+/// Pages of chat ids that one call goes through.
 const ID_PAGES_MAX: u32 = 10;
 /// Behind every update of a chat.
 const CHAT_END: Seq = Seq::from_i64(i64::MAX);
@@ -112,8 +115,10 @@ enum Answer {
 impl Walk<'_> {
     /// Whether the last chat was passed.
     async fn run(&mut self) -> Result<bool, Error> {
+        let mut limit = IDS_FIRST;
         for _ in 0..ID_PAGES_MAX {
-            let ids = self.app.chats.chat_ids(self.caller, self.above()).await.map_err(Error::Chats)?;
+            let ids = self.app.chats.chat_ids(self.caller, self.above(), limit).await.map_err(Error::Chats)?;
+            limit = (limit * 2).min(INTERNAL_PAGE_MAX);
             let Some(last) = ids.chat_ids.last() else {
                 return Ok(true);
             };

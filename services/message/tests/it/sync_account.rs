@@ -60,6 +60,30 @@ async fn sync_gives_the_changed_chats_only_whatever_the_number_of_chats() {
     assert!(page.chats.is_empty() && !page.has_more);
 }
 
+/// The ids of what has not changed are read once a round, and not once a page of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_round_of_many_pages_does_not_read_all_chat_ids_for_each() {
+    const UNCHANGED: u64 = 5_000;
+    let bed = Bed::new().await;
+    let replica = bed.replica();
+    let (ada, bob) = (user(), user());
+    let cursor = replica.client(ada).sync("", 0).await.unwrap().next_cursor;
+    let changed = bed.chat(&replica, &[ada, bob]).await;
+    for name in 0..40 {
+        replica.client(bob).send(changed, &name.to_string(), "new").await.unwrap();
+    }
+    for _ in 0..UNCHANGED {
+        bed.chats.put(ChatId::generate(&SystemClock, &SystemEntropy), &[ada, bob], 1);
+    }
+    let before = bed.chats.ids_read();
+    let (pages, _) = replica.client(ada).sync_all(&cursor, 5).await;
+    let given: Vec<u64> = pages.iter().flat_map(|page| seqs(&page.updates)).collect();
+    assert_eq!(given, (1..=41).collect::<Vec<u64>>());
+    let read = bed.chats.ids_read() - before;
+    assert!(pages.len() > 8 && read > UNCHANGED, "{} pages, {read} ids", pages.len());
+    assert!(read < 2 * UNCHANGED + 1_000, "{} pages, {read} ids", pages.len());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_of_any_size_give_everything_in_order() {
     let bed = Bed::new().await;

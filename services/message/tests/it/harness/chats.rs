@@ -59,6 +59,7 @@ pub struct FakeChats {
     chats: Mutex<BTreeMap<ChatId, Chat>>,
     policy_reads: AtomicU64,
     id_reads: AtomicU64,
+    ids_read: AtomicU64,
     openings: AtomicU64,
     /// Where it has the logs of Saved Messages begun.
     app: Mutex<Weak<App>>,
@@ -165,6 +166,11 @@ impl FakeChats {
         self.id_reads.load(Ordering::Relaxed)
     }
 
+    /// How many chat ids were given.
+    pub fn ids_read(&self) -> u64 {
+        self.ids_read.load(Ordering::Relaxed)
+    }
+
     /// A directory in which these are the other services.
     pub fn directory(self: &Arc<Self>) -> Directory {
         let routes = LocalRoutes::new();
@@ -210,6 +216,7 @@ impl ChatInternalService for Served {
         let limit = limit as usize;
         let has_more = ids.len() > limit;
         ids.truncate(limit);
+        self.0.ids_read.fetch_add(ids.len() as u64, Ordering::Relaxed);
         Ok(Response::new(ListChatIdsResponse { chat_ids: ids, has_more }))
     }
 
