@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use godwit_client::state::ChatState;
 use godwit_client::{Client, ConnectOptions, Encoding, Event, Events};
 use godwit_contract::chat::v1::{
-    AddMembersRequest, ChangeRoleRequest, CreateFolderRequest, CreateGroupRequest, MuteChatRequest,
+    AddMembersRequest, ChangeRoleRequest, CreateFolderRequest, CreateGroupRequest, MuteChatRequest, SetDraftRequest,
     TransferOwnershipRequest, UpdateChatRequest,
 };
 use godwit_contract::message::v1::MarkReadRequest;
@@ -25,6 +25,8 @@ const STEPS_EACH: usize = 40;
 const TIMEOUT: Duration = Duration::from_secs(180);
 /// In which a change that a dead process left behind comes into the log.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// In which what is told on the way arrives.
+const MOMENT: Duration = Duration::from_millis(100);
 const EMOJI: [&str; 3] = ["👍", "❤️", "🎉"];
 
 /// A number below `count`, or 0.
@@ -39,6 +41,8 @@ struct View {
     chat: ChatState,
     settings: ChatSettings,
     folders: Vec<Folder>,
+    /// Of the draft; empty when there is none.
+    draft: String,
 }
 
 impl View {
@@ -49,7 +53,8 @@ impl View {
         let mut state = ChatState::of(user_id, &chat, history(client, chat_id).await.ok()?);
         state.roles = roles(client, chat_id).await.ok()?;
         let folders = client.list_folders().await.ok()?.folders;
-        let view = Self { chat: state, settings: chat.settings.unwrap_or_default(), folders };
+        let draft = chat.draft.map(|draft| draft.text).unwrap_or_default();
+        let view = Self { chat: state, settings: chat.settings.unwrap_or_default(), folders, draft };
         Some(Fresh { view: view.compared(), unread_count: chat.unread_count, seq: chat.seq, own_seq })
     }
 
@@ -106,17 +111,41 @@ impl Person {
 
     /// Applies what is told until the chat has come to `seq`, and the person's own log to `own_seq`.
     async fn follow(&mut self, chat_id: ChatId, seq: u64, own_seq: u64) {
-        let chat_id = chat_id.to_string();
         while self.seq < seq || self.own_seq < own_seq {
-            let Event::Update(update) = self.events.next().await.expect("the connection goes on") else { continue };
-            if update.chat_id == chat_id && update.seq == self.seq + 1 {
-                self.seq += 1;
-                self.view.apply(&chat_id, &update);
-            } else if update.chat_id == self.user_id && update.seq == self.own_seq + 1 {
-                self.own_seq += 1;
-                self.view.apply(&chat_id, &update);
-            }
+            let event = self.events.next().await.expect("the connection goes on");
+            self.hear(&chat_id.to_string(), event);
         }
+    }
+
+    /// Applies what else is told, until it is quiet for a moment.
+    async fn listen(&mut self, chat_id: ChatId) {
+        while let Ok(event) = timeout(MOMENT, self.events.next()).await {
+            self.hear(&chat_id.to_string(), event.expect("the connection goes on"));
+        }
+    }
+
+    fn hear(&mut self, chat_id: &str, event: Event) {
+        match event {
+            Event::Update(update) if update.chat_id == chat_id && update.seq == self.seq + 1 => {
+                self.seq += 1;
+                self.view.apply(chat_id, &update);
+            }
+            Event::Update(update) if update.chat_id == self.user_id && update.seq == self.own_seq + 1 => {
+                self.own_seq += 1;
+                self.view.apply(chat_id, &update);
+            }
+            Event::Draft(draft) if draft.chat_id == chat_id => self.view.draft = draft.text,
+            Event::State(state) => {
+                let draft = state.drafts.into_iter().find(|draft| draft.chat_id == chat_id);
+                self.view.draft = draft.map(|draft| draft.text).unwrap_or_default();
+            }
+            _ => {}
+        }
+    }
+
+    async fn write_draft(&self, chat_id: ChatId, text: String) -> Option<()> {
+        let draft = SetDraftRequest { text, ..SetDraftRequest::default() };
+        self.client.set_draft(chat_id, &draft).await.ok().map(drop)
     }
 
     /// One thing at random; what is refused, because another was quicker or the right is missing, does no harm. `None` when
@@ -216,7 +245,7 @@ impl Person {
 
     /// What is the person's alone.
     async fn arrange(&self, chat_id: ChatId, number: usize) -> Option<()> {
-        match pick(6) {
+        match pick(8) {
             0 => drop(self.client.mute_chat(chat_id, &MuteChatRequest::default()).await),
             1 => drop(self.client.unmute_chat(chat_id).await),
             2 => drop(self.client.archive_chat(chat_id).await),
@@ -225,6 +254,8 @@ impl Person {
                 let (title, chat_ids) = (format!("Folder {number}"), vec![chat_id.to_string()]);
                 drop(self.client.create_folder(&CreateFolderRequest { title, chat_ids }).await);
             }
+            5 => self.write_draft(chat_id, format!("about to say {number}")).await?,
+            6 => drop(self.client.delete_draft(chat_id).await),
             _ => {
                 if let Some(folder) = self.client.list_folders().await.ok()?.folders.first() {
                     drop(self.client.delete_folder(&folder.id).await);
@@ -285,6 +316,12 @@ async fn clients_that_apply_updates_have_what_a_fresh_snapshot_says_while_proces
         }
     };
     timeout(TIMEOUT, async { tokio::join!(busy, deaths) }).await.expect("everybody gets through");
+    // A draft is in no log: one that died on its way is told by the next.
+    for person in &people {
+        while person.write_draft(scene.chat_id, "the last one".to_owned()).await.is_none() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
     assert_converged(&mut people, scene.chat_id).await;
 }
 
@@ -344,7 +381,7 @@ async fn assert_converged(people: &mut [Person], chat_id: ChatId) {
                 }
             }
             assert!(Instant::now() < deadline, "the server answers");
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            person.listen(chat_id).await;
         }
     }
 }
