@@ -171,7 +171,7 @@ fn op() -> impl Strategy<Value = Op> {
 #[tokio::test(flavor = "multi_thread")]
 async fn unread_counts_are_always_those_of_a_recount() {
     let bed = Bed::new().await;
-    let replica = bed.replica();
+    let replicas = [bed.replica(), bed.replica()];
     let runtime = tokio::runtime::Handle::current();
     let options =
         ProptestConfig { cases: 30, max_shrink_iters: 20, failure_persistence: None, ..ProptestConfig::default() };
@@ -183,11 +183,14 @@ async fn unread_counts_are_always_those_of_a_recount() {
         TestRunner::new(options)
             .run(&prop::collection::vec(op(), 1..30), |ops| {
                 runtime.block_on(async {
-                    let chat_id = bed.chat_as(&replica, pb::ChatKind::Group, &members).await;
-                    let clients: Vec<_> = members.iter().map(|member| replica.client(*member)).collect();
+                    let chat_id = bed.chat_as(&replicas[0], pb::ChatKind::Group, &members).await;
+                    let clients = replicas
+                        .each_ref()
+                        .map(|replica| members.iter().map(|member| replica.client(*member)).collect::<Vec<_>>());
                     let mut joined = [1_u64; 3];
                     let mut sent: Vec<(String, usize)> = Vec::new();
                     for (number, op) in ops.into_iter().enumerate() {
+                        let (replica, clients) = (&replicas[number % 2], &clients[number % 2]);
                         let picked = |pick: usize| pick.checked_rem(sent.len()).map(|index| sent[index].clone());
                         let text =
                             |mentions: bool| if mentions { format!("@member1 {number}") } else { number.to_string() };
@@ -211,14 +214,14 @@ async fn unread_counts_are_always_those_of_a_recount() {
                             Op::Read { by, seq } => drop(clients[by].read(chat_id, seq).await.unwrap()),
                             Op::Clear { by } => clients[by].clear(chat_id).await.unwrap(),
                             Op::Rejoin { who, is_history_hidden } => {
-                                bed.leave(&replica, chat_id, members[who]).await;
-                                bed.join(&replica, chat_id, members[who], is_history_hidden).await;
+                                bed.leave(replica, chat_id, members[who]).await;
+                                bed.join(replica, chat_id, members[who], is_history_hidden).await;
                                 joined[who] =
                                     clients[who].sync_chat(chat_id, u64::MAX >> 1, 1, "").await.unwrap().head_seq;
                             }
                         }
                     }
-                    for (index, client) in clients.iter().enumerate() {
+                    for (index, client) in clients[1].iter().enumerate() {
                         let head = client.head(chat_id).await;
                         let own = members[index].to_string();
                         let unread: Vec<pb::Message> = client
