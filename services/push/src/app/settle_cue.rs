@@ -1,8 +1,11 @@
+use godwit_pg::Connection;
+use time::OffsetDateTime;
+
 use super::settle::note;
 use super::{App, CueTelling};
 use crate::domain::{Breaker, Scope, Verdict, pause_before};
 use crate::error::Error;
-use crate::store;
+use crate::store::{self, Cue};
 
 impl App {
     /// Keeps how a try to tell of a cue ended, and what that says of the push service.
@@ -21,12 +24,7 @@ impl App {
         let mut conn = self.pool.get().await?;
         match verdict {
             Verdict::Accepted { .. } => store::finish_cue(&mut conn, cue, now).await?,
-            Verdict::Gone { since } => {
-                outcome = "gone";
-                let count = store::delete_address(&mut conn, &cue.address, *since).await?;
-                metrics::counter!("godwit_push_addresses_total", "change" => "gone").increment(count as u64);
-                store::finish_cue(&mut conn, cue, now).await?;
-            }
+            Verdict::Gone { since } => outcome = self.settle_gone(&mut conn, cue, *since).await?,
             Verdict::Refused(cause) => {
                 outcome = "refused";
                 tracing::warn!(device.id = %cue.address.device_id, cause, "a push service refuses a cue");
@@ -51,5 +49,29 @@ impl App {
         let provider = cue.address.provider.as_str();
         metrics::counter!("godwit_push_cues_total", "provider" => provider, "outcome" => outcome).increment(1);
         Ok(())
+    }
+
+    /// Without its address for calls a device is told by the common one: somebody is waiting. Tells how it ended.
+    async fn settle_gone(
+        &self,
+        conn: &mut Connection,
+        cue: &Cue,
+        since: Option<OffsetDateTime>,
+    ) -> Result<&'static str, Error> {
+        let now = self.clock.now();
+        let count = store::delete_address(conn, &cue.address, since).await?;
+        metrics::counter!("godwit_push_addresses_total", "change" => "gone").increment(count as u64);
+        if store::readdress_cue(conn, cue, now).await? > 0 {
+            self.bells.ring_for_cues();
+            return Ok("readdressed");
+        }
+        // Where another address took its place meanwhile, that one is tried.
+        let pause = if count == 0 { pause_before(cue.attempt, None, &*self.entropy) } else { None };
+        let Some(pause) = pause else {
+            store::finish_cue(conn, cue, now).await?;
+            return Ok("gone");
+        };
+        store::postpone_cue(conn, cue, now + pause).await?;
+        Ok("postponed")
     }
 }

@@ -115,6 +115,31 @@ pub async fn postpone_cue(conn: &mut Connection, cue: &Cue, until: OffsetDateTim
     Ok(())
 }
 
+/// Sends a cue that was for calls by the device's common address, at once and as if it had not been tried, when the device
+/// has no address for calls any more. Not one that was changed since it was claimed. Tells of how many it was.
+///
+/// # Errors
+/// When the database does.
+pub async fn readdress_cue(conn: &mut Connection, cue: &Cue, now: OffsetDateTime) -> Result<usize, Error> {
+    Ok(sql_query(
+        "UPDATE cues c SET purpose = a.purpose, provider = a.provider, due_at = $5, attempt_count = 0, \
+             version = c.version + 1 \
+         FROM addresses a \
+         WHERE c.device_id = $1 AND c.subject_id = $2 AND c.kind = $3 AND c.version = $4 \
+             AND c.state = 'pending' AND c.purpose = 'voip' \
+             AND a.device_id = c.device_id AND a.user_id = c.user_id AND a.purpose = 'alert' \
+             AND NOT EXISTS (SELECT FROM push_tokens v \
+                 WHERE v.device_id = c.device_id AND v.user_id = c.user_id AND v.purpose = 'voip')",
+    )
+    .bind::<SqlUuid, _>(cue.address.device_id.as_uuid())
+    .bind::<SqlUuid, _>(cue.subject_id)
+    .bind::<Text, _>(cue.kind.as_str())
+    .bind::<BigInt, _>(cue.version)
+    .bind::<Timestamptz, _>(now)
+    .execute(conn)
+    .await?)
+}
+
 /// A call that rings.
 pub struct Ringing<'a> {
     /// The call.

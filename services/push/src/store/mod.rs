@@ -17,7 +17,7 @@ pub use addresses::{
 };
 pub use cues::{
     Cue, CueKind, Ringing, RingingOver, claim_cues, cue_call_over, cue_ringing, delete_old_cues, finish_cue,
-    postpone_cue,
+    postpone_cue, readdress_cue,
 };
 pub use deliveries::{
     Claim, End, backlog, claim_due, delete_chats, delete_messages, delete_records, expire, finish, postpone, release,

@@ -160,16 +160,68 @@ async fn a_token_for_calls_that_is_over_is_dropped_and_the_one_for_alerts_stays(
     let tokens = "SELECT count(*) FROM push_tokens";
     eventually(SOON, async || world.number(tokens).await == 3).await;
     assert_eq!(world.number("SELECT count(*) FROM push_tokens WHERE purpose = 'voip'").await, 1);
-    // Messages reach the phone, and calls as on any phone without a token for them.
+    // The call that rang there, messages, and the next call: all as on any phone without a token for calls.
+    eventually(SOON, async || world.apns.at(&bob.token).len() == 1).await;
     replica.publish(&world, &world.message_of(1, ada.user_id(), "hello")).await;
-    let told = eventually(SOON, async || world.apns.at(&bob.token).first().cloned()).await;
-    assert_eq!(told.payload["godwit"]["kind"], "message_created");
+    eventually(SOON, async || world.apns.at(&bob.token).len() == 2).await;
     alert(&replica, &call(&world, &ada, &bob), CallState::Ringing).await;
-    let rings = eventually(SOON, async || world.apns.at(&bob.token).get(1).cloned()).await;
-    assert_eq!((&rings.payload["godwit"]["kind"], rings.push_type.as_str()), (&json!("call_ringing"), "alert"));
+    eventually(SOON, async || world.apns.at(&bob.token).len() == 3).await;
+    let pushed = world.apns.at(&bob.token);
+    let kinds: Vec<&str> = pushed.iter().filter_map(|pushed| pushed.payload["godwit"]["kind"].as_str()).collect();
+    assert_eq!(kinds, ["call_ringing", "message_created", "call_ringing"]);
+    assert!(pushed.iter().all(|pushed| pushed.push_type == "alert" && pushed.topic == TOPIC));
     rung(&world, &bobs_other, 2).await;
     assert_eq!(world.apns.at(&bob.voip_token).len(), 1);
     assert_eq!(world.number(tokens).await, 3);
+}
+
+/// A call rings where messages are shown when Apple does not know the token for calls any more, and its end is told there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_whose_token_is_over_rings_by_the_one_for_alerts() {
+    for (status, reason) in [(410, "Unregistered"), (400, "BadDeviceToken"), (400, "DeviceTokenNotForTopic")] {
+        let (world, replica, ada, bob, bobs_other) = with_phones().await;
+        world.apns.behave(&bob.voip_token, Some(Manner::refuse(status, json!({"reason": reason}))));
+        let call = call(&world, &ada, &bob);
+        alert(&replica, &call, CallState::Ringing).await;
+        let rings = eventually(SOON, async || world.apns.at(&bob.token).first().cloned()).await;
+        assert_eq!((rings.push_type.as_str(), rings.topic.as_str()), ("alert", TOPIC), "{reason}");
+        assert_eq!(rings.payload["godwit"]["call_id"], json!(call.id));
+        assert_eq!(rings.expiration, world.clock.now().unix_timestamp() + 45);
+        rung(&world, &bobs_other, 1).await;
+        let waits = "SELECT count(*) FROM cues WHERE state = 'pending'";
+        eventually(SOON, async || world.number(waits).await == 0).await;
+        alert(&replica, &call, CallState::Cancelled).await;
+        let over = eventually(SOON, async || world.apns.at(&bob.token).get(1).cloned()).await;
+        assert_eq!((&over.payload["godwit"]["kind"], &over.collapse_id), (&json!("call_over"), &rings.collapse_id));
+        rung(&world, &bobs_other, 2).await;
+        let told =
+            [&bob.voip_token, &bob.token, &bobs_other.voip_token, &bobs_other.token].map(|at| world.apns.at(at).len());
+        assert_eq!(told, [1, 2, 2, 0], "{reason}");
+    }
+}
+
+/// Apple speaks of an installation that was there before: the new one rings, and the token stays.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_to_a_token_that_was_registered_anew_rings_a_little_later() {
+    let (world, replica, ada, bob, _) = with_phones().await;
+    let before_ms = (world.clock.now().unix_timestamp() - 60) * 1_000;
+    let gone = json!({"reason": "Unregistered", "timestamp": before_ms});
+    world.apns.behave(&bob.voip_token, Some(Manner::refuse(410, gone)));
+    alert(&replica, &call(&world, &ada, &bob), CallState::Ringing).await;
+    rung(&world, &bob, 1).await;
+    world.apns.behave(&bob.voip_token, None);
+    let now = world.clock.now().unix_timestamp();
+    // Not that it is on its way, for which 30 s are kept.
+    let waits = format!(
+        "SELECT count(*) FROM cues WHERE state = 'pending' \
+         AND due_at > to_timestamp({now}) AND due_at < to_timestamp({now} + 30)"
+    );
+    eventually(SOON, async || world.number(&waits).await == 1).await;
+    world.clock.advance(Duration::from_secs(8));
+    let pushed = rung(&world, &bob, 2).await;
+    assert_eq!(pushed[0].id, pushed[1].id, "another try of the same");
+    assert_eq!(world.number("SELECT count(*) FROM push_tokens WHERE purpose = 'voip'").await, 2);
+    assert!(world.apns.at(&bob.token).is_empty(), "no alert");
 }
 
 #[tokio::test(flavor = "multi_thread")]
