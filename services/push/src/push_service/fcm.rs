@@ -223,12 +223,12 @@ fn verdict(answer: &Answer, now: OffsetDateTime) -> Verdict {
     let cause = format!("status {} {code}", answer.status);
     match (answer.status, code) {
         // The address is over, or was given for another project than this one's.
-        (404, _) | (403, "SENDER_ID_MISMATCH") => Verdict::Gone { since: None },
+        (404, "UNREGISTERED") | (403, "SENDER_ID_MISMATCH") => Verdict::Gone { since: None },
         (429, _) => {
             Verdict::Later { scope: Scope::Provider, retry_after: Some(retry_after.unwrap_or(QUOTA_PAUSE)), cause }
         }
-        // The account is refused, not the notification: a person must act.
-        (403, _) => {
+        // The account is refused, or its project is not known, not the notification: a person must act.
+        (403 | 404, _) => {
             tracing::error!(code, "Google refuses this deployment's service account");
             Verdict::Later { scope: Scope::Provider, retry_after, cause }
         }
@@ -264,4 +264,22 @@ fn message(parcel: &Parcel<'_>) -> Value {
         android.insert("collapse_key".to_owned(), parcel.collapse_id.clone().into());
     }
     json!({"message": {"token": parcel.address.text, "data": data, "android": android}})
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use reqwest::header::HeaderMap;
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn a_quota_that_is_used_up_is_waited_for_a_minute_when_google_does_not_say() {
+        let answer = Answer { status: 429, headers: HeaderMap::new(), body: Bytes::new() };
+        let Verdict::Later { scope, retry_after, .. } = verdict(&answer, datetime!(2026-06-01 12:00 UTC)) else {
+            panic!("the notification may do later")
+        };
+        assert_eq!((scope, retry_after), (Scope::Provider, Some(QUOTA_PAUSE)));
+    }
 }
