@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 
 use axum::body::Bytes;
@@ -56,6 +57,10 @@ struct Desk {
     tokens: Mutex<HashMap<String, i64>>,
     received: Mutex<Vec<Pushed>>,
     manners: Mutex<HashMap<String, Manner>>,
+    /// Where access tokens are given.
+    token_manner: Mutex<Option<Manner>>,
+    /// How often one was asked for.
+    asked: AtomicUsize,
     faults: Mutex<Vec<String>>,
 }
 
@@ -70,6 +75,8 @@ impl Fcm {
             tokens: Mutex::default(),
             received: Mutex::default(),
             manners: Mutex::default(),
+            token_manner: Mutex::default(),
+            asked: AtomicUsize::default(),
             faults: Mutex::default(),
         });
         let router = Router::new()
@@ -102,6 +109,16 @@ impl Fcm {
         };
     }
 
+    /// How access tokens are given, or not.
+    pub fn behave_with_tokens(&self, manner: Option<Manner>) {
+        *self.desk.token_manner.lock().unwrap() = manner;
+    }
+
+    /// How often an access token was asked for.
+    pub fn asked_for_tokens(&self) -> usize {
+        self.desk.asked.load(Ordering::SeqCst)
+    }
+
     /// All that came for a token, in order; nothing may have broken the contract.
     pub fn at(&self, token: &str) -> Vec<Pushed> {
         assert_eq!(*self.desk.faults.lock().unwrap(), Vec::<String>::new());
@@ -126,7 +143,12 @@ pub fn error(code: u16, status: &str, error_code: &str) -> Value {
 }
 
 async fn give_token(State(desk): State<Arc<Desk>>, headers: HeaderMap, body: String) -> Response {
-    match desk.check_assertion(&headers, &body) {
+    let (checked, manner) = (desk.check_assertion(&headers, &body), desk.token_manner.lock().unwrap().clone());
+    desk.asked.fetch_add(1, Ordering::SeqCst);
+    if let (Ok(()), Some(manner)) = (&checked, manner) {
+        return manner.answer().await;
+    }
+    match checked {
         Ok(()) => {
             let mut tokens = desk.tokens.lock().unwrap();
             let token = format!("access-{}", tokens.len());

@@ -23,6 +23,8 @@ pub enum Manner {
         body: Value,
         retry_after: Option<&'static str>,
     },
+    /// Says that all is well, in no language that is known.
+    Garbage,
     Hang,
     /// Takes what comes, but says so only when it is allowed to.
     Hold(Arc<Semaphore>),
@@ -42,6 +44,7 @@ impl Manner {
                 }
                 answer
             }
+            Self::Garbage => (StatusCode::OK, "<html>Welcome</html>").into_response(),
             Self::Hold(permission) => {
                 permission.acquire().await.unwrap().forget();
                 StatusCode::OK.into_response()
