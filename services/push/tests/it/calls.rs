@@ -16,7 +16,7 @@ use crate::phone::Phone;
 use crate::stage::Manner;
 use crate::stage::apns::{Pushed, TOPIC};
 
-fn call(world: &World, caller: &Phone, callee: &Phone) -> Call {
+pub fn call(world: &World, caller: &Phone, callee: &Phone) -> Call {
     Call {
         id: CallId::generate(&SystemClock, &SystemEntropy).to_string(),
         media: CallMedia::Video.into(),
@@ -28,7 +28,7 @@ fn call(world: &World, caller: &Phone, callee: &Phone) -> Call {
     }
 }
 
-async fn alert(replica: &Replica, call: &Call, state: CallState) {
+pub async fn alert(replica: &Replica, call: &Call, state: CallState) {
     let call = Call { state: state.into(), ..call.clone() };
     let mut client = CallAlertInternalServiceClient::new(replica.platform.directory.channel(Target::Push));
     client.alert_call(AlertCallRequest { call: Some(call) }).await.unwrap();

@@ -121,3 +121,33 @@ async fn a_quota_that_is_used_up_and_an_outage_are_waited_for_as_long_as_google_
         arrivals(&world, &bob, 3).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_read_elsewhere_or_deleted_goes_from_the_phone_by_data_that_wakes_nobody() {
+    let (world, replica, ada, bob) = with_phone().await;
+    for seq in 1..=3 {
+        replica.publish(&world, &world.message_of(seq, ada.user_id(), "hello")).await;
+    }
+    let sent = "SELECT count(*) FROM deliveries WHERE state = 'sent'";
+    eventually(SOON, async || world.number(sent).await == 3).await;
+    replica.publish(&world, &world.read(bob.user_id(), 1)).await;
+    eventually(SOON, async || world.number("SELECT count(*) FROM cues").await == 1).await;
+    world.clock.advance(Duration::from_secs(3));
+    let read = arrivals(&world, &bob, 4).await.remove(3);
+    replica.publish(&world, &world.delete(2)).await;
+    let pushed = arrivals(&world, &bob, 5).await;
+    let (shown, deleted) = (&pushed[2], &pushed[4]);
+    let chat_id = world.chat_id.to_string();
+    let (read_id, deleted_id) = (&read.data["collapse_id"], &deleted.data["collapse_id"]);
+    assert_eq!(read.data, json!({"kind": "chat_read", "chat_id": chat_id, "read_seq": "1", "collapse_id": read_id}),);
+    assert_eq!(
+        deleted.data,
+        json!({"kind": "messages_deleted", "chat_id": chat_id, "seqs": r#"["2"]"#, "collapse_id": deleted_id}),
+    );
+    for cue in [&read, deleted] {
+        assert_eq!((&cue.android["priority"], cue.android.get("collapse_key")), (&json!("NORMAL"), None));
+        assert_ne!(cue.data["collapse_id"], shown.data["collapse_id"], "the newest message stays");
+    }
+    eventually(SOON, async || world.number("SELECT count(*) FROM cues WHERE state = 'pending'").await == 0).await;
+    assert_eq!(world.fcm.at(&bob.token).len(), 5);
+}

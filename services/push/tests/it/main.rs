@@ -5,6 +5,7 @@ mod answers;
 mod apple;
 mod browser;
 mod calls;
+mod calls_beyond_apple;
 mod cues;
 mod deletion;
 mod deliveries;
