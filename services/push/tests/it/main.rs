@@ -3,6 +3,7 @@
 
 mod answers;
 mod apple;
+mod badge;
 mod browser;
 mod calls;
 mod calls_beyond_apple;

@@ -1,6 +1,7 @@
 //! The services that push calls, as far as it calls them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -14,13 +15,13 @@ use godwit_contract::chat::v1::listener_internal_service_server::ListenerInterna
 use godwit_contract::chat::v1::{
     ChatListeners, CheckListenersRequest, CheckListenersResponse, GetPostingPolicyRequest, GetPostingPolicyResponse,
     ListChatIdsRequest, ListChatIdsResponse, ListDirectPeersRequest, ListDirectPeersResponse, ListMembersRequest,
-    ListMembersResponse, Listener, OpenSavedMessagesRequest, OpenSavedMessagesResponse, SetDirectBlockRequest,
-    SetDirectBlockResponse,
+    ListMembersResponse, Listener, ListenerQuery, OpenSavedMessagesRequest, OpenSavedMessagesResponse,
+    SetDirectBlockRequest, SetDirectBlockResponse,
 };
 use godwit_contract::message::v1::message_internal_service_server::MessageInternalService;
 use godwit_contract::message::v1::{
-    AppendUpdateRequest, AppendUpdateResponse, ChatHead, ClearHistoryRequest, ClearHistoryResponse, GetHeadsRequest,
-    GetHeadsResponse, GetMessagesRequest, GetMessagesResponse, RaiseMembershipVersionRequest,
+    AppendUpdateRequest, AppendUpdateResponse, ChatHead, ChatRank, ClearHistoryRequest, ClearHistoryResponse,
+    GetHeadsRequest, GetHeadsResponse, GetMessagesRequest, GetMessagesResponse, RaiseMembershipVersionRequest,
     RaiseMembershipVersionResponse, RankChatsRequest, RankChatsResponse, SendMessagesRequest, SendMessagesResponse,
 };
 use godwit_contract::presence::v1::foreground_internal_service_server::ForegroundInternalService;
@@ -28,10 +29,24 @@ use godwit_contract::presence::v1::{ListForegroundDevicesRequest, ListForeground
 use godwit_contract::v1::{ChatKind, Message, User};
 use godwit_rpc::timestamp;
 use time::OffsetDateTime;
+use time::macros::datetime;
 use tonic::{Request, Response, Status};
 
 /// Members, or sessions, a page: fewer than a real service gives, so that there are pages.
 const PAGE: usize = 2;
+
+/// Chats of one request, as the message service takes them.
+const HEADS_MAX: usize = 200;
+/// When the chat with the members was active: after all others.
+const LATELY: OffsetDateTime = datetime!(2100-01-01 00:00 UTC);
+
+/// A chat that everybody is in besides.
+#[derive(Clone)]
+pub struct OtherChat {
+    pub unread_count: u32,
+    pub is_muted: bool,
+    pub active_at: OffsetDateTime,
+}
 
 /// One chat with these members, and every user named after their id who was not deleted.
 #[derive(Clone, Default)]
@@ -55,10 +70,18 @@ pub struct Peers {
     pub presence_asked: Arc<AtomicUsize>,
     /// How much of the chat people have not read.
     pub unread: Arc<Mutex<BTreeMap<String, u32>>>,
+    /// Other chats, by id; the one above was active after them all.
+    pub other_chats: Arc<Mutex<BTreeMap<String, OtherChat>>>,
     /// Kind and title of the chat, and whether its history is hidden from newcomers.
     pub facts: Arc<Mutex<(ChatKind, String, bool)>>,
     /// The pages of members that were given.
     pub pages: Arc<AtomicUsize>,
+    /// How many members a page has, if as many are asked for; absent: two.
+    pub page_size: Arc<Mutex<Option<usize>>>,
+    /// The most members that were asked for at once.
+    pub largest_page: Arc<AtomicUsize>,
+    /// The most members of whom it was asked at once whether they have muted the chat.
+    pub largest_check: Arc<AtomicUsize>,
     /// How many pages of members are given at most; absent: as many as are asked for.
     pub pages_max: Arc<Mutex<Option<usize>>>,
     /// The chat, where there is only one.
@@ -136,21 +159,25 @@ impl ListenerInternalService for Peers {
         &self,
         request: Request<CheckListenersRequest>,
     ) -> Result<Response<CheckListenersResponse>, Status> {
-        let (members, muted) = (self.members.lock().unwrap().clone(), self.muted.lock().unwrap().clone());
-        let joined_at = self.joined_at.lock().unwrap().clone();
+        let (members, muted) = (self.members.lock().unwrap(), self.muted.lock().unwrap());
+        let (joined_at, others) = (self.joined_at.lock().unwrap(), self.other_chats.lock().unwrap());
         let (kind, title, is_history_hidden) = self.facts.lock().unwrap().clone();
-        let member = |user_id: String| Listener {
+        let member = |chat_id: &str, user_id: String| Listener {
             joined_at: Some(timestamp(joined_at.get(&user_id).copied().unwrap_or(OffsetDateTime::UNIX_EPOCH))),
-            is_muted: muted.contains(&user_id),
+            is_muted: others.get(chat_id).map_or_else(|| muted.contains(&user_id), |chat| chat.is_muted),
             user_id,
         };
-        let chats = request.into_inner().queries.into_iter().map(|query| ChatListeners {
-            chat_id: query.chat_id,
+        let chat = |ListenerQuery { chat_id, user_ids }| ChatListeners {
             kind: kind.into(),
             title: title.clone(),
             is_history_visible: !is_history_hidden,
-            members: query.user_ids.into_iter().filter(|id| members.contains(id)).map(member).collect(),
-        });
+            members: user_ids.into_iter().filter(|id| members.contains(id)).map(|id| member(&chat_id, id)).collect(),
+            chat_id,
+        };
+        let queries = request.into_inner().queries;
+        let count = queries.iter().map(|query| query.user_ids.len()).sum();
+        self.largest_check.fetch_max(count, Ordering::SeqCst);
+        let chats = queries.into_iter().map(chat);
         self.answer(CheckListenersResponse { chats: chats.collect() })
     }
 }
@@ -182,10 +209,14 @@ impl ChatInternalService for Peers {
             return Err(Status::unavailable("no more pages"));
         }
         self.pages.fetch_add(1, Ordering::SeqCst);
-        let after = request.into_inner().after_user_id;
-        let rest: Vec<String> = self.members.lock().unwrap().iter().filter(|id| **id > after).cloned().collect();
-        let has_more = rest.len() > PAGE;
-        let user_ids = rest.into_iter().take(PAGE).collect();
+        let ListMembersRequest { after_user_id, limit, .. } = request.into_inner();
+        self.largest_page.fetch_max(usize::try_from(limit).unwrap(), Ordering::SeqCst);
+        let size = usize::try_from(limit).unwrap().min(self.page_size.lock().unwrap().unwrap_or(PAGE));
+        let members = self.members.lock().unwrap();
+        let rest = members.range::<String, _>((Bound::Excluded(&after_user_id), Bound::Unbounded));
+        let mut user_ids: Vec<String> = rest.take(size + 1).cloned().collect();
+        let has_more = user_ids.len() > size;
+        user_ids.truncate(size);
         self.answer(ListMembersResponse { user_ids, has_more, kind: ChatKind::Direct.into() })
     }
 
@@ -197,7 +228,8 @@ impl ChatInternalService for Peers {
     }
 
     async fn list_chat_ids(&self, _: Request<ListChatIdsRequest>) -> Result<Response<ListChatIdsResponse>, Status> {
-        let chat_ids = vec![self.chat_id.lock().unwrap().clone()];
+        let mut chat_ids = vec![self.chat_id.lock().unwrap().clone()];
+        chat_ids.extend(self.other_chats.lock().unwrap().keys().cloned());
         self.answer(ListChatIdsResponse { chat_ids, has_more: false })
     }
 
@@ -250,14 +282,27 @@ impl MessageInternalService for Peers {
     }
 
     async fn get_heads(&self, request: Request<GetHeadsRequest>) -> Result<Response<GetHeadsResponse>, Status> {
-        let request = request.into_inner();
-        let unread_count = self.unread.lock().unwrap().get(&request.viewer_id).copied().unwrap_or(0);
-        let head = |chat_id| ChatHead { chat_id, unread_count, ..ChatHead::default() };
-        self.answer(GetHeadsResponse { heads: request.chat_ids.into_iter().map(head).collect() })
+        let GetHeadsRequest { chat_ids, viewer_id, .. } = request.into_inner();
+        if chat_ids.len() > HEADS_MAX {
+            return Err(Status::invalid_argument("too many chats"));
+        }
+        let (unread, others) = (self.unread.lock().unwrap(), self.other_chats.lock().unwrap());
+        let head = |chat_id: String| {
+            let other = others.get(&chat_id).map(|chat| chat.unread_count);
+            let unread_count = other.or_else(|| unread.get(&viewer_id).copied()).unwrap_or(0);
+            ChatHead { chat_id, unread_count, ..ChatHead::default() }
+        };
+        self.answer(GetHeadsResponse { heads: chat_ids.into_iter().map(head).collect() })
     }
 
-    async fn rank_chats(&self, _: Request<RankChatsRequest>) -> Result<Response<RankChatsResponse>, Status> {
-        Err(Status::unimplemented("not asked by push"))
+    async fn rank_chats(&self, request: Request<RankChatsRequest>) -> Result<Response<RankChatsResponse>, Status> {
+        let RankChatsRequest { mut chat_ids, limit, .. } = request.into_inner();
+        let others = self.other_chats.lock().unwrap();
+        let active_at = |id: &String| others.get(id).map_or(LATELY, |chat| chat.active_at);
+        chat_ids.sort_by_key(|id| std::cmp::Reverse(active_at(id)));
+        chat_ids.truncate(usize::try_from(limit).unwrap());
+        let rank = |chat_id: String| ChatRank { active_at: Some(timestamp(active_at(&chat_id))), chat_id };
+        self.answer(RankChatsResponse { ranks: chat_ids.into_iter().map(rank).collect() })
     }
 
     async fn clear_history(&self, _: Request<ClearHistoryRequest>) -> Result<Response<ClearHistoryResponse>, Status> {
