@@ -1,9 +1,9 @@
-use time::Duration;
+use time::{Duration, OffsetDateTime};
 
 use super::App;
 use crate::domain::Provider;
 use crate::error::Error;
-use crate::store;
+use crate::store::{self, Backlog};
 
 /// Records may come this much later than the messages that they tell of.
 const CURSOR_SLACK: Duration = Duration::hours(1);
@@ -23,10 +23,15 @@ impl App {
         store::delete_old_cues(&mut conn, now).await?;
         store::delete_old_cursors(&mut conn, now - self.ttl - CURSOR_SLACK).await?;
         for provider in Provider::ALL {
-            let backlog = store::backlog(&mut conn, provider).await?;
-            #[expect(clippy::cast_precision_loss, reason = "the count is bounded far below 2^52")]
-            metrics::gauge!("godwit_push_backlog", "provider" => provider.as_str()).set(backlog as f64);
+            show(provider, &store::backlog(&mut conn, provider, now).await?, now);
         }
         Ok(())
     }
+}
+
+fn show(provider: Provider, backlog: &Backlog, now: OffsetDateTime) {
+    #[expect(clippy::cast_precision_loss, reason = "the count is bounded far below 2^52")]
+    metrics::gauge!("godwit_push_backlog", "provider" => provider.as_str()).set(backlog.count as f64);
+    let age = backlog.oldest_due_at.map_or(Duration::ZERO, |due_at| now - due_at);
+    metrics::gauge!("godwit_push_oldest_due_seconds", "provider" => provider.as_str()).set(age.as_seconds_f64());
 }

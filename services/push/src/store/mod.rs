@@ -20,7 +20,7 @@ pub use cues::{
     postpone_cue, readdress_cue,
 };
 pub use deliveries::{
-    Claim, End, backlog, claim_due, delete_chats, delete_messages, delete_records, expire, finish, postpone, release,
+    Backlog, Claim, End, backlog, claim_due, delete_chats, delete_messages, delete_records, expire, finish, postpone, release,
 };
 pub use fan_outs::{
     FanOut, MemberStep, Recipient, claim_fan_outs, note_and_deliver, note_messages, release_fan_outs, take_step,

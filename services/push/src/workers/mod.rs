@@ -43,7 +43,18 @@ async fn bell_of(bells: &[Notify; 3], provider: Provider) {
     }
 }
 
-fn show(provider: Provider, breaker: &Breaker) {
+/// What a push service is sent; each has a breaker of its own, so that one does not wait for the other's probe.
+#[derive(Clone, Copy)]
+enum Kind {
+    Messages,
+    Cues,
+}
+
+fn show(provider: Provider, kind: Kind, breaker: &Breaker) {
     let is_open = if breaker.is_open() { 1.0 } else { 0.0 };
-    metrics::gauge!("godwit_push_breaker_open", "provider" => provider.as_str()).set(is_open);
+    let kind = match kind {
+        Kind::Messages => "messages",
+        Kind::Cues => "cues",
+    };
+    metrics::gauge!("godwit_push_breaker_open", "provider" => provider.as_str(), "kind" => kind).set(is_open);
 }

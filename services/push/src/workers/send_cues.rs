@@ -6,7 +6,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::{POLL_INTERVAL, RETRY_PAUSE, STOP_GRACE, bell_of, slots};
+use super::{Kind, POLL_INTERVAL, RETRY_PAUSE, STOP_GRACE, bell_of, show, slots};
 use crate::app::{App, CueTelling};
 use crate::domain::{Breaker, Provider, Verdict};
 
@@ -24,6 +24,7 @@ pub async fn send_cues(
     let mut busy: HashSet<DeviceId> = HashSet::new();
     let mut breaker = Breaker::default();
     while !stop.is_cancelled() {
+        show(provider, Kind::Cues, &breaker);
         let free = slots(&breaker, app.clock.now(), concurrency, tries.len());
         let mut pause = POLL_INTERVAL;
         if free > 0 {

@@ -7,7 +7,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::{POLL_INTERVAL, RETRY_PAUSE, STOP_GRACE, bell_of, show, slots};
+use super::{Kind, POLL_INTERVAL, RETRY_PAUSE, STOP_GRACE, bell_of, show, slots};
 use crate::app::{App, Telling, Tried};
 use crate::domain::{Breaker, Provider};
 
@@ -25,7 +25,7 @@ pub async fn send_due(
     let mut breaker = Breaker::default();
     while !stop.is_cancelled() {
         settle(&app, provider, &mut unsettled, &mut busy, &mut breaker).await;
-        show(provider, &breaker);
+        show(provider, Kind::Messages, &breaker);
         let free = slots(&breaker, app.clock.now(), concurrency, tries.len());
         let mut pause = POLL_INTERVAL;
         // What could not be settled is not tried again meanwhile, and nothing else is begun.

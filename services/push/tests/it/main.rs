@@ -14,6 +14,7 @@ mod failures;
 mod google;
 mod harness;
 mod ledger;
+mod measurements;
 mod peers;
 mod phone;
 mod recipients;
