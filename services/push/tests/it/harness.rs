@@ -203,6 +203,14 @@ impl World {
         query.get_result::<Row>(&mut *pool.get().await.unwrap()).await.unwrap().number
     }
 
+    /// Changes what the database has.
+    pub async fn execute(&self, sql: &str) {
+        use diesel_async::RunQueryDsl as _;
+
+        let pool = self.db.pool(&store::SCHEMA);
+        diesel::sql_query(sql).execute(&mut *pool.get().await.unwrap()).await.unwrap();
+    }
+
     fn other(&self, seq: u64, change: update::Change) -> Update {
         Update { chat_id: self.chat_id.to_string(), seq, change: Some(change), ..Update::default() }
     }

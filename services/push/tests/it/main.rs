@@ -13,6 +13,7 @@ mod deliveries;
 mod failures;
 mod google;
 mod harness;
+mod large_channel;
 mod ledger;
 mod measurements;
 mod peers;
