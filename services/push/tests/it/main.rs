@@ -1,6 +1,7 @@
 //! The push service against real PostgreSQL, with a real HTTP server as the push service (RFC 8030).
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod actions;
 mod answers;
 mod apple;
 mod badge;
