@@ -219,30 +219,6 @@ pub async fn delete_records(conn: &mut Connection, expired_before: OffsetDateTim
     Ok(query.bind::<Timestamptz, _>(expired_before).execute(conn).await?)
 }
 
-/// What waits for a push service.
-#[derive(QueryableByName)]
-pub struct Backlog {
-    /// How many deliveries are due or wait for another try; a hundred thousand is the most that is counted.
-    #[diesel(sql_type = BigInt)]
-    pub count: i64,
-    /// Since when the oldest of those is due that nobody has taken.
-    #[diesel(sql_type = Nullable<Timestamptz>)]
-    pub oldest_due_at: Option<OffsetDateTime>,
-}
-
-/// Measures what waits for a push service at an instant.
-///
-/// # Errors
-/// When the database does.
-pub async fn backlog(conn: &mut Connection, provider: Provider, now: OffsetDateTime) -> Result<Backlog, Error> {
-    let query = "SELECT \
-         (SELECT count(*) FROM \
-             (SELECT FROM deliveries WHERE provider = $1 AND state = 'pending' LIMIT 100000) AS pending) AS count, \
-         (SELECT min(due_at) FROM deliveries WHERE provider = $1 AND state = 'pending' AND due_at <= $2) \
-             AS oldest_due_at";
-    Ok(sql_query(query).bind::<Text, _>(provider.as_str()).bind::<Timestamptz, _>(now).get_result(conn).await?)
-}
-
 fn keys<'a>(deliveries: impl Iterator<Item = &'a Delivery>) -> (Vec<Uuid>, Vec<Uuid>, Vec<i64>) {
     let (mut devices, mut chats, mut seqs) = (Vec::new(), Vec::new(), Vec::new());
     for delivery in deliveries {

@@ -1,6 +1,7 @@
 //! All SQL of this service.
 
 mod addresses;
+mod backlog;
 mod cues;
 mod deliveries;
 mod fan_outs;
@@ -15,12 +16,13 @@ pub use addresses::{
     delete_address, delete_of_sessions, delete_subscription, delete_tokens, pause_address, reachable_users,
     register_token,
 };
+pub use backlog::{Backlog, backlog};
 pub use cues::{
     Cue, CueKind, Ringing, RingingOver, claim_cues, cue_call_over, cue_ringing, delete_old_cues, finish_cue,
     postpone_cue, readdress_cue,
 };
 pub use deliveries::{
-    Backlog, Claim, End, backlog, claim_due, delete_chats, delete_messages, delete_records, expire, finish, postpone, release,
+    Claim, End, claim_due, delete_chats, delete_messages, delete_records, expire, finish, postpone, release,
 };
 pub use fan_outs::{
     FanOut, MemberStep, Recipient, claim_fan_outs, note_and_deliver, note_messages, release_fan_outs, take_step,
