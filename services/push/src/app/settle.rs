@@ -104,7 +104,7 @@ impl App {
 
     async fn drop_address(&self, delivery: &Delivery, since: Option<time::OffsetDateTime>) -> Result<usize, Error> {
         let mut conn = self.pool.get().await?;
-        let count = store::delete_address(&mut conn, &delivery.address, since).await?;
+        let count = store::delete_address_of(&mut conn, delivery, since, self.clock.now()).await?;
         metrics::counter!("godwit_push_addresses_total", "change" => "gone").increment(count as u64);
         Ok(count)
     }

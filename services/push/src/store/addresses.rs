@@ -1,13 +1,13 @@
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{Array, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncConnection as _, RunQueryDsl};
 use godwit_kernel::{DeviceId, SessionId, UserId};
 use godwit_pg::{Connection, Error};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::domain::{Address, Provider, Purpose, PushToken};
+use crate::domain::{Address, Delivery, Provider, Purpose, PushToken};
 
 /// Makes `new` the one token of its device for its purpose, and its device the one with this token.
 ///
@@ -117,7 +117,55 @@ pub async fn delete_address(
     address: &Address,
     since: Option<OffsetDateTime>,
 ) -> Result<usize, Error> {
-    let sql = match address.provider {
+    Ok(sql_query(deletion(address.provider))
+        .bind::<SqlUuid, _>(address.device_id.as_uuid())
+        .bind::<Text, _>(&address.text)
+        .bind::<Text, _>(address.purpose.as_str())
+        .bind::<Nullable<Timestamptz>, _>(since)
+        .execute(conn)
+        .await?)
+}
+
+/// The same of the address of a delivery, whose record stays: it failed. What else waits for the device goes.
+///
+/// # Errors
+/// When the database does.
+pub async fn delete_address_of(
+    conn: &mut Connection,
+    delivery: &Delivery,
+    since: Option<OffsetDateTime>,
+    now: OffsetDateTime,
+) -> Result<usize, Error> {
+    let Delivery { address, message_id, .. } = delivery;
+    // The trigger that drops what waits runs after the whole statement.
+    let query = format!(
+        "WITH gone AS ({} RETURNING device_id), kept AS ( \
+             UPDATE deliveries d SET state = 'failed', outcome = 'gone', finished_at = $7 \
+             FROM gone g WHERE d.device_id = g.device_id AND d.chat_id = $5 AND d.seq = $6 \
+         ) SELECT count(*) AS count FROM gone",
+        deletion(address.provider)
+    );
+    let row: CountRow = sql_query(query)
+        .bind::<SqlUuid, _>(address.device_id.as_uuid())
+        .bind::<Text, _>(&address.text)
+        .bind::<Text, _>(address.purpose.as_str())
+        .bind::<Nullable<Timestamptz>, _>(since)
+        .bind::<SqlUuid, _>(message_id.chat_id.as_uuid())
+        .bind::<BigInt, _>(message_id.seq.as_i64())
+        .bind::<Timestamptz, _>(now)
+        .get_result(conn)
+        .await?;
+    Ok(usize::try_from(row.count).unwrap_or(0))
+}
+
+#[derive(QueryableByName)]
+struct CountRow {
+    #[diesel(sql_type = BigInt)]
+    count: i64,
+}
+
+const fn deletion(provider: Provider) -> &'static str {
+    match provider {
         Provider::Web => {
             "DELETE FROM web_push_subscriptions WHERE device_id = $1 AND endpoint = $2 AND $3 = 'alert' \
              AND ($4 IS NULL OR created_at <= $4)"
@@ -126,14 +174,7 @@ pub async fn delete_address(
             "DELETE FROM push_tokens WHERE device_id = $1 AND token = $2 AND purpose = $3 \
              AND ($4 IS NULL OR registered_at <= $4)"
         }
-    };
-    Ok(sql_query(sql)
-        .bind::<SqlUuid, _>(address.device_id.as_uuid())
-        .bind::<Text, _>(&address.text)
-        .bind::<Text, _>(address.purpose.as_str())
-        .bind::<diesel::sql_types::Nullable<Timestamptz>, _>(since)
-        .execute(conn)
-        .await?)
+    }
 }
 
 /// Forgets the addresses that these logins registered.

@@ -13,8 +13,8 @@ mod vapid_keys;
 mod withdrawals;
 
 pub use addresses::{
-    delete_address, delete_of_sessions, delete_subscription, delete_tokens, pause_address, reachable_users,
-    register_token,
+    delete_address, delete_address_of, delete_of_sessions, delete_subscription, delete_tokens, pause_address,
+    reachable_users, register_token,
 };
 pub use backlog::{Backlog, backlog};
 pub use cues::{

@@ -24,7 +24,7 @@ fn outcome(world: &World, device: DeviceId, seq: u64, fate: Fate) -> String {
     let now = world.clock.now().unix_timestamp();
     let delivery = format!("SELECT count(*) FROM deliveries WHERE device_id = '{device}' AND seq = {seq}");
     match fate {
-        Fate::Gone => format!("SELECT 1 - count(*) FROM addresses WHERE device_id = '{device}'"),
+        Fate::Gone => format!("{delivery} AND state = 'failed' AND outcome = 'gone'"),
         Fate::Refused => format!("{delivery} AND state = 'failed' AND outcome = 'refused'"),
         Fate::Waits(secs) => format!(
             "{delivery} AND state = 'pending' AND attempt_count = 1 \
