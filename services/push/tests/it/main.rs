@@ -17,6 +17,7 @@ mod harness;
 mod large_channel;
 mod ledger;
 mod measurements;
+mod meters;
 mod peers;
 mod phone;
 mod recipients;

@@ -5,22 +5,17 @@ use std::time::Duration;
 use godwit_contract::v1::CallState;
 use godwit_runtime::Stage;
 use godwit_testkit::eventually;
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde_json::json;
 use tokio::time::Instant;
 
 use crate::calls::{alert, call};
 use crate::harness::{NEARBY, Replica, SOON, World};
+use crate::meters::Meters;
 use crate::stage::Manner;
 
-fn shows(metrics: &PrometheusHandle, line: &str) -> Result<(), String> {
-    let page = metrics.render();
-    if page.lines().any(|shown| shown == line) { Ok(()) } else { Err(format!("no {line} in\n{page}")) }
-}
-
-async fn all_shown(metrics: &PrometheusHandle, lines: &[&str]) {
+async fn all_shown(meters: &Meters, lines: &[&str]) {
     for line in lines {
-        eventually(SOON, async || shows(metrics, line)).await;
+        eventually(SOON, async || meters.shows(line)).await;
     }
 }
 
@@ -33,16 +28,15 @@ async fn stop(replica: Replica) {
 // and by one without accounts, which sends nothing of it.
 #[tokio::test]
 async fn what_waits_how_long_and_for_whom_is_measured() {
-    let recorder = PrometheusBuilder::new().build_recorder();
-    let metrics = recorder.handle();
-    let guard = metrics::set_default_local_recorder(&recorder);
+    let meters = Meters::default();
+    let guard = metrics::set_default_local_recorder(&meters);
     let world = World::new().await;
     let replica = world.start_with_accounts().await;
     let (ada, bob, eve) = (world.member_with_phone(), world.member_with_phone(), world.member_with_phone());
     replica.register_apple(&bob).await;
     replica.register_google(&eve).await;
     all_shown(
-        &metrics,
+        &meters,
         &[
             "godwit_push_breaker_open{provider=\"apns\",kind=\"messages\"} 0",
             "godwit_push_breaker_open{provider=\"apns\",kind=\"cues\"} 0",
@@ -58,7 +52,7 @@ async fn what_waits_how_long_and_for_whom_is_measured() {
     replica.publish(&world, &world.message_of(1, ada.user_id(), "hello")).await;
     alert(&replica, &call(&world, &ada, &bob), CallState::Ringing).await;
     all_shown(
-        &metrics,
+        &meters,
         &[
             "godwit_push_breaker_open{provider=\"apns\",kind=\"messages\"} 1",
             "godwit_push_breaker_open{provider=\"apns\",kind=\"cues\"} 1",
@@ -75,7 +69,7 @@ async fn what_waits_how_long_and_for_whom_is_measured() {
     world.clock.advance(Duration::from_secs(40));
     let witness = world.start(NEARBY).await;
     all_shown(
-        &metrics,
+        &meters,
         &[
             "godwit_push_backlog{provider=\"apns\"} 1",
             "godwit_push_oldest_due_seconds{provider=\"apns\"} 40",
@@ -89,7 +83,7 @@ async fn what_waits_how_long_and_for_whom_is_measured() {
     world.apns.behave(&bob.token, None);
     let heir = world.start_with_accounts().await;
     all_shown(
-        &metrics,
+        &meters,
         &[
             "godwit_push_deliveries_total{provider=\"apns\",outcome=\"sent\"} 1",
             "godwit_push_cues_total{provider=\"apns\",outcome=\"sent\"} 1",
@@ -104,7 +98,7 @@ async fn what_waits_how_long_and_for_whom_is_measured() {
     stop(heir).await;
     let _witness = world.start(NEARBY).await;
     all_shown(
-        &metrics,
+        &meters,
         &["godwit_push_backlog{provider=\"apns\"} 0", "godwit_push_oldest_due_seconds{provider=\"apns\"} 0"],
     )
     .await;
