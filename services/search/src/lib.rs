@@ -2,8 +2,8 @@
 //! What is shown is asked for at the moment of the question.
 //!
 //! Reading order: [`domain`] (what is indexed and asked), [`app`] (one file a use case), [`store`] (the index),
-//! [`wire`] (what the contract's messages mean for it), [`events`] (the stream), `grpc` (the contract), `workers`
-//! (builds).
+//! [`wire`] (what the contract's messages mean for it), [`events`] (the stream), [`workers`] (builds),
+//! `grpc` (the contract).
 
 pub mod app;
 pub mod clients;
@@ -11,11 +11,11 @@ pub mod domain;
 pub mod events;
 pub mod store;
 pub mod wire;
+pub mod workers;
 
 mod config;
 mod error;
 mod grpc;
-mod workers;
 
 pub use config::Config;
 pub use error::Error;

@@ -1,5 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use godwit_contract::auth::v1::auth_internal_service_server::AuthInternalServiceServer;
@@ -34,15 +34,18 @@ use crate::fake_people::FakePeople;
 pub struct FakeChats {
     members: Arc<Mutex<BTreeSet<(String, String)>>>,
     visible_from: Arc<Mutex<BTreeMap<(String, String), u64>>>,
+    /// The head of each chat that is not `AS_OF`.
+    heads: Arc<Mutex<BTreeMap<String, u64>>>,
     messages: Arc<Mutex<BTreeMap<Address, Message>>>,
     deleted: Arc<Mutex<BTreeSet<Address>>>,
     hidden: Arc<Mutex<BTreeSet<(String, String)>>>,
     channels: Arc<Mutex<BTreeMap<String, GetChannelResponse>>>,
     people: FakePeople,
     is_down: Arc<AtomicBool>,
+    refused: Arc<AtomicUsize>,
 }
 
-/// The head of every chat.
+/// The head of a chat of which nothing else is said.
 pub const AS_OF: u64 = 1_000;
 
 /// Of a message, in the order in which all are listed.
@@ -70,6 +73,18 @@ impl FakeChats {
     /// A member sees nothing of a chat before this place.
     pub fn hide_before(&self, chat_id: ChatId, user_id: UserId, seq: u64) {
         self.visible_from.lock().unwrap().insert((chat_id.to_string(), user_id.to_string()), seq);
+    }
+
+    /// What an update does, and the head of its chat with it: no list has one without the other.
+    pub fn commit<T>(&self, chat_id: ChatId, head: u64, change: impl FnOnce() -> T) -> T {
+        let mut heads = self.heads.lock().unwrap();
+        heads.insert(chat_id.to_string(), head);
+        change()
+    }
+
+    /// All that are there.
+    pub fn messages(&self) -> Vec<Message> {
+        self.messages.lock().unwrap().values().cloned().collect()
     }
 
     /// A message says this from now on, unless it was deleted.
@@ -110,8 +125,17 @@ impl FakeChats {
         self.is_down.store(true, Ordering::Relaxed);
     }
 
+    /// How many calls came while it was down.
+    pub fn refused_count(&self) -> usize {
+        self.refused.load(Ordering::Relaxed)
+    }
+
     fn answer(&self) -> Result<(), Status> {
-        if self.is_down.load(Ordering::Relaxed) { Err(Status::unavailable("down")) } else { Ok(()) }
+        if !self.is_down.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        Err(Status::unavailable("down"))
     }
 
     pub fn directory(&self) -> Directory {
@@ -210,13 +234,13 @@ impl IndexInternalService for FakeChats {
     ) -> Result<Response<ListAllMessagesResponse>, Status> {
         self.answer()?;
         let after = request.into_inner().after_message_id.parse::<MessageId>().ok().map(|id| id.key());
-        let messages = self.messages.lock().unwrap();
+        let (heads, messages) = (self.heads.lock().unwrap(), self.messages.lock().unwrap());
         let behind = messages.iter().filter(|(key, _)| after.is_none_or(|after| **key > after));
         let mut listed: Vec<ListedMessage> = behind
             .take(4)
             .map(|(_, message)| ListedMessage {
                 message: Some(message.clone()),
-                as_of_seq: AS_OF,
+                as_of_seq: heads.get(&message.chat_id).copied().unwrap_or(AS_OF),
                 epoch: "first".to_owned(),
             })
             .collect();

@@ -3,6 +3,7 @@
 
 mod builds;
 mod changes;
+mod chatter;
 mod contract;
 mod fake_chats;
 mod fake_people;
@@ -10,4 +11,6 @@ mod finding;
 mod indexing;
 mod names;
 mod questions;
+mod rebuilding;
+mod stream;
 mod world;

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use godwit_search::app::{App, Hits, MessageSearch};
 use godwit_search::clients::{Chats, Logs, People};
 use godwit_search::domain::Query;
 use godwit_search::events::incoming::IndexHandler;
+use godwit_search::wire::indexed;
 use godwit_search::{SearchGrpc, store};
 use godwit_testkit::{TestClock, TestDb};
 use prost::Message as _;
@@ -111,6 +113,32 @@ impl World {
     /// How many entries of the index can be found by something.
     pub async fn entries_found(&self) -> i64 {
         self.number("SELECT count(*) AS number FROM entries WHERE NOT is_deleted OR terms <> '{}'").await
+    }
+
+    /// By what each message can be found: its terms, by its address.
+    pub async fn findable(&self) -> BTreeMap<(ChatId, Seq), Vec<i32>> {
+        #[derive(diesel::QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = diesel::sql_types::Uuid)]
+            chat_id: uuid::Uuid,
+            #[diesel(sql_type = diesel::sql_types::BigInt)]
+            seq: i64,
+            #[diesel(sql_type = diesel::sql_types::Array<diesel::sql_types::Integer>)]
+            terms: Vec<i32>,
+        }
+        let query = diesel::sql_query("SELECT chat_id, seq, terms FROM entries WHERE NOT is_deleted OR terms <> '{}'");
+        let rows: Vec<Row> = query.load(&mut *self.app.pool.get().await.unwrap()).await.unwrap();
+        let entry = |row: Row| ((ChatId::from_uuid(row.chat_id), Seq::from_i64(row.seq)), row.terms);
+        rows.into_iter().map(entry).collect()
+    }
+
+    /// The same as it is to be, by what the message service says.
+    pub fn said(&self) -> BTreeMap<(ChatId, Seq), Vec<i32>> {
+        let entries = self.chats.messages().into_iter().map(|message| {
+            let entry = indexed("first".to_owned(), &message).unwrap();
+            ((entry.chat_id, entry.seq), entry.terms)
+        });
+        entries.collect()
     }
 
     pub async fn number(&self, sql: &str) -> i64 {
