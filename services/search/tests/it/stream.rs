@@ -110,7 +110,7 @@ async fn garbage_on_the_topic_becomes_a_dead_letter_that_says_why() {
     let chat_id = world.chat_of(&[ada]);
     let stream = PostgresLog::new(world.db.pool(&SCHEMA));
     let key = Bytes::copy_from_slice(chat_id.as_bytes());
-    let garbage = NewRecord::new(&topics::CHAT_UPDATES, key.clone(), Bytes::from_static(b"\xff garbage"));
+    let garbage = NewRecord::new(&topics::CHAT_UPDATES, key, Bytes::from_static(b"\xff garbage"));
     let other_key = world.chat_of(&[]);
     let misplaced = NewRecord {
         key: Bytes::copy_from_slice(other_key.as_bytes()),
@@ -203,11 +203,12 @@ async fn what_comes_while_the_database_of_the_index_is_away_is_found_once_it_is_
     assert!(world.search(ada, "doomed").await.is_empty());
 }
 
-/// Ends all connections to a database, and has no more of them taken.
+/// Ends all connections to a database, waits until they are, and has no more of them taken.
 async fn set_away(db: &TestDb) {
     let name = name_of(db);
     administer(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false")).await;
-    administer(&format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")).await;
+    administer(&format!("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '{name}'"))
+        .await;
 }
 
 async fn set_back(db: &TestDb) {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use godwit_contract::chat::v1::{CreateChannelResponse, CreateGroupResponse};
+use godwit_contract::message::v1::ListMessagesResponse;
 use godwit_contract::search::v1::{
     SearchChannelsResponse, SearchMessagesResponse, SearchResponse, SearchUsersResponse, TextRange,
 };
@@ -46,6 +47,17 @@ async fn what_one_person_hid_or_may_not_see_is_not_found_by_them(cluster: &TestC
     assert_eq!(texts(&ada, &q).await, [two.as_str(), one.as_str()]);
     ada.rest.delete(&format!("/messages/{}", second.id)).await.ok::<Value>();
     assert_eq!(texts(&bob, &q).await, [""; 0]);
+
+    // Who clears a direct chat finds what comes then, and nothing of before; the other one finds all of it.
+    ada.rest.delete(&format!("/chats/{chat_id}")).await.ok::<Value>();
+    assert_eq!(texts(&ada, &q).await, [""; 0]);
+    let third = format!("{word} three");
+    ada.send(&chat_id, "3", &third).await;
+    eventually(SOON, || async { texts(&ada, &q).await == [third.clone()] }).await;
+    eventually(SOON, || async { texts(&bob, &q).await == [third.clone()] }).await;
+    bob.rest.delete(&format!("/chats/{chat_id}")).await.ok::<Value>();
+    assert_eq!(texts(&bob, &q).await, [""; 0]);
+    assert_eq!(texts(&ada, &q).await, [third.as_str()]);
 
     // A group with hidden history: who joins finds what comes then, and who leaves finds nothing.
     let eve = Account::create(cluster, "eve").await;
@@ -92,6 +104,11 @@ async fn messages_are_found_by_words_sender_kind_and_date_over_rest() {
         assert_eq!(found(&ada, &query).await.messages.len(), expected, "{query}");
     }
     let answer = found(&ada, &format!("q=%22{word}%20alone%22")).await;
+    // Its seq is where to jump to.
+    let [hit] = answer.messages.as_slice() else { unreachable!("one hit: {answer:?}") };
+    let around = format!("/chats/{}/messages?around_seq={}", hit.chat_id, hit.seq);
+    let around: ListMessagesResponse = ada.rest.get(&around).await.ok();
+    assert!(around.messages.iter().any(|message| message.id == hit.id), "{around:?}");
     let length = u32::try_from(word.len() + " alone".len()).unwrap();
     assert_eq!(answer.messages, [second]);
     assert_eq!(answer.highlights[0].ranges, [TextRange { offset: 0, length }]);
