@@ -158,13 +158,13 @@ impl App {
             let places = candidates::newest(&mut connection, chats, &criteria, batch).await?;
             drop(connection);
             let ids: Vec<MessageId> = places.iter().map(|place| place.message_id).collect();
-            let messages = self.logs.seen_messages(user_id, &ids).await?;
+            let mut messages = self.logs.seen_messages(user_id, &ids).await?;
             let last = places.last().copied();
             for (number, place) in places.iter().enumerate() {
                 if number % COMPARED_AT_ONCE == COMPARED_AT_ONCE - 1 {
                     tokio::task::yield_now().await;
                 }
-                let Some(message) = messages.get(&place.message_id) else { continue };
+                let Some(message) = messages.remove(&place.message_id) else { continue };
                 hits.extend(search.hit(*place, message));
                 if hits.len() == wanted {
                     let is_last = Some(place.message_id) == last.map(|last| last.message_id) && places.len() < batch;
@@ -193,15 +193,15 @@ impl MessageSearch {
     }
 
     /// The hit that a message is: the index may be behind, and two words may share a term.
-    fn hit(&self, place: Place, message: &pb::Message) -> Option<Hit> {
+    fn hit(&self, place: Place, message: pb::Message) -> Option<Hit> {
         if self.sender_id.is_some_and(|sender_id| message.sender_id.parse() != Ok(sender_id)) {
             return None;
         }
-        if self.kind.is_some_and(|kind| !kinds_of(message).contains(&kind)) {
+        if self.kind.is_some_and(|kind| !kinds_of(&message).contains(&kind)) {
             return None;
         }
         let found = self.query.as_ref().map_or_else(|| Some(Match::default()), |query| query.find(&message.text))?;
-        Some(Hit { found, message: message.clone(), place })
+        Some(Hit { found, message, place })
     }
 }
 
