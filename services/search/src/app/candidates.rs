@@ -23,6 +23,9 @@ const DEPTH_MAX: usize = 400;
 /// How much deeper each round goes where little was found.
 const DEEPER: usize = 4;
 const ROUNDS_MAX: usize = 3;
+/// Further back a word may be so many times as frequent as among the newest messages; what is still too rare then is left
+/// to the index.
+const OFTENER_BACK: usize = 2;
 
 /// The newest messages of chats that meet the criteria, newest first: at most `wanted`, and fewer only when there are
 /// no more.
@@ -55,7 +58,7 @@ async fn by_walking(
     let mut walk = Walk::new(store::starts(connection, chats, up_to).await?, criteria.from);
     let mut depth = (ROUND_MESSAGES / chats.len().max(1)).clamp(DEPTH_MIN, DEPTH_MAX);
     let mut count = chats.len();
-    for _ in 0..ROUNDS_MAX {
+    for rounds_left in (0..ROUNDS_MAX).rev() {
         let steps = walk.steps(count);
         let stretches = store::walk(connection, &steps, i64::try_from(depth).unwrap_or(i64::MAX), criteria).await?;
         walk.take(&steps, stretches, depth);
@@ -66,6 +69,9 @@ async fn by_walking(
         if walk.known_count() * ROUNDS_MAX < wanted {
             depth = (depth * DEEPER).min(ROUND_MESSAGES);
             count = ROUND_MESSAGES / depth;
+        }
+        if !walk.is_common(wanted) && !walk.may_end_within(rounds_left, count) {
+            break;
         }
     }
     Ok(None)
@@ -125,6 +131,21 @@ impl Walk {
         Some(self.found.iter().take(wanted.min(known)).copied().collect())
     }
 
+    /// Whether as many may be found in all rounds as are wanted, by what was found so far.
+    const fn is_common(&self, wanted: usize) -> bool {
+        self.found.len() * ROUNDS_MAX * OFTENER_BACK >= wanted
+    }
+
+    /// Whether so many rounds of `count` chats may come to where all of them end: a chat has no more messages than its
+    /// seq says, and how many there are since an instant nobody knows.
+    fn may_end_within(&self, rounds: usize, count: usize) -> bool {
+        if self.from.is_some() {
+            return true;
+        }
+        let left: i64 = self.open.values().fold(0, |left, (step, _)| left.saturating_add(step.before_seq));
+        self.open.len() <= rounds * count && usize::try_from(left).is_ok_and(|left| left <= rounds * ROUND_MESSAGES)
+    }
+
     /// How many of the newest are known: those that are newer than where any chat goes on.
     fn known_count(&mut self) -> usize {
         self.found.sort_unstable_by_key(|place| Reverse(place.key()));
@@ -143,6 +164,25 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+
+    #[test]
+    fn what_the_newest_messages_hardly_have_is_left_to_the_index_unless_the_chats_soon_end() {
+        let step = |chat: u128, before_seq| Step { chat_id: ChatId::from_uuid(Uuid::from_u128(chat)), before_seq };
+        let walk = |before_seq, found| {
+            let mut walk = Walk::new((0..10).map(|chat| step(chat, before_seq)).collect(), None);
+            walk.found = (0..found).map(|seq| place(1, seq, seq)).collect();
+            walk
+        };
+        assert!(!walk(1_000_000, 8).is_common(51));
+        assert!(walk(1_000_000, 9).is_common(51));
+        assert!(walk(1_000_000, 0).is_common(0));
+        assert!(walk(400, 0).may_end_within(2, 5));
+        assert!(!walk(401, 0).may_end_within(2, 5), "they have more than 4,000 messages");
+        assert!(!walk(10, 0).may_end_within(2, 4), "they are more than eight");
+        assert!(!walk(i64::MAX, 0).may_end_within(2, 10));
+        let since = Walk { from: Some(OffsetDateTime::UNIX_EPOCH), ..walk(i64::MAX, 0) };
+        assert!(since.may_end_within(2, 10));
+    }
 
     type Chats = BTreeMap<u128, Vec<(i64, bool)>>;
 

@@ -183,8 +183,8 @@ pub async fn look_up(
     Ok(rows.into_iter().map(|row| place(row.chat_id, row.seq, row.sent_at)).collect())
 }
 
-/// What must be true of `alias`, with parameters from `first` on; [`bind_conditions`] binds them. Terms are compared last:
-/// that costs most.
+/// What must be true of `alias`, with parameters from `first` on; [`bind_conditions`] binds them. Terms come last: to
+/// compare them costs most.
 fn conditions(alias: &str, criteria: &Criteria, first: usize) -> String {
     let [from, to, sent_at, chat_id, seq] = [first, first + 1, first + 2, first + 3, first + 4];
     let groups = criteria.terms.iter().enumerate();
