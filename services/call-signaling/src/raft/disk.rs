@@ -11,7 +11,7 @@ pub(super) const LOG: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("lo
 const VALUES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("values");
 
 /// One file on disk that holds everything a replica must not forget. Commits are synced before they return (redb's
-/// default durability).
+/// default durability), which takes milliseconds: async code writes by [`Disk::write`].
 #[derive(Clone)]
 pub(super) struct Disk {
     database: Arc<Database>,
@@ -26,6 +26,9 @@ pub(super) enum DiskError {
     /// What stands there is not what this release writes.
     #[error("a stored value cannot be read or written")]
     Json(#[from] serde_json::Error),
+    /// What was to be done panicked, or the runtime ends.
+    #[error("the replica's file was not written to the end")]
+    Broken(#[from] tokio::task::JoinError),
 }
 
 macro_rules! from_redb {
@@ -51,6 +54,15 @@ impl Disk {
         Ok(Self { database: Arc::new(database) })
     }
 
+    /// Does what ends with a sync on a thread that may wait for it.
+    pub(super) async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, DiskError> + Send + 'static,
+    ) -> Result<T, DiskError> {
+        let disk = self.clone();
+        tokio::task::spawn_blocking(move || work(&disk)).await?
+    }
+
     pub(super) fn begin_read(&self) -> Result<redb::ReadTransaction, DiskError> {
         Ok(self.database.begin_read()?)
     }
@@ -66,10 +78,16 @@ impl Disk {
     }
 
     pub(super) fn set_value<T: Serialize>(&self, name: &str, value: &T) -> Result<(), DiskError> {
-        let bytes = serde_json::to_vec(value)?;
         let write = self.begin_write()?;
-        write.open_table(VALUES)?.insert(name, bytes.as_slice())?;
+        put_value(&write, name, value)?;
         write.commit()?;
         Ok(())
     }
+}
+
+/// Sets a value together with what else the transaction does.
+pub(super) fn put_value<T: Serialize>(write: &redb::WriteTransaction, name: &str, value: &T) -> Result<(), DiskError> {
+    let bytes = serde_json::to_vec(value)?;
+    write.open_table(VALUES)?.insert(name, bytes.as_slice())?;
+    Ok(())
 }

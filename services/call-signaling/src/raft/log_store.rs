@@ -5,7 +5,7 @@ use openraft::storage::{LogFlushed, LogState, RaftLogStorage};
 use openraft::{OptionalSend, RaftLogReader};
 use redb::ReadableTable;
 
-use super::disk::{Disk, DiskError, LOG};
+use super::disk::{Disk, DiskError, LOG, put_value};
 use super::{Entry, LogId, NodeId, StorageError, StorageIOError, TypeConfig, Vote};
 
 const VOTE: &str = "vote";
@@ -36,25 +36,22 @@ impl LogStore {
         let Some((_, bytes)) = table.last()? else { return Ok(None) };
         Ok(Some(serde_json::from_slice(bytes.value())?))
     }
+}
 
-    fn insert(&self, rows: &[(u64, Vec<u8>)]) -> Result<(), DiskError> {
-        let write = self.disk.begin_write()?;
-        {
-            let mut table = write.open_table(LOG)?;
-            for (index, bytes) in rows {
-                table.insert(*index, bytes.as_slice())?;
-            }
+fn insert(disk: &Disk, rows: &[(u64, Vec<u8>)]) -> Result<(), DiskError> {
+    let write = disk.begin_write()?;
+    {
+        let mut table = write.open_table(LOG)?;
+        for (index, bytes) in rows {
+            table.insert(*index, bytes.as_slice())?;
         }
-        write.commit()?;
-        Ok(())
     }
+    write.commit()?;
+    Ok(())
+}
 
-    fn remove(&self, range: (Bound<u64>, Bound<u64>)) -> Result<(), DiskError> {
-        let write = self.disk.begin_write()?;
-        write.open_table(LOG)?.retain_in::<u64, _>(range, |_, _| false)?;
-        write.commit()?;
-        Ok(())
-    }
+fn remove(write: &redb::WriteTransaction, range: (Bound<u64>, Bound<u64>)) -> Result<(), DiskError> {
+    Ok(write.open_table(LOG)?.retain_in::<u64, _>(range, |_, _| false)?)
 }
 
 fn read_failed(error: DiskError) -> StorageError {
@@ -89,7 +86,9 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn save_vote(&mut self, vote: &Vote) -> Result<(), StorageError> {
-        self.disk.set_value(VOTE, vote).map_err(|error| StorageIOError::write_vote(&error).into())
+        let vote = *vote;
+        let written = self.disk.write(move |disk| disk.set_value(VOTE, &vote)).await;
+        written.map_err(|error| StorageIOError::write_vote(&error).into())
     }
 
     async fn read_vote(&mut self) -> Result<Option<Vote>, StorageError> {
@@ -106,26 +105,75 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             let bytes = serde_json::to_vec(&entry).map_err(|error| write_failed(error.into()))?;
             rows.push((entry.log_id.index, bytes));
         }
-        // A sync to disk takes milliseconds: not on a worker of the async runtime.
-        let store = self.clone();
-        let written = tokio::task::spawn_blocking(move || store.insert(&rows)).await;
-        match written {
-            Ok(Ok(())) => {
-                flushed.log_io_completed(Ok(()));
-                Ok(())
-            }
-            Ok(Err(error)) => Err(write_failed(error)),
-            Err(panic) => Err(StorageIOError::write_logs(&panic).into()),
-        }
+        self.disk.write(move |disk| insert(disk, &rows)).await.map_err(write_failed)?;
+        flushed.log_io_completed(Ok(()));
+        Ok(())
     }
 
     async fn truncate(&mut self, from: LogId) -> Result<(), StorageError> {
-        self.remove((Bound::Included(from.index), Bound::Unbounded)).map_err(write_failed)
+        let written = self.disk.write(move |disk| {
+            let write = disk.begin_write()?;
+            remove(&write, (Bound::Included(from.index), Bound::Unbounded))?;
+            Ok(write.commit()?)
+        });
+        written.await.map_err(write_failed)
     }
 
     async fn purge(&mut self, to: openraft::LogId<NodeId>) -> Result<(), StorageError> {
-        // First the mark, then the entries: a crash between leaves too much, never too little.
-        self.disk.set_value(PURGED, &to).map_err(write_failed)?;
-        self.remove((Bound::Unbounded, Bound::Included(to.index))).map_err(write_failed)
+        let written = self.disk.write(move |disk| {
+            let write = disk.begin_write()?;
+            put_value(&write, PURGED, &to)?;
+            remove(&write, (Bound::Unbounded, Bound::Included(to.index)))?;
+            Ok(write.commit()?)
+        });
+        written.await.map_err(write_failed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use openraft::storage::RaftLogStorageExt;
+    use openraft::testing::{StoreBuilder, Suite, blank_ent, log_id};
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::raft::state_machine::StateMachine;
+
+    struct OnDisk;
+
+    impl StoreBuilder<TypeConfig, LogStore, StateMachine, TempDir> for OnDisk {
+        async fn build(&self) -> Result<(TempDir, LogStore, StateMachine), StorageError> {
+            let dir = tempfile::tempdir().unwrap();
+            let disk = Disk::open(&dir.path().join("replica.redb")).unwrap();
+            let machine = StateMachine::open(disk.clone()).unwrap();
+            Ok((dir, LogStore::new(disk), machine))
+        }
+    }
+
+    #[test]
+    fn log_and_machine_are_what_openraft_asks_for() {
+        Suite::test_all(OnDisk).unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_a_replica_was_told_is_there_after_a_new_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("replica.redb");
+        let id = |index| log_id(3, 1, index);
+        let vote = Vote::new_committed(3, 1);
+        {
+            let mut store = LogStore::new(Disk::open(&path).unwrap());
+            store.save_vote(&vote).await.unwrap();
+            let entries = (0..10).map(|index| blank_ent::<TypeConfig>(3, 1, index));
+            RaftLogStorageExt::<TypeConfig>::blocking_append(&mut store, entries).await.unwrap();
+            store.truncate(id(8)).await.unwrap();
+            store.purge(id(2)).await.unwrap();
+        }
+        let mut store = LogStore::new(Disk::open(&path).unwrap());
+        let state = store.get_log_state().await.unwrap();
+        assert_eq!((state.last_purged_log_id, state.last_log_id), (Some(id(2)), Some(id(7))));
+        assert_eq!(store.read_vote().await.unwrap(), Some(vote));
+        let left: Vec<u64> = store.entries(..).unwrap().iter().map(|entry| entry.log_id.index).collect();
+        assert_eq!(left, [3, 4, 5, 6, 7]);
     }
 }

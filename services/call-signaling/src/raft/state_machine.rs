@@ -45,16 +45,11 @@ impl StateMachine {
         look(&self.state.read().machine)
     }
 
-    /// Puts a snapshot on disk; many calls make it long, so not on a worker of the async runtime.
+    /// Puts a snapshot on disk.
     async fn store(&self, snapshot: StoredSnapshot) -> Result<StoredSnapshot, StorageError> {
         let signature = Some(snapshot.meta.signature());
-        let disk = self.disk.clone();
-        let written = tokio::task::spawn_blocking(move || disk.set_value(SNAPSHOT, &snapshot).map(|()| snapshot)).await;
-        match written {
-            Ok(Ok(snapshot)) => Ok(snapshot),
-            Ok(Err(error)) => Err(StorageIOError::write_snapshot(signature, &error).into()),
-            Err(panic) => Err(StorageIOError::write_snapshot(signature, &panic).into()),
-        }
+        let written = self.disk.write(move |disk| disk.set_value(SNAPSHOT, &snapshot).map(|()| snapshot)).await;
+        written.map_err(|error| StorageIOError::write_snapshot(signature, &error).into())
     }
 }
 
