@@ -3,7 +3,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use clap::{Arg, ArgAction, FromArgMatches};
+use clap::{Arg, ArgAction, FromArgMatches, value_parser};
+use godwit_call_signaling::Member;
 use godwit_contract::call::v1::raft_service_client::RaftServiceClient;
 use godwit_contract::call::v1::{GetMembersRequest, Replica, SetMembersRequest};
 use godwit_rpc::{Directory, Failure, Target};
@@ -40,7 +41,7 @@ pub(crate) fn main(arguments: Vec<OsString>) -> ExitCode {
         )
         .num_args(0..)
         .action(ArgAction::Append)
-        .value_parser(parse);
+        .value_parser(value_parser!(Member));
     let command = command_named("godwit call-members", ABOUT).arg(members);
     let groups = vec![
         OptionGroup::of::<CallMembersOptions>("Members of the call group"),
@@ -50,7 +51,8 @@ pub(crate) fn main(arguments: Vec<OsString>) -> ExitCode {
         Ok(parsed) => parsed,
         Err(error) => error.exit(),
     };
-    let wanted = parsed.command.get_many::<Replica>(MEMBERS).map(|members| members.cloned().collect());
+    let replica = |Member { number, address }| Replica { number, address };
+    let wanted = parsed.command.get_many::<Member>(MEMBERS).map(|members| members.cloned().map(replica).collect());
     let options = match parsed.groups.as_slice() {
         [to, grpc] => CallMembersOptions::from_arg_matches(to)
             .and_then(|to| Ok((to, GrpcOptions::from_arg_matches(grpc)?)))
@@ -64,12 +66,6 @@ pub(crate) fn main(arguments: Vec<OsString>) -> ExitCode {
         };
         result.map_or_else(|error| fail(&error), |()| ExitCode::SUCCESS)
     })
-}
-
-fn parse(member: &str) -> Result<Replica, String> {
-    let (number, address) = member.split_once('=').ok_or("not number=address")?;
-    let number = number.trim().parse().map_err(|_| format!("{number:?} is not a number"))?;
-    Ok(Replica { number, address: address.trim().to_owned() })
 }
 
 async fn run(to: &str, grpc: &GrpcOptions, wanted: Vec<Replica>) -> anyhow::Result<()> {
@@ -129,14 +125,6 @@ mod tests {
 
     fn replica(number: u64, address: &str) -> Replica {
         Replica { number, address: address.to_owned() }
-    }
-
-    #[test]
-    fn a_member_is_a_number_and_an_address() {
-        assert_eq!(parse("2=http://call-1:9090"), Ok(replica(2, "http://call-1:9090")));
-        for wrong in ["2", "http://call-1:9090", "two=http://call-1:9090", "-1=http://call-1:9090"] {
-            assert!(parse(wrong).is_err(), "{wrong}");
-        }
     }
 
     #[test]

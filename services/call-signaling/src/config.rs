@@ -1,9 +1,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use godwit_runtime::Secret;
 
+use crate::member::Member;
 use crate::raft::NodeOptions;
 use crate::turn::{Turn, TurnServer};
 
@@ -22,7 +23,7 @@ pub struct Config {
         value_name = "GODWIT_CALL_MEMBERS",
         value_delimiter = ','
     )]
-    pub members: Vec<String>,
+    pub members: Vec<Member>,
 
     /// Directory of the replicated log; it must survive restarts and belong to this replica alone.
     #[arg(
@@ -77,16 +78,12 @@ impl Config {
     /// The replica that these options describe.
     ///
     /// # Errors
-    /// When the members cannot be read or this replica is not among them.
+    /// When a member is named twice or this replica is not among them.
     pub fn node_options(&self) -> anyhow::Result<NodeOptions> {
         let mut members = BTreeMap::new();
-        for member in &self.members {
-            let (id, address) = member
-                .split_once('=')
-                .with_context(|| format!("GODWIT_CALL_MEMBERS: {member:?} is not number=address"))?;
-            let id: u64 = id.trim().parse().with_context(|| format!("GODWIT_CALL_MEMBERS: {id:?} is not a number"))?;
-            if members.insert(id, address.trim().to_owned()).is_some() {
-                bail!("GODWIT_CALL_MEMBERS: replica {id} is named twice");
+        for Member { number, address } in &self.members {
+            if members.insert(*number, address.clone()).is_some() {
+                bail!("GODWIT_CALL_MEMBERS: replica {number} is named twice");
             }
         }
         if members.is_empty() {

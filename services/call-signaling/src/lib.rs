@@ -17,10 +17,12 @@ mod config;
 mod error;
 mod events;
 mod grpc;
+mod member;
 
 pub use config::Config;
 pub use error::Error;
 pub use grpc::{CallGrpc, CallInternalGrpc, CallRelayGrpc, Leader, RaftGrpc};
+pub use member::{InvalidMember, Member};
 
 use std::sync::Arc;
 
