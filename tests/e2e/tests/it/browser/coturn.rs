@@ -1,4 +1,4 @@
-//! A real coturn, for this test alone.
+//! A real coturn, for this test alone, with the configuration that is shipped.
 
 use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
@@ -11,6 +11,8 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 
 const READY_TIMEOUT: Duration = Duration::from_secs(20);
+/// As operators start it; arguments go before what it says.
+const CONFIGURATION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../k8s/coturn/turnserver.conf");
 
 /// A TURN server; killed when it is dropped.
 pub struct Coturn {
@@ -31,15 +33,14 @@ impl Coturn {
         let output = File::create(&log).unwrap();
         let port = free_port();
         let process = Command::new("turnserver")
-            // No configuration file, and no logging to the system's.
-            .args(["-n", "--log-file=stdout", "--verbose", "--no-cli"])
-            .args(["--use-auth-secret", "--realm=godwit.test", "--fingerprint"])
+            .args(["-c", CONFIGURATION])
+            .args(["--verbose", "--no-cli", "--no-tls", "--no-dtls"])
             .arg(format!("--static-auth-secret={}", Self::SECRET))
-            .args(["--listening-ip=127.0.0.1", "--relay-ip=127.0.0.1", "--no-tls", "--no-dtls", "--no-tcp-relay"])
+            .args(["--listening-ip=127.0.0.1", "--relay-ip=127.0.0.1"])
             .arg(format!("--listening-port={port}"))
             // Both ends of the test are at the loopback address, which no server out there should relay to; coturn lets
             // nobody do that without a password for its command line, which is off.
-            .args(["--allow-loopback-peers", "--cli-password=unused"])
+            .args(["--allow-loopback-peers", "--allowed-peer-ip=127.0.0.1", "--cli-password=unused"])
             .arg(format!("--pidfile={}", dir.path().join("pid").display()))
             .arg(format!("--userdb={}", dir.path().join("users").display()))
             .current_dir(dir.path())
