@@ -224,6 +224,28 @@ async fn one_call_finds_people_channels_and_messages() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_call_shows_neither_who_is_blocked_nor_what_was_said_elsewhere_or_is_hidden() {
+    let world = World::new().await;
+    let ada = world.user();
+    let (bob, carl) = (join(&world, "shore_bob", "B").await, join(&world, "shore_carl", "C").await);
+    let dora = join(&world, "shore_dora", "D").await;
+    world.chats.people().block(ada, bob);
+    world.chats.people().block(carl, ada);
+    world.index(world.chat_of(&[dora]), 2, "at their shore").await;
+    let (left, late) = (world.chat_of(&[ada]), world.chat_of(&[ada]));
+    world.index(left, 2, "at the shore that was left").await;
+    world.chats.leave(left, ada);
+    world.index(late, 2, "at the shore before").await;
+    world.index(late, 3, "at the shore since").await;
+    world.chats.hide_before(late, ada, 3);
+    let request = by(&world, ada, SearchRequest { q: "shore".to_owned(), limit: 0 });
+    let found = world.client().search(request).await.unwrap().into_inner();
+    assert_eq!(found.users.iter().map(|user| user.username.as_str()).collect::<Vec<_>>(), ["shore_dora"]);
+    let texts: Vec<String> = found.messages.unwrap().messages.into_iter().map(|message| message.text).collect();
+    assert_eq!(texts, ["at the shore since"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn names_beyond_the_limits_are_refused_with_the_field() {
     let world = World::new().await;
     let ada = world.user();
