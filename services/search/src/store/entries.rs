@@ -27,8 +27,7 @@ WHERE entries.epoch <> excluded.epoch
    OR NOT entries.is_deleted AND (excluded.is_deleted OR excluded.version > entries.version)
    OR $10 AND NOT entries.is_deleted AND excluded.version = entries.version";
 
-/// Whoever writes entries holds it shared, who bars a chat holds it alone: so nothing of a barred chat is written
-/// after.
+/// Whoever writes of chats holds it shared, who bars a chat holds it alone: so nothing of a barred chat is written after.
 const BARRING_LOCK: i64 = 0x676f_6477_6974_7363;
 
 /// Where changes come from.
@@ -49,8 +48,7 @@ pub async fn write(connection: &mut Connection, changes: &[MessageChange], sourc
     let rows = Rows::of(changes);
     connection
         .transaction(async |connection| {
-            let lock = sql_query("SELECT pg_advisory_xact_lock_shared($1)").bind::<BigInt, _>(BARRING_LOCK);
-            Prepared(lock).execute(connection).await?;
+            bar_no_chat(connection).await?;
             let query = sql_query(WRITE)
                 .bind::<Array<SqlUuid>, _>(rows.chat_ids)
                 .bind::<Array<BigInt>, _>(rows.seqs)
@@ -111,6 +109,16 @@ impl<'a> Rows<'a> {
         }
         rows
     }
+}
+
+/// Until the transaction ends no chat is barred.
+///
+/// # Errors
+/// When the database refuses or does not answer.
+pub(super) async fn bar_no_chat(connection: &mut Connection) -> Result<(), Error> {
+    let lock = sql_query("SELECT pg_advisory_xact_lock_shared($1)").bind::<BigInt, _>(BARRING_LOCK);
+    Prepared(lock).execute(connection).await?;
+    Ok(())
 }
 
 /// From now on nothing of the chat is written; tells whether it was not so before.

@@ -5,6 +5,7 @@ use godwit_kernel::{ChatId, UserId};
 use godwit_pg::{Connection, Error};
 use uuid::Uuid;
 
+use super::entries::bar_no_chat;
 use crate::domain::{ChannelEntry, NameQuery, PersonEntry};
 
 /// Of one name, so many that resemble it are compared. More resemble only what is short.
@@ -44,21 +45,27 @@ pub async fn write_people(connection: &mut Connection, people: &[PersonEntry], g
 /// # Errors
 /// When the database refuses or does not answer.
 pub async fn write_channels(connection: &mut Connection, channels: &[ChannelEntry]) -> Result<(), Error> {
-    let query = sql_query(
-        "INSERT INTO channels AS k (chat_id, version, handle, names)
-         SELECT c.chat_id, c.version, c.handle, c.names
-         FROM unnest($1, $2, $3, $4) AS c (chat_id, version, handle, names)
-         WHERE (c.handle <> '' OR EXISTS (SELECT FROM channels o WHERE o.chat_id = c.chat_id))
-           AND NOT EXISTS (SELECT FROM deleted_chats d WHERE d.chat_id = c.chat_id)
-         ON CONFLICT (chat_id) DO UPDATE SET version = excluded.version, handle = excluded.handle, names = excluded.names
-         WHERE excluded.version > k.version",
-    )
-    .bind::<Array<SqlUuid>, _>(channels.iter().map(|channel| channel.chat_id.as_uuid()).collect::<Vec<_>>())
-    .bind::<Array<BigInt>, _>(channels.iter().map(|channel| channel.version.as_i64()).collect::<Vec<_>>())
-    .bind::<Array<Text>, _>(channels.iter().map(|channel| channel.handle.as_str()).collect::<Vec<_>>())
-    .bind::<Array<Text>, _>(channels.iter().map(|channel| channel.names.as_str()).collect::<Vec<_>>());
-    query.execute(connection).await?;
-    Ok(())
+    connection
+        .transaction(async |connection| {
+            bar_no_chat(connection).await?;
+            let query = sql_query(
+                "INSERT INTO channels AS k (chat_id, version, handle, names)
+                 SELECT c.chat_id, c.version, c.handle, c.names
+                 FROM unnest($1, $2, $3, $4) AS c (chat_id, version, handle, names)
+                 WHERE (c.handle <> '' OR EXISTS (SELECT FROM channels o WHERE o.chat_id = c.chat_id))
+                   AND NOT EXISTS (SELECT FROM deleted_chats d WHERE d.chat_id = c.chat_id)
+                 ON CONFLICT (chat_id) DO UPDATE
+                 SET version = excluded.version, handle = excluded.handle, names = excluded.names
+                 WHERE excluded.version > k.version",
+            )
+            .bind::<Array<SqlUuid>, _>(channels.iter().map(|channel| channel.chat_id.as_uuid()).collect::<Vec<_>>())
+            .bind::<Array<BigInt>, _>(channels.iter().map(|channel| channel.version.as_i64()).collect::<Vec<_>>())
+            .bind::<Array<Text>, _>(channels.iter().map(|channel| channel.handle.as_str()).collect::<Vec<_>>())
+            .bind::<Array<Text>, _>(channels.iter().map(|channel| channel.names.as_str()).collect::<Vec<_>>());
+            query.execute(connection).await?;
+            Ok(())
+        })
+        .await
 }
 
 /// Takes a channel out.
