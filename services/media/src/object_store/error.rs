@@ -53,6 +53,16 @@ impl Error {
         }
     }
 
+    /// Whether what was asked for was not done for sure. An answer that was lost, or an error of a server behind others,
+    /// does not tell.
+    pub fn is_surely_undone(&self) -> bool {
+        match self {
+            Self::Unreachable(error) => error.is_connect(),
+            Self::Refused { status, .. } => status.is_client_error() || *status == StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoContentLength | Self::Malformed(_) => false,
+        }
+    }
+
     pub(super) async fn refused(request: &'static str, mut response: Response) -> Self {
         let status = response.status();
         let mut body = Vec::new();

@@ -3,6 +3,7 @@
 
 mod error;
 mod multipart;
+mod retry;
 mod transfer;
 
 pub use error::{Error, OpenError};
@@ -14,12 +15,14 @@ use std::time::{Duration, Instant};
 use godwit_runtime::Secret;
 use http::StatusCode;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use reqwest::Response;
+use reqwest::{RequestBuilder, Response};
 use rusty_s3::{Bucket, Credentials, S3Action, UrlStyle};
 use url::Url;
 
+use self::retry::{Budget, is_passing, retry_after};
+
 /// How long a signature on one of this process's own requests is good.
-const OWN_SIGNATURE_TTL: Duration = Duration::from_secs(60);
+pub const OWN_SIGNATURE_TTL: Duration = Duration::from_secs(60);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Of a whole request that carries no object.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -51,6 +54,7 @@ pub struct ObjectStore {
     own: Bucket,
     public: Bucket,
     credentials: Credentials,
+    retries: Budget,
 }
 
 /// An address to PUT one object to, with the headers that the signature covers.
@@ -93,6 +97,7 @@ impl ObjectStore {
             own: bucket(access.url).map_err(OpenError::Url)?,
             public: bucket(public_url).map_err(OpenError::Url)?,
             credentials: Credentials::new(access_key.expose(), secret_key.expose()),
+            retries: Budget::new(),
         })
     }
 
@@ -194,7 +199,32 @@ impl ObjectStore {
         Err(Error::refused("DELETE object", response).await)
     }
 
-    async fn send(&self, operation: &'static str, request: reqwest::RequestBuilder) -> Result<Response, Error> {
+    /// Sends a request; again, while the store answers that it cannot do it now: what is sent by this may be done twice. A
+    /// file that is streamed cannot be sent twice: its job comes again.
+    async fn send(&self, operation: &'static str, request: RequestBuilder) -> Result<Response, Error> {
+        self.send_while(is_passing, operation, request).await
+    }
+
+    async fn send_while(
+        &self,
+        is_worth_it: fn(StatusCode) -> bool,
+        operation: &'static str,
+        mut request: RequestBuilder,
+    ) -> Result<Response, Error> {
+        let mut retries = self.retries.request();
+        loop {
+            let again = request.try_clone();
+            let response = self.send_once(operation, request).await?;
+            let Some(next) = again.filter(|_| is_worth_it(response.status())) else { return Ok(response) };
+            if !retries.wait(retry_after(response.headers())).await {
+                return Ok(response);
+            }
+            metrics::counter!("godwit_media_object_store_retries_total", "operation" => operation).increment(1);
+            request = next;
+        }
+    }
+
+    async fn send_once(&self, operation: &'static str, request: RequestBuilder) -> Result<Response, Error> {
         let begun_at = Instant::now();
         let result = request.send().await;
         let outcome = match &result {

@@ -7,10 +7,10 @@ use http::StatusCode;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG};
 use reqwest::Response;
 use rusty_s3::S3Action as _;
-use rusty_s3::actions::CreateMultipartUpload;
 use url::Url;
 
 use super::error::error_code;
+use super::retry::is_put_off;
 use super::transfer::transfer_timeout;
 use super::{Error, OWN_SIGNATURE_TTL, ObjectStore, TRANSFER_TIMEOUT};
 
@@ -45,13 +45,14 @@ impl ObjectStore {
         create.headers_mut().insert(CONTENT_TYPE.as_str(), content_type.to_owned());
         let request =
             self.http.post(create.sign(OWN_SIGNATURE_TTL)).header(CONTENT_TYPE, content_type).header(CONTENT_LENGTH, 0);
-        let response = self.send("create_multipart", request).await?;
+        // Done twice, it would begin two.
+        let response = self.send_while(is_put_off, "create_multipart", request).await?;
         if !response.status().is_success() {
             return Err(Error::refused("POST uploads", response).await);
         }
         let answer = text_of(response).await?;
-        let created = CreateMultipartUpload::parse_response(&answer).map_err(|_| Error::Malformed("POST uploads"))?;
-        Ok(created.upload_id().to_owned())
+        let upload_id = element(&answer, "UploadId").filter(|upload_id| !upload_id.is_empty());
+        upload_id.map(str::to_owned).ok_or(Error::Malformed("POST uploads"))
     }
 
     /// An address that takes one part of exactly this size. Sends nothing.
@@ -84,25 +85,40 @@ impl ObjectStore {
     /// # Errors
     /// When the store does not answer, or not as it should.
     pub async fn complete_multipart(&self, key: &str, upload_id: &str, etags: &[String]) -> Result<bool, Error> {
+        let mut retries = self.retries.request();
+        loop {
+            let (status, answer) = self.ask_to_complete(key, upload_id, etags).await?;
+            // A store that takes long answers 200 before it knows, and tells in the body how it ended.
+            let failed_late = status.is_success() && is_error(&answer);
+            if status.is_success() && !failed_late {
+                return Ok(true);
+            }
+            let code = error_code(&answer).to_owned();
+            if NO_SUCH_PARTS.contains(&code.as_str()) {
+                return Ok(false);
+            }
+            if failed_late && retries.wait(None).await {
+                continue;
+            }
+            // A body that tells of an error under 200 is of the store's own trouble.
+            let status = if failed_late { StatusCode::INTERNAL_SERVER_ERROR } else { status };
+            return Err(Error::Refused { request: "POST upload", status, code });
+        }
+    }
+
+    async fn ask_to_complete(
+        &self,
+        key: &str,
+        upload_id: &str,
+        etags: &[String],
+    ) -> Result<(StatusCode, String), Error> {
         let etags = etags.iter().map(String::as_str);
         let complete = self.own.complete_multipart_upload(Some(&self.credentials), key, upload_id, etags);
         let url = complete.sign(OWN_SIGNATURE_TTL);
         let body = complete.body();
         let request = self.http.post(url).timeout(TRANSFER_TIMEOUT).header(CONTENT_LENGTH, body.len()).body(body);
         let response = self.send("complete_multipart", request).await?;
-        let status = response.status();
-        let answer = text_of(response).await?;
-        // A store that takes long answers 200 before it knows, and tells in the body how it ended.
-        if status.is_success() && !answer.contains("<Error>") {
-            return Ok(true);
-        }
-        let code = error_code(&answer).to_owned();
-        if NO_SUCH_PARTS.contains(&code.as_str()) {
-            return Ok(false);
-        }
-        // A body that tells of an error under 200 is of the store's own trouble.
-        let status = if status.is_success() { StatusCode::INTERNAL_SERVER_ERROR } else { status };
-        Err(Error::Refused { request: "POST upload", status, code })
+        Ok((response.status(), text_of(response).await?))
     }
 
     /// Gives an upload up: its parts are removed. Also when there is none.
@@ -118,6 +134,30 @@ impl ObjectStore {
             return Ok(());
         }
         Err(Error::refused("DELETE upload", response).await)
+    }
+
+    /// The ids of the uploads that were begun for exactly this key and are not over, at most 1,000. None when the store
+    /// cannot list them (s3s) or the credentials may not (`s3:ListBucketMultipartUploads`).
+    ///
+    /// # Errors
+    /// When the store does not answer, or not as it should.
+    pub async fn list_multiparts(&self, key: &str) -> Result<Vec<String>, Error> {
+        // The address of a bucket is that of an object without a name. MinIO lists by whole keys only.
+        let mut list = self.own.get_object(Some(&self.credentials), "");
+        list.query_mut().insert("uploads", "");
+        list.query_mut().insert("prefix", key);
+        let response = self.send("list_multiparts", self.http.get(list.sign(OWN_SIGNATURE_TTL))).await?;
+        match response.status() {
+            status if status.is_success() => Ok(read_uploads(&text_of(response).await?, key)),
+            StatusCode::NOT_IMPLEMENTED => Ok(Vec::new()),
+            StatusCode::FORBIDDEN => {
+                tracing::warn!(
+                    "the object store does not let uploads be listed: what was begun and not noted stays there"
+                );
+                Ok(Vec::new())
+            }
+            _ => Err(Error::refused("GET uploads", response).await),
+        }
     }
 
     /// The parts that the store has, in their order, at most 1,000; none of an upload that is over.
@@ -140,6 +180,11 @@ impl ObjectStore {
     }
 }
 
+/// Whether a document is an S3 error; some stores name a namespace in it.
+fn is_error(document: &str) -> bool {
+    document.contains("<Error>") || document.contains("<Error ")
+}
+
 /// The `<Part>`s of a list. Not read by rusty-s3: s3s leaves the ETags out, which it takes for malformed.
 fn read_parts(document: &str) -> Option<Vec<Part>> {
     let parts = document.split("<Part>").skip(1).map(|part| {
@@ -151,6 +196,13 @@ fn read_parts(document: &str) -> Option<Vec<Part>> {
         })
     });
     parts.collect()
+}
+
+/// The ids of the `<Upload>`s of this key in a list.
+fn read_uploads(document: &str, key: &str) -> Vec<String> {
+    let uploads = document.split("<Upload>").skip(1).filter_map(|upload| upload.split("</Upload>").next());
+    let of_key = uploads.filter(|upload| element(upload, "Key") == Some(key));
+    of_key.filter_map(|upload| element(upload, "UploadId")).map(str::to_owned).collect()
 }
 
 fn element<'a>(document: &'a str, name: &str) -> Option<&'a str> {
@@ -172,6 +224,16 @@ async fn text_of(mut response: Response) -> Result<String, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_list_of_uploads_those_of_the_key_are_read() {
+        let list = "<ListMultipartUploadsResult><Prefix>ab/key</Prefix>\
+            <Upload><Key>ab/key</Key><UploadId>one</UploadId><Initiator><ID>x</ID></Initiator></Upload>\
+            <Upload><Key>ab/key.clean</Key><UploadId>of another</UploadId></Upload>\
+            <Upload><Key>ab/key</Key><UploadId>two</UploadId></Upload></ListMultipartUploadsResult>";
+        assert_eq!(read_uploads(list, "ab/key"), ["one", "two"]);
+        assert_eq!(read_uploads("<ListMultipartUploadsResult/>", "ab/key"), Vec::<String>::new());
+    }
 
     #[test]
     fn a_list_of_parts_is_read_with_and_without_etags() {

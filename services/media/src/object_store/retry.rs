@@ -1,0 +1,128 @@
+//! What a store is asked again, and when.
+
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, StatusCode};
+
+/// How often a request is sent at most.
+const TRIES: u32 = 3;
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// Who asks to be left alone for longer is: the caller's own deadline is near, and jobs come again by themselves.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// A request that took so long already is not sent again, for the same reason.
+const LONGEST_TRY: Duration = Duration::from_secs(3);
+
+/// Bounds what retries add to the load of a store that is in trouble: a tenth of the requests, after a burst of 20.
+pub struct Budget(AtomicU32);
+
+impl Budget {
+    /// In tenths of retries.
+    const RETRY: u32 = 10;
+    const MAX: u32 = 20 * Self::RETRY;
+
+    /// A full one.
+    pub const fn new() -> Self {
+        Self(AtomicU32::new(Self::MAX))
+    }
+
+    /// For one request.
+    pub fn request(&self) -> Retries<'_> {
+        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |have| Some((have + 1).min(Self::MAX)));
+        Retries { budget: self, left: TRIES - 1, pause: FIRST_PAUSE, begun_at: Instant::now() }
+    }
+
+    fn withdraw(&self) -> bool {
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |have| have.checked_sub(Self::RETRY)).is_ok()
+    }
+}
+
+/// What is left of the tries of one request.
+pub struct Retries<'a> {
+    budget: &'a Budget,
+    left: u32,
+    pause: Duration,
+    begun_at: Instant,
+}
+
+impl Retries<'_> {
+    /// Waits until the request may be sent again, at least for as long as the store asks; false, at once, when it may not.
+    pub async fn wait(&mut self, asked: Option<Duration>) -> bool {
+        let pause = asked.map_or_else(|| jittered(self.pause), |asked| asked.max(jittered(self.pause)));
+        let is_late = self.begun_at.elapsed() > LONGEST_TRY || pause > LONGEST_PAUSE;
+        if self.left == 0 || is_late || !self.budget.withdraw() {
+            return false;
+        }
+        self.left -= 1;
+        self.pause *= 2;
+        tokio::time::sleep(pause).await;
+        true
+    }
+}
+
+/// Whether a store that answers so may do what was asked a moment later (AWS: `SlowDown`, `InternalError`,
+/// `ServiceUnavailable`; a proxy before it: 502 and 504). 501 is for good.
+pub fn is_passing(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::TOO_MANY_REQUESTS
+            | StatusCode::INTERNAL_SERVER_ERROR
+            | StatusCode::BAD_GATEWAY
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT
+    )
+}
+
+/// Whether a store that answers so has not done what was asked, and may do it a moment later.
+pub fn is_put_off(status: StatusCode) -> bool {
+    matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+}
+
+/// The seconds of a `Retry-After` (RFC 9110, section 10.2.3); stores send no dates.
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+}
+
+/// Half of the pause to all of it. Spreads processes and requests apart; no secret depends on it.
+fn jittered(pause: Duration) -> Duration {
+    let half_ms = u64::try_from(pause.as_millis() / 2).unwrap_or(u64::MAX);
+    let draw = RandomState::new().build_hasher().finish();
+    pause / 2 + Duration::from_millis(draw % half_ms.saturating_add(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_is_sent_three_times_at_most_and_a_long_pause_is_the_callers() {
+        let budget = Budget::new();
+        let mut retries = budget.request();
+        assert!(retries.wait(None).await && retries.wait(Some(Duration::ZERO)).await);
+        assert!(!retries.wait(None).await);
+        assert!(!budget.request().wait(Some(Duration::from_secs(60))).await);
+    }
+
+    #[tokio::test]
+    async fn a_store_that_fails_always_is_not_asked_again_for_ever() {
+        let budget = Budget::new();
+        for _ in 0..20 {
+            assert!(budget.withdraw());
+        }
+        assert!(!budget.request().wait(None).await, "nothing is left");
+        for _ in 0..10 {
+            budget.request();
+        }
+        assert!(budget.request().wait(None).await, "ten requests earn one retry");
+    }
+
+    #[test]
+    fn pauses_are_spread_and_bounded() {
+        for _ in 0..100 {
+            let pause = jittered(FIRST_PAUSE);
+            assert!((FIRST_PAUSE / 2..=FIRST_PAUSE).contains(&pause), "{pause:?}");
+        }
+    }
+}
