@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use godwit_kernel::{MediaId, UserId};
 use godwit_rpc::InvalidField;
 use time::OffsetDateTime;
@@ -5,8 +7,11 @@ use time::OffsetDateTime;
 use super::App;
 use crate::domain::{ADDRESS_TTL, Audience, ContentType, Details, FileName, Kind, Media, Scan, State, part_count};
 use crate::error::Error;
-use crate::object_store::PresignedPut;
+use crate::object_store::{self, OWN_SIGNATURE_TTL, PresignedPut};
 use crate::store;
+
+/// The object store's clock may be so far from this process's when it looks whether a signature is still good.
+const CLOCK_SLACK: Duration = Duration::from_secs(60);
 
 /// What a client announces.
 pub struct CreateUpload {
@@ -75,17 +80,10 @@ impl App {
             scan: Scan::Unscanned,
             details: Details::default(),
         };
+        self.record(&media).await?;
         if new.delivery == Delivery::InParts {
-            self.check_quota(&media).await?;
-            let begun = self.objects.create_multipart(&media.object_key(), media.content_type.as_str()).await?;
-            media.upload_id = Some(begun);
+            media.upload_id = Some(self.begin_parts(&media).await?);
         }
-        let recorded = self.record(&media).await;
-        if let (Err(_), Some(upload_id)) = (&recorded, &media.upload_id) {
-            // Nobody would ever come to remove it.
-            self.objects.abort_multipart(&media.object_key(), upload_id).await?;
-        }
-        recorded?;
         metrics::counter!("godwit_media_uploads_total", "outcome" => "created").increment(1);
         let put = (new.delivery == Delivery::Whole).then(|| {
             let key = media.object_key();
@@ -104,14 +102,36 @@ impl App {
         })
     }
 
-    /// So that who has no room left cannot have the object store begin uploads. What counts is the look when it is
-    /// recorded.
-    async fn check_quota(&self, media: &Media) -> Result<(), Error> {
+    /// Has the object store begin what is recorded already. Should this process end before the store's answer is noted,
+    /// the record is there still, and who removes it has the store tell what was begun for its key.
+    async fn begin_parts(&self, media: &Media) -> Result<String, Error> {
+        let begun = self.objects.create_multipart(&media.object_key(), media.content_type.as_str()).await;
+        let upload_id = match begun {
+            Ok(upload_id) => upload_id,
+            Err(error) => {
+                self.take_back(media, &error).await?;
+                return Err(error.into());
+            }
+        };
         let mut conn = self.pool.get().await?;
-        let used = store::used_by(&mut conn, media.owner_id, media.created_at).await?;
-        self.quota.admit(&used, media.size_bytes).map_err(|shortage| {
-            metrics::counter!("godwit_media_uploads_total", "outcome" => "quota_exceeded").increment(1);
-            Error::QuotaExceeded(shortage)
-        })
+        if store::note_upload_id(&mut conn, media.id, &upload_id).await? {
+            return Ok(upload_id);
+        }
+        drop(conn);
+        // The store took so long that the record was given up.
+        self.objects.abort_multipart(&media.object_key(), &upload_id).await?;
+        Err(Error::Expired)
+    }
+
+    /// Forgets an upload that the object store did not begin. One that it may have begun is left to the worker, for when
+    /// the request can have no effect any more.
+    async fn take_back(&self, media: &Media, error: &object_store::Error) -> Result<(), Error> {
+        let mut conn = self.pool.get().await?;
+        if error.is_surely_undone() {
+            store::forget_unbegun(&mut conn, media.id).await?;
+        } else {
+            store::give_up(&mut conn, media.id, self.clock.now() + OWN_SIGNATURE_TTL + CLOCK_SLACK).await?;
+        }
+        Ok(())
     }
 }

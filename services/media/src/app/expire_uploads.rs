@@ -33,10 +33,15 @@ impl App {
 
     /// Removes all that belongs to an upload that was given up, its record last. False when another was faster.
     pub(super) async fn remove(&self, media: &Media) -> Result<bool, Error> {
+        let key = media.object_key();
         if let Some(upload_id) = &media.upload_id {
-            self.objects.abort_multipart(&media.object_key(), upload_id).await?;
+            self.objects.abort_multipart(&key, upload_id).await?;
         }
-        self.objects.delete(&media.object_key()).await?;
+        // Those whose begin was not noted: the process ended first, or the store's answer was lost.
+        for upload_id in self.objects.list_multiparts(&key).await? {
+            self.objects.abort_multipart(&key, &upload_id).await?;
+        }
+        self.objects.delete(&key).await?;
         for object in Object::DERIVED {
             self.objects.delete(&object.key(media.id)).await?;
         }

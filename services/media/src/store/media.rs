@@ -27,6 +27,27 @@ pub async fn insert_pending(conn: &mut Connection, new: &Media, quota: Quota) ->
     .await
 }
 
+/// Notes what the object store calls the parts of a pending upload. False, and nothing changes, when it is not pending
+/// any more.
+///
+/// # Errors
+/// When the database does.
+pub async fn note_upload_id(conn: &mut Connection, id: MediaId, upload_id: &str) -> Result<bool, Error> {
+    let pending = media::id.eq(id.as_uuid()).and(media::state.eq(PENDING));
+    let noted = diesel::update(media::table.filter(pending)).set(media::upload_id.eq(upload_id));
+    Ok(noted.execute(conn).await? > 0)
+}
+
+/// Forgets a pending upload whose parts the object store has not begun: there is nothing to remove.
+///
+/// # Errors
+/// When the database does.
+pub async fn forget_unbegun(conn: &mut Connection, id: MediaId) -> Result<(), Error> {
+    let unbegun = media::id.eq(id.as_uuid()).and(media::state.eq(PENDING)).and(media::upload_id.is_null());
+    diesel::delete(media::table.filter(unbegun)).execute(conn).await?;
+    Ok(())
+}
+
 /// The record of one upload.
 ///
 /// # Errors
@@ -144,14 +165,14 @@ pub async fn set_avatar(
     .await
 }
 
-/// Gives up a pending upload of its owner at once; `None` when it is not pending.
+/// Gives up a pending upload at once; its objects are to be removed from `due_at` on. `None` when it is not pending.
 ///
 /// # Errors
 /// When the database does.
-pub async fn give_up(conn: &mut Connection, id: MediaId, now: OffsetDateTime) -> Result<Option<Media>, Error> {
+pub async fn give_up(conn: &mut Connection, id: MediaId, due_at: OffsetDateTime) -> Result<Option<Media>, Error> {
     let pending = media::id.eq(id.as_uuid()).and(media::state.eq(PENDING));
     let row = diesel::update(media::table.filter(pending))
-        .set((media::state.eq(EXPIRED), media::expires_at.eq(now)))
+        .set((media::state.eq(EXPIRED), media::expires_at.eq(due_at)))
         .returning(Row::as_returning())
         .get_result(conn)
         .await

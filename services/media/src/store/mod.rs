@@ -14,10 +14,9 @@ pub use jobs::{
     Failure, accept, claim as claim_job, count as count_jobs, keep_claim, postpone as postpone_job, reject,
 };
 pub use media::{
-    Completion, delete_expired, expire, find, find_to_send, give_up, give_up_unused, insert_pending, is_kept_after,
-    mark_processing, set_avatar,
+    Completion, delete_expired, expire, find, find_to_send, forget_unbegun, give_up, give_up_unused, insert_pending,
+    is_kept_after, mark_processing, note_upload_id, set_avatar,
 };
-pub use quota::used_by;
 
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use godwit_pg as pg;

@@ -48,7 +48,6 @@ pub(super) struct NewRow<'a> {
     expires_at: OffsetDateTime,
     kind: &'static str,
     sha256: Option<&'a [u8]>,
-    upload_id: Option<&'a str>,
 }
 
 impl<'a> NewRow<'a> {
@@ -64,7 +63,6 @@ impl<'a> NewRow<'a> {
             expires_at: new.expires_at,
             kind: new.kind.as_str(),
             sha256: new.sha256.as_ref().map(<[u8; 32]>::as_slice),
-            upload_id: new.upload_id.as_deref(),
         }
     }
 }

@@ -199,10 +199,15 @@ impl World {
 
     /// The same service while its object store is not there.
     pub fn app_without_store(&self) -> App {
+        // Nothing listens on the discard port.
+        self.app_with(open(access(([127, 0, 0, 1], 9).into())))
+    }
+
+    /// The same service with another object store.
+    pub fn app_with(&self, objects: Arc<ObjectStore>) -> App {
         App {
             pool: self.app.pool.clone(),
-            // Nothing listens on the discard port.
-            objects: open(access(([127, 0, 0, 1], 9).into())),
+            objects,
             access: self.app.access.clone(),
             chats: self.app.chats.clone(),
             clock: Arc::clone(&self.clock) as _,
