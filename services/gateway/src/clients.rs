@@ -3,7 +3,7 @@
 mod files;
 mod people;
 
-pub use files::FileStream;
+pub use files::{FileStream, Passed};
 
 use std::time::Duration;
 

@@ -26,6 +26,16 @@ pub struct FileStream {
     media_id: String,
 }
 
+/// What was passed on of a file, all of it.
+pub struct Passed {
+    /// How many bytes.
+    pub size_bytes: u64,
+    /// Their checksum.
+    pub sha256: [u8; 32],
+    /// The ETags of the parts in their order.
+    pub part_etags: Vec<String>,
+}
+
 impl Services {
     /// Begins a file of at most `max_bytes`.
     pub async fn begin_file(&self, user: UserId, begin: BeginStreamRequest) -> Result<FileStream, Status> {
@@ -50,9 +60,11 @@ impl FileStream {
     }
 
     /// Says that all parts are there.
-    pub async fn finish(&self, size_bytes: u64, part_etags: Vec<String>) -> Result<Media, Status> {
+    pub async fn finish(&self, passed: Passed) -> Result<Media, Status> {
         let (user_id, media_id) = (self.user_id.clone(), self.media_id.clone());
-        let finish = FinishStreamRequest { user_id, media_id, size_bytes, part_etags };
+        let Passed { size_bytes, sha256, part_etags } = passed;
+        let sha256 = Bytes::copy_from_slice(&sha256);
+        let finish = FinishStreamRequest { user_id, media_id, size_bytes, part_etags, sha256 };
         let answer = retry_idempotent(|| {
             let (mut client, mut request) = (self.client.clone(), Request::new(finish.clone()));
             request.set_timeout(FINISH_TIMEOUT);

@@ -120,6 +120,18 @@ impl Problem {
         Failure::new(Code::InvalidArgument, "BODY_BROKEN", "The body is not complete.").into()
     }
 
+    /// The `Content-Digest` is none.
+    pub fn malformed_digest() -> Self {
+        let detail = "The Content-Digest must be as RFC 9530 says, such as sha-256=:<base64>:.";
+        Failure::new(Code::InvalidArgument, "CONTENT_DIGEST_MALFORMED", detail).into()
+    }
+
+    /// The body is not what its `Content-Digest` says.
+    pub fn digest_mismatch() -> Self {
+        let detail = "The body has another checksum than its Content-Digest: send it again.";
+        Failure::new(Code::InvalidArgument, "CONTENT_DIGEST_MISMATCH", detail).into()
+    }
+
     /// The path is for WebSockets.
     pub fn upgrade_required() -> Self {
         Self::with_status(StatusCode::UPGRADE_REQUIRED, "UPGRADE_REQUIRED", "This path is for WebSockets.")

@@ -12,7 +12,8 @@ use actix_web::{CustomizeResponder, Responder as _};
 use crate::edge::Edge;
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE");
-const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static("authorization, content-type, idempotency-key");
+const REQUEST_HEADERS: HeaderValue =
+    HeaderValue::from_static("authorization, content-type, content-digest, idempotency-key");
 const RESPONSE_HEADERS: HeaderValue =
     HeaderValue::from_static("x-request-id, retry-after, ratelimit, ratelimit-policy");
 const MAX_AGE: HeaderValue = HeaderValue::from_static("3600");

@@ -2,6 +2,7 @@
 
 mod answer;
 mod body;
+mod content;
 mod cors;
 mod docs;
 mod health;

@@ -1,5 +1,6 @@
 //! `POST /media/upload`: a file as `multipart/form-data`, for clients that cannot put it to the object store. It is
-//! passed on a part at a time: what a client sends faster than the store takes it waits in the client.
+//! passed on a part at a time: what a client sends faster than the store takes it waits in the client. A `Content-Digest`
+//! (RFC 9530) is of the whole body, as everywhere in HTTP; media compares the object with what came through here.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -14,12 +15,14 @@ use futures_util::StreamExt as _;
 use godwit_contract::media::v1::{BeginStreamRequest, FinishStreamResponse, MediaKind};
 use godwit_kernel::limits::MEDIA_BYTES;
 use godwit_rpc::Caller;
+use sha2::{Digest as _, Sha256};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::answer::Success;
+use super::content::Content;
 use super::{Answer, Problem};
 use crate::Error;
-use crate::clients::FileStream;
+use crate::clients::{FileStream, Passed};
 use crate::edge::{Edge, bearer};
 use crate::limits::{Class, Quota};
 
@@ -88,7 +91,8 @@ async fn receive(
     };
     let body_bytes = body_length(request)?;
     let kind = kind_of(request)?;
-    let mut form = Multipart::new(request.headers(), payload);
+    let content = Content::new(request.headers(), payload)?;
+    let mut form = Multipart::new(request.headers(), content.clone());
     let field = timeout(IDLE_TIMEOUT, form.next()).await.map_err(|_| Problem::body_timeout())?;
     let mut file = field.ok_or_else(no_file)?.map_err(broken)?;
     let disposition = file.content_disposition().ok_or_else(no_file)?;
@@ -97,8 +101,8 @@ async fn receive(
     let max_bytes = body_bytes.min(MEDIA_BYTES);
     let begin = BeginStreamRequest { user_id: String::new(), file_name, content_type, kind: kind.into(), max_bytes };
     let mut passing = Passing::new(edge, edge.services.begin_file(caller.user_id, begin).await?);
-    let passed = timeout(WHOLE_TIMEOUT, pass_on(&mut file, &passing.stream));
-    let (size_bytes, etags) = passed.await.map_err(|_| Problem::body_timeout())??;
+    let passing_on = timeout(WHOLE_TIMEOUT, pass_on(&mut file, &passing.stream));
+    let passed = passing_on.await.map_err(|_| Problem::body_timeout())??;
     // The form goes on only when nobody holds its last field.
     drop(file);
     // What comes after the file is not taken, but the end of the form must be there: else the file may be cut.
@@ -107,15 +111,32 @@ async fn receive(
         Ok(Some(_)) => return Err(Problem::malformed_form("The form must have one file and nothing after it.")),
         Err(_) => return Err(Problem::body_timeout()),
     }
-    let media = passing.stream.finish(size_bytes, etags).await?;
+    drop(form);
+    check(content).await?;
+    let media = passing.stream.finish(passed).await?;
     passing.is_finished = true;
     let json = serde_json::to_vec(&FinishStreamResponse { media: Some(media) }).map_err(|_| no_file())?;
     Ok(Success { status: StatusCode::CREATED, json })
 }
 
-/// Passes the bytes of a file on in parts; how many there were, and the parts' ETags.
-async fn pass_on(file: &mut Field, to: &FileStream) -> Result<(u64, Vec<String>), Problem> {
+/// Reads what is behind the form, which belongs to the content, and compares all of it with its checksum, if it has one.
+async fn check(mut content: Content) -> Result<(), Problem> {
+    if !content.has_checksum() {
+        return Ok(());
+    }
+    let mut left = FORM_BYTES;
+    while let Some(chunk) = timeout(IDLE_TIMEOUT, content.next()).await.map_err(|_| Problem::body_timeout())? {
+        let length = chunk.map_err(|_| Problem::body_broken())?.len();
+        let length = u64::try_from(length).unwrap_or(u64::MAX);
+        left = left.checked_sub(length).ok_or_else(|| Problem::malformed_form("There is too much behind the form."))?;
+    }
+    content.verify()
+}
+
+/// Passes the bytes of a file on in parts.
+async fn pass_on(file: &mut Field, to: &FileStream) -> Result<Passed, Problem> {
     let (mut waiting, mut etags, mut size_bytes) = (BytesMut::new(), Vec::new(), 0_u64);
+    let mut hash = Sha256::new();
     let mut part_due = Instant::now() + PART_TIMEOUT;
     loop {
         let due = part_due.min(Instant::now() + IDLE_TIMEOUT);
@@ -125,6 +146,7 @@ async fn pass_on(file: &mut Field, to: &FileStream) -> Result<(u64, Vec<String>)
         if size_bytes > MEDIA_BYTES {
             return Err(Problem::file_too_large());
         }
+        hash.update(&chunk);
         waiting.extend_from_slice(&chunk);
         if waiting.len() >= PART_BYTES {
             let part = waiting.split_to(PART_BYTES).freeze();
@@ -135,7 +157,7 @@ async fn pass_on(file: &mut Field, to: &FileStream) -> Result<(u64, Vec<String>)
     if !waiting.is_empty() {
         etags.push(to.put(next_number(&etags), waiting.freeze()).await?);
     }
-    Ok((size_bytes, etags))
+    Ok(Passed { size_bytes, sha256: hash.finalize().into(), part_etags: etags })
 }
 
 fn next_number(etags: &[String]) -> u32 {

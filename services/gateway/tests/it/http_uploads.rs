@@ -1,8 +1,11 @@
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use godwit_contract::media::v1::MediaKind;
 use godwit_testkit::eventually;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tonic::Status;
@@ -57,8 +60,42 @@ async fn a_file_is_passed_on_in_parts() {
         let finished = stage.services.files.finished.lock().pop().unwrap();
         assert_eq!(finished.size_bytes, u64::try_from(content.len()).unwrap());
         assert_eq!(finished.part_etags, ["etag-1", "etag-2", "etag-3"]);
+        assert_eq!(finished.sha256[..], Sha256::digest(&content)[..]);
     }
     assert!(stage.services.files.aborted.lock().is_empty());
+}
+
+/// A body as RFC 9530 says what it hashes to.
+fn content_digest(body: &[u8]) -> String {
+    format!("sha-256=:{}:", STANDARD.encode(Sha256::digest(body)))
+}
+
+#[tokio::test]
+async fn a_body_is_compared_with_its_content_digest() {
+    let stage = Stage::start().await;
+    let (token, files) = (stage.token(&somebody()), &stage.services.files);
+    // What is behind the end of the form belongs to the content, too.
+    let body = [&form("a.ogg", &vec![7; PART + 9])[..], b"\r\nbehind"].concat();
+    let send = |digest: String| {
+        post(&stage, "/media/upload", body.clone()).bearer_auth(&token).header("content-digest", digest)
+    };
+    let right = format!("sha-512=:AAAA:, {}", content_digest(&body));
+    assert_eq!(send(right).send().await.unwrap().status(), 201);
+    let of_another = content_digest(&body[..body.len() - 1]);
+    assert_eq!(reason(send(of_another)).await, (400, "CONTENT_DIGEST_MISMATCH".to_owned()));
+    eventually(SOON, async || files.aborted.lock().len() == 1).await;
+    assert_eq!((files.begun.lock().len(), files.finished.lock().len()), (2, 1));
+}
+
+#[tokio::test]
+async fn what_is_no_content_digest_is_refused_before_anything_is_passed_on() {
+    let stage = Stage::start().await;
+    let token = stage.token(&somebody());
+    for malformed in ["sha-256", "sha-256=:AAAA:", "sha-256=44aff4ab2d7c3250525675a08f0cfa95"] {
+        let refused = post(&stage, "/media/upload", form("a.ogg", b"1")).header("content-digest", malformed);
+        assert_eq!(reason(refused.bearer_auth(&token)).await, (400, "CONTENT_DIGEST_MALFORMED".to_owned()));
+    }
+    assert!(stage.services.files.begun.lock().is_empty());
 }
 
 #[tokio::test]

@@ -54,7 +54,7 @@ impl App {
             })?;
             None
         };
-        let media = self.hand_over(caller, id, Completion { part_etags, size_bytes: None }).await?;
+        let media = self.hand_over(caller, id, Completion { part_etags, size_bytes: None, sha256: None }).await?;
         self.wait_for_result(media).await
     }
 

@@ -15,6 +15,8 @@ pub struct FinishStream {
     pub id: MediaId,
     /// How many bytes came; at most as many as were announced.
     pub size_bytes: u64,
+    /// Their checksum, if the gateway tells.
+    pub sha256: Option<[u8; 32]>,
     /// The ETags of the parts in their order.
     pub part_etags: Vec<String>,
 }
@@ -48,7 +50,7 @@ impl App {
     /// As [`Self::complete_upload`].
     #[tracing::instrument(name = "media.finish_stream", skip_all, fields(media.id = %request.id), err(level = "debug"))]
     pub async fn finish_stream(&self, request: FinishStream) -> Result<Media, Error> {
-        let FinishStream { caller, id, size_bytes, part_etags } = request;
+        let FinishStream { caller, id, size_bytes, sha256, part_etags } = request;
         let media = self.owned(caller, id).await?;
         match media.state {
             State::Ready | State::Rejected(_) => return Ok(media),
@@ -60,7 +62,7 @@ impl App {
         if size_bytes > media.size_bytes {
             return Err(Error::SizeMismatch { announced: media.size_bytes, found: size_bytes });
         }
-        let completion = Completion { part_etags: Some(part_etags), size_bytes: Some(size_bytes) };
+        let completion = Completion { part_etags: Some(part_etags), size_bytes: Some(size_bytes), sha256 };
         let media = self.hand_over(caller, id, completion).await?;
         self.wait_for_result(media).await
     }

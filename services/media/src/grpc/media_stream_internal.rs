@@ -36,6 +36,7 @@ impl MediaStreamInternalService for MediaStreamInternalGrpc {
             kind,
             content_type,
             size_bytes: domain::parse_size(max_bytes).map_err(|error| invalid("max_bytes", error))?,
+            // It is known when all bytes have come.
             sha256: None,
             delivery: Delivery::InParts,
         };
@@ -58,11 +59,12 @@ impl MediaStreamInternalService for MediaStreamInternalGrpc {
         &self,
         request: Request<proto::FinishStreamRequest>,
     ) -> Result<Response<proto::FinishStreamResponse>, Status> {
-        let proto::FinishStreamRequest { user_id, media_id, size_bytes, part_etags } = request.into_inner();
+        let proto::FinishStreamRequest { user_id, media_id, size_bytes, part_etags, sha256 } = request.into_inner();
         let request = FinishStream {
             caller: parse_id("user_id", &user_id).map_err(to_status)?,
             id: parse_id("media_id", &media_id).map_err(to_status)?,
             size_bytes,
+            sha256: domain::parse_sha256(&sha256).map_err(|error| invalid("sha256", error))?,
             part_etags,
         };
         let media = self.app.finish_stream(request).await.map_err(to_status)?;

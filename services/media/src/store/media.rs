@@ -95,6 +95,8 @@ pub struct Completion {
     pub part_etags: Option<Vec<String>>,
     /// The bytes that came, when there may be fewer than announced.
     pub size_bytes: Option<u64>,
+    /// Their checksum, when it was not announced.
+    pub sha256: Option<[u8; 32]>,
 }
 
 /// Makes a pending upload that has not expired at `now` one that is looked at, with a job to do so; `None` when it is not
@@ -117,6 +119,7 @@ pub async fn mark_processing(
                 // A release before this one gives up whatever is past this instant and not ready.
                 media::expires_at.eq(now + super::FAR),
                 size_bytes.map(|size_bytes| media::size_bytes.eq(size_bytes)),
+                completion.sha256.as_ref().map(|sha256| media::sha256.eq(sha256.as_slice())),
             ))
             .returning(Row::as_returning())
             .get_result(conn)

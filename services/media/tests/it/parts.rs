@@ -22,6 +22,11 @@ fn large(count: usize) -> Vec<u8> {
     (0..count).map(|place| u8::try_from((place / 7 + place % 251) % 256).unwrap()).collect()
 }
 
+fn sha256(bytes: &[u8]) -> Bytes {
+    use sha2::Digest as _;
+    Bytes::copy_from_slice(&sha2::Sha256::digest(bytes))
+}
+
 async fn begin(world: &World, bytes: &[u8]) -> CreateUploadResponse {
     world.create(world.ada, CreateUploadRequest { in_parts: true, ..text(bytes) }).await.unwrap()
 }
@@ -168,6 +173,7 @@ async fn what_comes_through_the_gateway_is_a_file_of_its_real_size() {
         media_id: media_id.clone(),
         size_bytes,
         part_etags,
+        sha256: sha256(&bytes),
     };
     for _ in 0..2 {
         let media =
@@ -177,6 +183,29 @@ async fn what_comes_through_the_gateway_is_a_file_of_its_real_size() {
     let media = world.looked_at(&media_id).await;
     assert_eq!((media.state(), media.size_bytes), (MediaState::Ready, size_bytes));
     assert!(world.fetch(&world.url(world.ada, &media_id).await.unwrap()).await == bytes);
+}
+
+#[tokio::test]
+async fn what_the_store_keeps_must_be_what_came_through_the_gateway() {
+    let world = World::new().await;
+    let (media_id, part_etags) = stream(&world, b"words", 500).await;
+    let upload_id = upload_id(&world, &media_id).await;
+    let user_id = world.ada.user_id.to_string();
+    let finish = FinishStreamRequest {
+        user_id,
+        media_id: media_id.clone(),
+        size_bytes: 5,
+        part_etags,
+        sha256: sha256(b"other words"),
+    };
+    let no_checksum = FinishStreamRequest { sha256: Bytes::from_static(b"short"), ..finish.clone() };
+    let refused = failure(world.streams.finish_stream(Request::new(no_checksum)).await.unwrap_err());
+    assert_eq!((refused.code, refused.fields[0].field.as_str()), (Code::InvalidArgument, "sha256"));
+    world.streams.finish_stream(Request::new(finish)).await.unwrap();
+    let media = world.looked_at(&media_id).await;
+    assert_eq!((media.state(), media.rejection.as_str()), (MediaState::Rejected, "CHECKSUM_MISMATCH"));
+    world.app.collect_garbage().await.unwrap();
+    assert!(is_gone(&world, &media_id, &upload_id).await);
 }
 
 #[tokio::test]
