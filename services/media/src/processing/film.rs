@@ -23,10 +23,17 @@ pub struct Cinema<'a> {
     pub max_pixels: u64,
 }
 
+impl<'a> Cinema<'a> {
+    /// A run in the folder that may write one file of so many bytes there.
+    pub fn run(&self, tool: Tool, arguments: Vec<&'a OsStr>, file_bytes: u64) -> Run<'a> {
+        Run { tool, arguments, folder: self.folder, file_bytes, max_pixels: self.max_pixels }
+    }
+}
+
 /// Looks at a film: its size and length, a frame of it, and a copy without metadata.
 pub async fn film(cinema: &Cinema<'_>, file: &Path, kind: Kind, found: ContentType) -> Result<Made, Error> {
     let container = Container::of(&found).ok_or(Rejection::Type)?;
-    let probe = probe(cinema.tools, container, file, cinema.folder).await?;
+    let probe = probe(cinema, container, file).await?;
     let (width, height) = probe.frame.ok_or(Rejection::Type)?;
     let is_too_long = probe.duration_ms.is_some_and(|duration_ms| duration_ms > kind.max_duration_ms());
     if is_too_long || u64::from(width) * u64::from(height) > cinema.max_pixels {
@@ -66,7 +73,7 @@ pub async fn copy_without_metadata(
     arguments.extend(["-f", container.muxer].map(OsStr::new));
     arguments.push(clean.as_os_str());
     let file_bytes = size.saturating_add(size / 8).saturating_add(GROWTH_BYTES);
-    cinema.tools.output(Run { tool: Tool::Ffmpeg, arguments, folder: cinema.folder, file_bytes }, 0).await?;
+    cinema.tools.output(cinema.run(Tool::Ffmpeg, arguments, file_bytes), 0).await?;
     Ok(())
 }
 
@@ -95,6 +102,5 @@ async fn frame(cinema: &Cinema<'_>, container: Container, file: &Path, at_ms: u6
     let size = "scale=w='min(1280,iw)':h='min(1280,ih)':force_original_aspect_ratio=decrease";
     let after = ["-map", FILM, "-frames:v", "1", "-vf", size, "-c:v", "png", "-f", "image2pipe", "pipe:1"];
     arguments.extend(after.map(OsStr::new));
-    let run = Run { tool: Tool::Ffmpeg, arguments, folder: cinema.folder, file_bytes: 0 };
-    cinema.tools.output(run, POSTER_BYTES).await
+    cinema.tools.output(cinema.run(Tool::Ffmpeg, arguments, 0), POSTER_BYTES).await
 }

@@ -5,7 +5,8 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::Error;
-use super::tool::{Run, Tool, Tools};
+use super::film::Cinema;
+use super::tool::Tool;
 use crate::domain::{ContentType, Rejection};
 
 const REPORT_BYTES: usize = 256 * 1024;
@@ -82,11 +83,11 @@ struct SideData {
 }
 
 /// Asks ffprobe what is in a file.
-pub async fn probe(tools: &Tools, container: Container, file: &Path, folder: &Path) -> Result<Probe, Error> {
+pub async fn probe(cinema: &Cinema<'_>, container: Container, file: &Path) -> Result<Probe, Error> {
     let arguments = ["-f", container.demuxer, "-print_format", "json", "-show_format", "-show_streams", "-i"];
     let mut arguments: Vec<&OsStr> = arguments.into_iter().map(OsStr::new).collect();
     arguments.push(file.as_os_str());
-    let report = tools.output(Run { tool: Tool::Ffprobe, arguments, folder, file_bytes: 0 }, REPORT_BYTES).await?;
+    let report = cinema.tools.output(cinema.run(Tool::Ffprobe, arguments, 0), REPORT_BYTES).await?;
     Ok(read(&report)?)
 }
 

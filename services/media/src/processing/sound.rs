@@ -5,7 +5,7 @@ use super::Error;
 use super::film::{Cinema, copy_without_metadata};
 use super::probe::{Container, probe};
 use super::processor::Made;
-use super::tool::{Run, Tool};
+use super::tool::Tool;
 use crate::domain::{ContentType, Details, Kind, Rejection};
 
 /// Enough to tell loud from quiet.
@@ -18,7 +18,7 @@ pub const WAVEFORM_VALUES: usize = 100;
 /// Looks at a recording: its length, how loud it is where, and a copy without metadata.
 pub async fn sound(cinema: &Cinema<'_>, file: &Path, kind: Kind, found: &ContentType) -> Result<Made, Error> {
     let container = Container::of(found).ok_or(Rejection::Type)?;
-    let probe = probe(cinema.tools, container, file, cinema.folder).await?;
+    let probe = probe(cinema, container, file).await?;
     if probe.frame.is_some() || !probe.has_sound {
         return Err(Rejection::Type.into());
     }
@@ -42,7 +42,7 @@ async fn listen(cinema: &Cinema<'_>, container: Container, file: &Path) -> Resul
         ["-nostdin", "-threads", "2", "-f", container.demuxer, "-i"].map(OsStr::new).into();
     arguments.push(file.as_os_str());
     arguments.extend(["-map", "0:a:0", "-vn", "-ac", "1", "-ar", "8000", "-f", "s16le", "pipe:1"].map(OsStr::new));
-    let run = Run { tool: Tool::Ffmpeg, arguments, folder: cinema.folder, file_bytes: 0 };
+    let run = cinema.run(Tool::Ffmpeg, arguments, 0);
     let mut peaks = Peaks::default();
     let max_samples = Kind::Voice.max_duration_ms() / 1_000 * SAMPLE_RATE;
     let mut take = |bytes: &[u8]| -> Result<(), Error> {

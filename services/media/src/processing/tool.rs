@@ -23,6 +23,9 @@ const DECODERS: &str = "h264,hevc,vp8,libvpx,vp9,libvpx-vp9,av1,libdav1d,libaom-
     aac,mp3,mp3float,mp2,mp2float,opus,libopus,vorbis,libvorbis,flac,alac,ac3,eac3,amrnb,amrwb,\
     pcm_u8,pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_s32be,pcm_f32le,pcm_f32be,pcm_alaw,pcm_mulaw";
 
+/// Of what libavutil says of a frame over `-max_pixels` (`av_image_check_size2`).
+const TOO_MANY_PIXELS: &str = "exceeds specified max pixel count";
+
 const READ_BYTES: usize = 64 * 1024;
 
 /// What is done with output as it comes.
@@ -67,13 +70,24 @@ pub struct Run<'a> {
     pub folder: &'a Path,
     /// The largest file that it may write there.
     pub file_bytes: u64,
+    /// The largest frame that it may decode, whatever the container says of its size.
+    pub max_pixels: u64,
+}
+
+impl Run<'_> {
+    /// What its decoders are held to. A frame is coded in whole blocks of up to 64 by 64 pixels, so a narrow one takes
+    /// up to twice as many; ffmpeg takes no more than an `int` holds.
+    fn max_coded_pixels(&self) -> u64 {
+        self.max_pixels.saturating_mul(2).min(i32::MAX.unsigned_abs().into())
+    }
 }
 
 impl Tools {
     /// Runs a tool to its end and returns what it wrote to its standard output, at most `output_bytes`.
     ///
     /// # Errors
-    /// [`Rejection::Broken`] when it says that it cannot use the file; [`Error::ToolOverLimits`]; [`Error::ToolMissing`].
+    /// [`Rejection::Dimensions`] when it says that frames are too large, [`Rejection::Broken`] when it cannot use the file
+    /// for another reason; [`Error::ToolOverLimits`]; [`Error::ToolMissing`].
     pub async fn output(&self, run: Run<'_>, output_bytes: usize) -> Result<Vec<u8>, Error> {
         let mut output = Vec::new();
         let name = run.tool.name();
@@ -97,11 +111,12 @@ impl Tools {
         let mut running = Running::start(self, &run)?;
         let work = async {
             let complaint = running.talk(take).await?;
-            running.end(&complaint).await
+            Ok::<_, Error>((running.end(&complaint).await?, complaint))
         };
-        let status = timeout(self.time_limit, work).await.map_err(|_| Error::ToolOverLimits(name))??;
+        let (status, complaint) = timeout(self.time_limit, work).await.map_err(|_| Error::ToolOverLimits(name))??;
         match status.code() {
             Some(0) => Ok(()),
+            Some(_) if complaint.contains(TOO_MANY_PIXELS) => Err(Rejection::Dimensions.into()),
             Some(_) => Err(Rejection::Broken.into()),
             // Ended by a signal: one of its limits, or the system's. It is not the file's fault for sure.
             None => Err(Error::ToolOverLimits(name)),
@@ -137,6 +152,7 @@ impl Running {
             // No network, no devices, and no file that a playlist may name: -protocol_whitelist holds for inner files too.
             .args(["-hide_banner", "-loglevel", "error", "-protocol_whitelist", "file,pipe"])
             .args(["-codec_whitelist", DECODERS])
+            .args(["-max_pixels", &run.max_coded_pixels().to_string()])
             .args(&run.arguments)
             .current_dir(run.folder)
             .env_clear()

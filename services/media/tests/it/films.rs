@@ -4,7 +4,7 @@ use godwit_contract::media::v1::{CreateUploadRequest, Media, MediaKind, MediaSta
 use godwit_media::processing::Processor;
 use image::GenericImageView as _;
 
-use crate::fixtures::{FILM_PLACE, SECRET, film, holds, png, probed, recorded, voice};
+use crate::fixtures::{FILM_PLACE, SECRET, film, film_that_grows, holds, png, probed, recorded, voice};
 use crate::world::{WIDE, World, text};
 
 async fn upload_as(world: &World, kind: MediaKind, bytes: &[u8]) -> Media {
@@ -141,6 +141,16 @@ async fn a_film_of_too_large_frames_is_refused() {
     // The poster has a quarter of its pixels.
     let film = recorded(&["-f", "lavfi", "-i", "testsrc=size=2560x32:rate=5:duration=1", "-c:v", "mpeg4"], "mp4");
     world.start_workers_with(Processor { max_pixels: 2_560 * 32 - 1, ..world.processor(None) });
+    let media = upload_as(&world, MediaKind::Video, &film).await;
+    assert_eq!((media.state(), media.rejection.as_str()), (MediaState::Rejected, "DIMENSIONS_EXCEEDED"));
+}
+
+#[tokio::test]
+async fn frames_that_are_larger_than_the_container_says_are_not_decoded() {
+    let world = World::new().await;
+    let film = film_that_grows();
+    assert!(film.len() < 100_000, "{}", film.len());
+    assert_eq!(probed(&film, world.dir.path())["streams"][0]["width"], 64);
     let media = upload_as(&world, MediaKind::Video, &film).await;
     assert_eq!((media.state(), media.rejection.as_str()), (MediaState::Rejected, "DIMENSIONS_EXCEEDED"));
 }

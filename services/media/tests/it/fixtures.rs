@@ -130,6 +130,39 @@ pub fn huge_gif() -> Vec<u8> {
     bytes
 }
 
+/// A JPEG of a few hundred bytes that says it has `width` by `height` pixels.
+pub fn huge_jpeg(width: u16, height: u16) -> Vec<u8> {
+    let mut bytes = encoded(&halves(16, 16), ImageFormat::Jpeg);
+    // The frame header of baseline JPEG: its marker, its length, 8 bits a sample; height comes before width.
+    let header = b"\xff\xc0\0\x11\x08";
+    let place = bytes.windows(header.len()).position(|window| window == header).unwrap() + header.len();
+    bytes[place..place + 2].copy_from_slice(&height.to_be_bytes());
+    bytes[place + 2..place + 4].copy_from_slice(&width.to_be_bytes());
+    bytes
+}
+
+/// An animation of so many frames of one pixel, 15 bytes each.
+pub fn gif_of(frame_count: usize) -> Vec<u8> {
+    let header = b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff";
+    let frame = b"\x2c\0\0\0\0\x01\0\x01\0\0\x02\x02\x44\x01\0";
+    [&header[..], &frame.repeat(frame_count), b"\x3b"].concat()
+}
+
+/// A film whose container says 64 by 48, and whose frames say so, too, but for those behind the first two: 16,000 by 12,000.
+pub fn film_that_grows() -> Vec<u8> {
+    let input = ["-f", "lavfi", "-i", "testsrc=size=64x48:rate=2:duration=12", "-c:v", "libvpx", "-g", "1"];
+    let mut bytes = recorded(&input, "webm");
+    // RFC 6386, section 9.1: the start code of a key frame, its width, its height.
+    let places = bytes.windows(3).enumerate().filter(|(_, window)| window == b"\x9d\x01\x2a");
+    let places: Vec<usize> = places.map(|(place, _)| place + 3).collect();
+    assert_eq!(places.len(), 24, "each frame is a key frame");
+    for place in &places[2..] {
+        bytes[*place..place + 2].copy_from_slice(&16_000_u16.to_le_bytes());
+        bytes[place + 2..place + 4].copy_from_slice(&12_000_u16.to_le_bytes());
+    }
+    bytes
+}
+
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, byte| {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg()))
