@@ -14,11 +14,17 @@ const FRAMES_MAX: usize = 10_000;
 pub fn strip(bytes: &[u8], format: ImageFormat) -> Result<Vec<u8>, Rejection> {
     match format {
         ImageFormat::Jpeg => strip_jpeg(bytes).ok_or(Rejection::Broken),
-        ImageFormat::Png => strip_png(bytes).ok_or(Rejection::Broken),
-        ImageFormat::WebP => strip_webp(bytes).ok_or(Rejection::Broken),
+        ImageFormat::Png => strip_png(bytes).ok_or(Rejection::Broken).and_then(|kept| bounded(kept, b"fcTL")),
+        ImageFormat::WebP => strip_webp(bytes).ok_or(Rejection::Broken).and_then(|kept| bounded(kept, b"ANMF")),
         ImageFormat::Gif => strip_gif(bytes),
         _ => Err(Rejection::Type),
     }
+}
+
+/// The same bytes unless the name of a chunk that each frame of an animation has is in them more often than frames may be.
+fn bounded(kept: Vec<u8>, frame: &[u8; 4]) -> Result<Vec<u8>, Rejection> {
+    let count = kept.windows(frame.len()).filter(|window| window == frame).count();
+    if count > FRAMES_MAX { Err(Rejection::Dimensions) } else { Ok(kept) }
 }
 
 // Markers of JPEG: ITU-T T.81, table B.1.
@@ -180,6 +186,16 @@ mod tests {
         assert_eq!(strip_webp(webp).unwrap(), b"RIFF\x18\0\0\0WEBPVP8X\x01\0\0\0\x10\0VP8L\x02\0\0\0yy");
         let png = b"\x89PNG\r\n\x1a\n\0\0\0\x01tEXtxcrc0\0\0\0\0IENDcrc1trailer";
         assert_eq!(strip_png(png).unwrap(), b"\x89PNG\r\n\x1a\n\0\0\0\0IENDcrc1");
+    }
+
+    #[test]
+    fn animations_have_ten_thousand_frames_at_most() {
+        let animation = |count: usize| {
+            let frames = b"\0\0\0\0fcTLcrc1".repeat(count);
+            [PNG_SIGNATURE, &frames, b"\0\0\0\0IENDcrc1"].concat()
+        };
+        assert!(strip(&animation(FRAMES_MAX), ImageFormat::Png).is_ok());
+        assert_eq!(strip(&animation(FRAMES_MAX + 1), ImageFormat::Png), Err(Rejection::Dimensions));
     }
 
     proptest! {

@@ -4,7 +4,8 @@ use godwit_media::domain::Object;
 use image::{GenericImageView as _, ImageFormat};
 
 use crate::fixtures::{
-    LATITUDE, SECRET, TURNED, UPRIGHT, encoded, halves, holds, huge_gif, huge_png, huge_webp, png, recorded, with_exif,
+    LATITUDE, SECRET, TURNED, UPRIGHT, encoded, gif_of, halves, holds, huge_gif, huge_jpeg, huge_png, huge_webp, png,
+    recorded, with_exif,
 };
 use crate::world::{World, text};
 
@@ -116,6 +117,8 @@ async fn bombs_are_refused_before_they_are_decoded() {
     for (name, bytes) in [
         ("png", huge_png(50_000, 50_000)),
         ("png within the sides", huge_png(16_000, 16_000)),
+        ("jpeg", huge_jpeg(65_500, 65_500)),
+        ("jpeg within the sides", huge_jpeg(16_000, 16_000)),
         ("webp", huge_webp()),
         ("gif", huge_gif()),
     ] {
@@ -123,6 +126,19 @@ async fn bombs_are_refused_before_they_are_decoded() {
         assert_eq!((media.state(), media.rejection.as_str()), (MediaState::Rejected, "DIMENSIONS_EXCEEDED"), "{name}");
         let refused = world.url(world.ada, &media.id).await.unwrap_err();
         assert_eq!(refused.reason, "MEDIA_REJECTED");
+    }
+}
+
+#[tokio::test]
+async fn a_flood_of_frames_in_a_small_file_is_refused() {
+    let world = World::new().await;
+    for (frame_count, state, rejection) in
+        [(10_000, MediaState::Ready, ""), (10_001, MediaState::Rejected, "DIMENSIONS_EXCEEDED")]
+    {
+        let gif = gif_of(frame_count);
+        assert!(gif.len() < 160_000, "{}", gif.len());
+        let media = upload_image(&world, &gif).await;
+        assert_eq!((media.state(), media.rejection.as_str()), (state, rejection), "{frame_count}");
     }
 }
 
