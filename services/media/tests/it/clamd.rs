@@ -5,8 +5,10 @@ use std::process::{Child, Command, Stdio};
 
 use godwit_media::processing::Clamd;
 use godwit_testkit::eventually;
-use tokio::net::UnixStream;
+use tokio::io::{copy, sink};
+use tokio::net::{TcpListener, UnixStream};
 
+use crate::s3::spawn;
 use crate::world::SOON;
 
 /// The standard test string of antivirus products (EICAR), in two halves, so that nobody takes this file for it.
@@ -38,6 +40,27 @@ impl ClamdServer {
     /// Where it listens.
     pub fn place(&self) -> Clamd {
         format!("unix://{}", self.socket().display()).parse().unwrap()
+    }
+
+    /// A port on the loopback address from which it is reached by TCP: what comes there goes to its socket.
+    pub async fn port(&self) -> u16 {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let socket = self.socket();
+        spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let (mut from_client, mut to_client) = client.into_split();
+                let (mut from_clamd, mut to_clamd) = UnixStream::connect(&socket).await.unwrap().into_split();
+                spawn(async move {
+                    if copy(&mut from_client, &mut to_clamd).await.is_err() {
+                        // It has enough: the rest is for nobody.
+                        let _ = copy(&mut from_client, &mut sink()).await;
+                    }
+                });
+                spawn(async move { copy(&mut from_clamd, &mut to_client).await });
+            }
+        });
+        port
     }
 
     pub fn stop(&mut self) {

@@ -26,6 +26,24 @@ async fn malware_is_rejected_and_removed_and_the_rest_is_clean() {
 }
 
 #[tokio::test]
+async fn a_scanner_is_reached_by_tcp_at_an_address_and_by_its_name() {
+    let mut world = World::without_workers(WIDE).await;
+    let clamd = ClamdServer::start(world.dir.path()).await;
+    let port = clamd.port().await;
+    for host in ["127.0.0.1", "localhost"] {
+        world.start_workers(Some(format!("tcp://{host}:{port}").parse().unwrap()));
+        let clean = world.upload(b"harmless").await;
+        assert_eq!((clean.state(), clean.scan()), (MediaState::Ready, MediaScan::Clean), "{host}");
+        let infected = world.upload_with(text(&eicar()), &eicar()).await;
+        assert_eq!((infected.rejection.as_str(), infected.scan()), ("MALWARE_FOUND", MediaScan::Infected), "{host}");
+        // More than it takes: it answers and closes while the rest is on its way.
+        let large = world.upload(&vec![b'a'; 5 << 20]).await;
+        assert_eq!((large.state(), large.scan()), (MediaState::Ready, MediaScan::Unscanned), "{host}");
+        world.stop_workers().await;
+    }
+}
+
+#[tokio::test]
 async fn what_is_larger_than_the_scanner_takes_is_told_to_be_unscanned() {
     let mut world = World::without_workers(WIDE).await;
     let clamd = ClamdServer::start(world.dir.path()).await;
