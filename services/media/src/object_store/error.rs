@@ -48,6 +48,8 @@ impl Error {
     pub fn is_unavailable(&self) -> bool {
         match self {
             Self::Unreachable(_) => true,
+            // AWS answers 400 with this code when a body came too slowly.
+            Self::Refused { code, .. } if code == "RequestTimeout" => true,
             Self::Refused { status, .. } => status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS,
             Self::NoContentLength | Self::Malformed(_) => false,
         }

@@ -19,6 +19,7 @@ mod parts;
 mod pictures;
 mod quotas;
 mod s3;
+mod s3_dialects;
 mod s3_stub;
 mod scans;
 mod uploads;

@@ -25,7 +25,6 @@ pub struct Asked {
     pub body: Vec<u8>,
 }
 
-#[derive(Default)]
 struct Script {
     replies: VecDeque<Reply>,
     asked: Vec<Asked>,
