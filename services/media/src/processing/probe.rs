@@ -40,6 +40,11 @@ impl Container {
         };
         Some(Self { demuxer, muxer, sound_type })
     }
+
+    /// Whether it is frames one after the other: ffprobe then guesses the length from the size and the first of them.
+    pub fn is_bare(self) -> bool {
+        matches!(self.demuxer, "mp3" | "aac")
+    }
 }
 
 /// What is in a film or a recording.

@@ -3,7 +3,7 @@ use std::path::Path;
 use tokio::fs::File;
 use tokio::io::AsyncReadExt as _;
 
-use super::Error;
+use super::{Error, mp3};
 use crate::domain::{ContentType, Kind, Rejection};
 
 /// Enough for every signature that is looked for.
@@ -22,7 +22,9 @@ pub async fn sniff(file: &Path, kind: Kind, announced: &ContentType) -> Result<C
 
 /// The type that the first bytes tell, in the spelling that [`Kind`] lists.
 fn found(head: &[u8]) -> Option<ContentType> {
-    let mime_type = infer::get(head)?.mime_type();
+    let known = infer::get(head).map(|found| found.mime_type());
+    // `infer` knows MP3 by a tag, and by the commonest of its frames.
+    let mime_type = known.or_else(|| mp3::begins(head).then_some("audio/mpeg"))?;
     let mime_type = match mime_type {
         "audio/x-wav" => "audio/wav",
         "audio/x-flac" => "audio/flac",

@@ -2,6 +2,7 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 use super::Error;
+use super::adts;
 use super::film::{Cinema, copy_without_metadata};
 use super::probe::{Container, probe};
 use super::processor::Made;
@@ -22,18 +23,37 @@ pub async fn sound(cinema: &Cinema<'_>, file: &Path, kind: Kind, found: &Content
     if probe.frame.is_some() || !probe.has_sound {
         return Err(Rejection::Type.into());
     }
-    let mut details = Details { duration_ms: probe.duration_ms, ..Details::default() };
+    let told = probe.duration_ms.filter(|_| !container.is_bare());
+    let mut details = Details { duration_ms: told, ..Details::default() };
     if kind == Kind::Voice {
         let heard = listen(cinema, container, file).await?;
         details.duration_ms = Some(heard.duration_ms());
         details.waveform = heard.waveform();
     }
-    if details.duration_ms.is_some_and(|duration_ms| duration_ms > kind.max_duration_ms()) {
-        return Err(Rejection::Dimensions.into());
-    }
+    check_length(kind, &details)?;
     copy_without_metadata(cinema, container, file, &["-map", "0:a:0"]).await?;
+    if details.duration_ms.is_none() && container.is_bare() {
+        details.duration_ms = measure(cinema, container).await?;
+        check_length(kind, &details)?;
+    }
     let content_type = ContentType::from_store(container.sound_type.to_owned());
     Ok(Made { content_type, details, thumbnails: Vec::new(), is_copied: true })
+}
+
+fn check_length(kind: Kind, details: &Details) -> Result<(), Rejection> {
+    let is_too_long = details.duration_ms.is_some_and(|duration_ms| duration_ms > kind.max_duration_ms());
+    if is_too_long { Err(Rejection::Dimensions) } else { Ok(()) }
+}
+
+/// How long bare frames play, by the copy, which has nothing else in it: those of AAC are counted; those of MP3 ffmpeg has
+/// counted, and it says so in one before them (Xing).
+async fn measure(cinema: &Cinema<'_>, container: Container) -> Result<Option<u64>, Error> {
+    let clean = cinema.folder.join(Made::CLEAN);
+    if container.demuxer == "mp3" {
+        return Ok(probe(cinema, container, &clean).await?.duration_ms);
+    }
+    let counted = tokio::task::spawn_blocking(move || adts::duration_ms(&clean)).await?;
+    counted.map_err(Error::Disk)
 }
 
 /// Decodes the sound to 16-bit samples, which are only counted and measured.
