@@ -228,6 +228,8 @@ impl ObjectStore {
         let begun_at = Instant::now();
         let result = request.send().await;
         let outcome = match &result {
+            // What a store cannot do at all is no failure of it.
+            Ok(response) if response.status() == StatusCode::NOT_IMPLEMENTED => "answered",
             Ok(response) if response.status().is_server_error() => "failed",
             Ok(_) => "answered",
             Err(_) => "unreachable",
