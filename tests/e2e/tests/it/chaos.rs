@@ -85,8 +85,8 @@ async fn whatever_freezes_restarts_or_dies_each_message_is_kept_and_shown_once()
 
 async fn disturb(talk: &Talk, servers: &OwnServers, cluster: &mut TestCluster) {
     talk.progress().await;
-    servers.stack("down", &["redis"]);
-    servers.stack("up", &["redis"]);
+    servers.stop("redis").await;
+    servers.start_again("redis").await;
     talk.progress().await;
     servers.signal("redis", "STOP");
     sleep(FROZEN).await;

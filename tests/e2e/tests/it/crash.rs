@@ -1,45 +1,83 @@
-//! Processes that die without a word, under load.
+//! Processes, and the servers that they stand on, that die without a word, under load.
 
 use std::time::Duration;
 
-use godwit_testkit::{Shape, TestCluster, eventually};
+use godwit_testkit::{ClusterOptions, Shape, TestCluster, eventually};
 
 use crate::load::Load;
-use crate::support::Pair;
+use crate::support::{Later, OwnServers, Pair, assert_all_found};
 
 const KILLS: usize = 3;
 const MESSAGES_BETWEEN_KILLS: usize = 60;
 
 #[tokio::test]
-async fn killing_the_message_service_under_load_loses_repeats_and_skips_nothing() {
-    kill_under_load(Shape::Separate, "message").await;
+async fn killing_services_and_servers_under_load_loses_repeats_and_skips_nothing() {
+    let servers = OwnServers::start(&["postgres", "redis", "kafka"]);
+    let mut cluster = ClusterOptions::new(Shape::Separate)
+        .database_url(servers.setting("GODWIT_DATABASE_URL"))
+        .variable("GODWIT_REDIS_URL", servers.variable("GODWIT_TEST_REDIS_URL"))
+        .variable("GODWIT_KAFKA_BOOTSTRAP_SERVERS", servers.variable("GODWIT_TEST_KAFKA"))
+        .start()
+        .await;
+    let pair = Pair::create(&cluster).await;
+    let mut later = Later::default();
+    let ledger = Load::new(&pair)
+        .run_while(async |load| {
+            for process in ["message", "chat", "gateway-1"].repeat(KILLS) {
+                load.progress(MESSAGES_BETWEEN_KILLS).await;
+                later.schedule(&pair.bob, &pair.chat_id).await;
+                cluster.kill(process);
+                cluster.start_again(process).await;
+            }
+            for server in ["redis", "kafka", "postgres"] {
+                load.progress(MESSAGES_BETWEEN_KILLS).await;
+                later.schedule(&pair.bob, &pair.chat_id).await;
+                servers.kill(server).await;
+                servers.start_again(server).await;
+            }
+            load.progress(MESSAGES_BETWEEN_KILLS).await;
+            all_at_once(&servers, &mut cluster).await;
+            load.progress(MESSAGES_BETWEEN_KILLS).await;
+        })
+        .await;
+
+    assert!(ledger.len() > (KILLS * 3 + 4) * MESSAGES_BETWEEN_KILLS);
+    later.assert_sent_once(&pair.ada, &pair.chat_id).await;
+    let log = pair.ada.whole_log(&pair.chat_id).await;
+    ledger.assert_kept_by(&log);
+    ledger.assert_kept_by(&pair.bob.whole_log(&pair.chat_id).await);
+    assert_all_found(&pair.bob, "number", &log, "Number").await;
 }
 
-#[tokio::test]
-async fn killing_the_chat_service_under_load_loses_repeats_and_skips_nothing() {
-    kill_under_load(Shape::Separate, "chat").await;
+/// As when a machine fails on which they all are.
+async fn all_at_once(servers: &OwnServers, cluster: &mut TestCluster) {
+    let processes = ["message", "chat"];
+    for process in processes {
+        cluster.kill(process);
+    }
+    let parts = ["postgres", "redis", "kafka"];
+    for part in parts {
+        servers.kill(part).await;
+    }
+    for part in parts {
+        servers.start_again(part).await;
+    }
+    for process in processes {
+        cluster.start_again(process).await;
+    }
 }
 
 #[tokio::test]
 async fn killing_the_one_embedded_process_under_load_loses_repeats_and_skips_nothing() {
-    kill_under_load(Shape::Embedded, "all").await;
-}
-
-#[tokio::test]
-async fn killing_a_gateway_under_load_loses_repeats_and_skips_nothing() {
-    kill_under_load(Shape::Separate, "gateway-1").await;
-}
-
-async fn kill_under_load(shape: Shape, process: &str) {
-    let mut cluster = TestCluster::start(shape).await;
+    let mut cluster = TestCluster::start(Shape::Embedded).await;
     let pair = Pair::create(&cluster).await;
 
     let ledger = Load::new(&pair)
         .run_while(async |load| {
             for _ in 0..KILLS {
                 load.progress(MESSAGES_BETWEEN_KILLS).await;
-                cluster.kill(process);
-                cluster.start_again(process).await;
+                cluster.kill("all");
+                cluster.start_again("all").await;
             }
             load.progress(MESSAGES_BETWEEN_KILLS).await;
         })

@@ -5,8 +5,6 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use godwit_contract::message::v1::SendMessageResponse;
-use godwit_contract::search::v1::SearchMessagesResponse;
-use godwit_contract::v1::Update;
 use godwit_contract::v1::update::Change;
 use godwit_kernel::{Clock as _, SystemClock};
 use godwit_testkit::{ClusterOptions, Shape, TestCluster, eventually};
@@ -15,7 +13,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::load::Load;
-use crate::support::{Account, OwnServers, Pair};
+use crate::support::{Account, OwnServers, Pair, assert_all_found};
 
 const MESSAGES_BETWEEN: usize = 40;
 const SCHEDULED: u32 = 20;
@@ -38,48 +36,16 @@ async fn restarting_redis_kafka_and_postgresql_under_load_loses_repeats_and_skip
         .run_while(async |load| {
             for part in ["redis", "kafka", "postgres"] {
                 load.progress(MESSAGES_BETWEEN).await;
-                servers.stack("down", &[part]);
-                servers.stack("up", &[part]);
+                servers.stop(part).await;
+                servers.start_again(part).await;
                 load.progress(MESSAGES_BETWEEN).await;
             }
         })
         .await;
     ledger.assert_kept_by(&pair.ada.whole_log(&pair.chat_id).await);
     ledger.assert_kept_by(&pair.bob.whole_log(&pair.chat_id).await);
-    // The index took the same log over the same restarts: it has each message, and none twice.
-    let mut logged = messages_of(&pair.bob.whole_log(&pair.chat_id).await);
-    logged.sort_unstable();
-    eventually(Duration::from_secs(120), || async {
-        let mut found = all_found(&pair.bob, "number").await?;
-        found.sort_unstable();
-        if found == logged { Ok(()) } else { Err(format!("{} of {} are found", found.len(), logged.len())) }
-    })
-    .await;
-}
-
-fn messages_of(log: &[Update]) -> Vec<String> {
-    let created = log.iter().filter_map(|update| match &update.change {
-        Some(Change::MessageCreated(created)) => created.message.as_ref().map(|message| message.id.clone()),
-        _ => None,
-    });
-    created.collect()
-}
-
-/// The ids of all hits, page by page.
-async fn all_found(person: &Account, word: &str) -> Result<Vec<String>, String> {
-    let (mut found, mut cursor) = (Vec::new(), String::new());
-    loop {
-        let answer = person.rest.get(&format!("/search/messages?q={word}&limit=200&cursor={cursor}")).await;
-        if answer.status != 200 {
-            return Err(format!("the search answers {}", answer.status));
-        }
-        let page: SearchMessagesResponse = answer.ok();
-        found.extend(page.messages.into_iter().map(|message| message.id));
-        if page.next_cursor.is_empty() {
-            return Ok(found);
-        }
-        cursor = page.next_cursor;
-    }
+    let log = pair.bob.whole_log(&pair.chat_id).await;
+    assert_all_found(&pair.bob, "number", &log, "Number").await;
 }
 
 /// By their number, how late messages were sent, each as often as it is in the log.

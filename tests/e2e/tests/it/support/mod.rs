@@ -4,6 +4,8 @@
 mod account;
 mod clusters;
 mod database;
+mod index;
+mod later;
 mod ledger;
 mod rest;
 mod sdk;
@@ -18,6 +20,8 @@ pub use account::{Account, PASSWORD, Pair, fresh_uuid};
 pub use clusters::{embedded, full_stack, separate};
 pub use database::dump;
 pub use godwit_testkit::unique;
+pub use index::{all_found, assert_all_found};
+pub use later::Later;
 pub use ledger::Ledger;
 pub use rest::{Answer, Rest, send};
 pub use sdk::{connect_sdk, log_in_sdk};
