@@ -9,7 +9,7 @@ use godwit_testkit::eventually;
 use serde_json::json;
 use tokio::sync::Mutex;
 
-use crate::support::{Account, Answer, Ledger, Pair};
+use crate::support::{Account, Ledger, Pair};
 
 /// Several senders for each of the two people: what one chat's appender gets at once.
 const SENDERS_EACH: usize = 4;
@@ -60,7 +60,7 @@ impl<'a> Load<'a> {
             let answer = loop {
                 // No answer says nothing: the message may be there. The same id again settles it.
                 match person.rest.try_post(&path, body.clone()).await {
-                    Some(answer) if !is_temporary(&answer) => break answer,
+                    Some(answer) if !answer.is_temporary() => break answer,
                     _ => tokio::time::sleep(PAUSE).await,
                 }
             };
@@ -69,13 +69,4 @@ impl<'a> Load<'a> {
             self.acknowledged.fetch_add(1, Ordering::Relaxed);
         }
     }
-}
-
-/// Whether a client should try again: 503 and 504 while a process is away, 429 under load.
-fn is_temporary(answer: &Answer) -> bool {
-    if [429, 503, 504].contains(&answer.status) {
-        answer.problem(answer.status);
-        return true;
-    }
-    false
 }

@@ -18,6 +18,7 @@ mod chaos;
 mod convergence;
 mod crash;
 mod delivery;
+mod files_and_mails;
 mod groups;
 mod hostile;
 mod load;

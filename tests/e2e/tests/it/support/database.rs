@@ -6,3 +6,11 @@ pub fn dump(database_url: &str) -> String {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
+
+/// What a statement gives: a line a row, with bars between columns.
+pub fn query(database_url: &str, statement: &str) -> String {
+    let options = ["-XqAt", "--set=ON_ERROR_STOP=1", "--dbname", database_url, "--command", statement];
+    let output = Command::new("psql").args(options).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+}

@@ -15,16 +15,18 @@ mod socket;
 #[expect(dead_code, reason = "the tests of push use the rest")]
 pub mod stage;
 mod totp;
+mod upload;
 
 pub use account::{Account, PASSWORD, Pair, fresh_uuid};
 pub use clusters::{embedded, full_stack, separate};
-pub use database::dump;
+pub use database::{dump, query};
 pub use godwit_testkit::unique;
 pub use index::{all_found, assert_all_found};
 pub use later::Later;
 pub use ledger::Ledger;
-pub use rest::{Answer, Rest, send};
+pub use rest::{Answer, Rest, send, try_send};
 pub use sdk::{connect_sdk, log_in_sdk};
 pub use servers::OwnServers;
 pub use socket::{Encoding, Socket};
 pub use totp::totp_code;
+pub use upload::{form_around, upload_form, upload_request};

@@ -56,8 +56,7 @@ impl Rest {
 
     /// A call whose connection may fail: `None` when there was no answer.
     pub async fn try_post(&self, path: &str, body: Value) -> Option<Answer> {
-        let answer = self.request(Method::POST, path).json(&body).send().await.ok()?;
-        Answer::read(answer).await.ok()
+        try_send(self.request(Method::POST, path).json(&body)).await
     }
 
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -73,6 +72,11 @@ impl Rest {
 pub async fn send(request: RequestBuilder) -> Answer {
     let answer = request.send().await.expect("the gateway answers");
     Answer::read(answer).await.expect("the answer is complete")
+}
+
+/// Sends a request whose connection may fail: `None` when there was no whole answer.
+pub async fn try_send(request: RequestBuilder) -> Option<Answer> {
+    Answer::read(request.send().await.ok()?).await.ok()
 }
 
 /// What a REST call was answered.
@@ -111,6 +115,16 @@ impl Answer {
         assert_eq!(self.status, status, "{self:?}");
         assert!(self.content_type.starts_with("application/json"), "{self:?}");
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// Whether a client should try again: 503 and 504 while a part is away, 429 under load. They come as problems.
+    #[track_caller]
+    pub fn is_temporary(&self) -> bool {
+        if [429, 503, 504].contains(&self.status) {
+            self.problem(self.status);
+            return true;
+        }
+        false
     }
 
     /// The reason of a problem (RFC 9457) with this status. Every member that the contract promises is checked.
