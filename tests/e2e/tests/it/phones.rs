@@ -1,4 +1,6 @@
-//! Notifications on phones, from what people do to Apple's door.
+//! Notifications on phones, from what people do to Apple's and Google's doors.
+
+mod calls;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,16 +14,18 @@ use godwit_testkit::{ClusterOptions, Shape, TestCluster, eventually, http_client
 use serde_json::{Value, json};
 
 use crate::support::stage::apns::{Apns, Pushed};
+use crate::support::stage::fcm::Fcm;
 use crate::support::stage::tls::Authority;
-use crate::support::{Account, Encoding, OwnServers, fresh_uuid};
+use crate::support::{Account, Encoding, OwnServers, fresh_uuid, query};
 
 /// A rebalance alone may take as long as a session lasts that nobody ended.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A stand-in for Apple's push service, and a cluster that has an account there.
+/// Stand-ins for Apple's and Google's push services, and a cluster that has an account at each.
 struct World {
     cluster: TestCluster,
     apple: Apns,
+    google: Fcm,
     _authority: Authority,
 }
 
@@ -29,12 +33,17 @@ impl World {
     async fn start(options: ClusterOptions) -> Self {
         let authority = Authority::new();
         let apple = Apns::open(&authority, Arc::new(SystemClock)).await;
+        let google = Fcm::open(&authority, Arc::new(SystemClock)).await;
         let certificate = authority.pem_file().display().to_string();
         let mut options = options.variable("GODWIT_PUSH_PROVIDER_ROOT_CA", certificate);
         for (name, value) in apple.variables() {
             options = options.variable(name, value);
         }
-        Self { cluster: options.start().await, apple, _authority: authority }
+        for option in google.options() {
+            let (name, value) = variable_of(&option);
+            options = options.variable(&name, value);
+        }
+        Self { cluster: options.start().await, apple, google, _authority: authority }
     }
 
     /// Somebody with a phone.
@@ -71,6 +80,17 @@ impl World {
     }
 }
 
+/// `--push-fcm-url=…` as the variable `GODWIT_PUSH_FCM_URL`.
+fn variable_of(option: &str) -> (String, &str) {
+    let (name, value) = option.trim_start_matches("--").split_once('=').unwrap();
+    (format!("GODWIT_{}", name.to_uppercase().replace('-', "_")), value)
+}
+
+async fn register(account: &Account, provider: &str, token: &str) {
+    let body = json!({"provider": provider, "token": token});
+    account.rest.post("/devices/push-token", body).await.created::<Value>();
+}
+
 /// A device of somebody with a token of Apple's.
 struct Phone {
     account: Account,
@@ -80,8 +100,7 @@ struct Phone {
 impl Phone {
     async fn of(account: Account) -> Self {
         let token = fresh_uuid().replace('-', "");
-        let body = json!({"provider": "PUSH_PROVIDER_APNS", "token": token});
-        account.rest.post("/devices/push-token", body).await.created::<Value>();
+        register(&account, "PUSH_PROVIDER_APNS", &token).await;
         Self { account, token }
     }
 
@@ -220,7 +239,20 @@ impl Traffic {
         }
     }
 
-    async fn all_told(&self, world: &World) {
+    /// Every phone is told of everything, and of nothing twice: what would come again comes before what is sent last, and
+    /// is not under way any more when nothing is.
+    async fn all_told(&mut self, world: &World) {
+        self.arrived(world).await;
+        self.send(1).await;
+        self.arrived(world).await;
+        let under_way = "SELECT count(*) FROM push.deliveries WHERE state = 'pending'";
+        eventually(PATIENCE, async || query(world.cluster.database_url(), under_way) == "0").await;
+        let twice: Vec<_> = ledger(world).into_iter().filter(|(_, ids)| ids.len() > 1).collect();
+        assert!(twice.is_empty(), "{twice:?}");
+    }
+
+    /// Waits until every phone is told of everything.
+    async fn arrived(&self, world: &World) {
         let expected: BTreeSet<(String, String)> = self
             .phones
             .iter()
@@ -236,8 +268,6 @@ impl Traffic {
             }
         })
         .await;
-        let twice: Vec<_> = ledger(world).into_iter().filter(|(_, ids)| ids.len() > 1).collect();
-        assert!(twice.is_empty(), "{twice:?}");
     }
 }
 
