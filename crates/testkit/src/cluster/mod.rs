@@ -250,6 +250,11 @@ impl TestCluster {
         server.wait_until_ready(READY_TIMEOUT).await.expect("the process gets ready again");
     }
 
+    /// Sets a variable of a process for when it is started again.
+    pub fn set(&mut self, process: &str, variable: &str, value: impl Into<String>) {
+        self.server_mut(process).set(variable, value.into());
+    }
+
     /// The value of a variable that a process was started with, such as `GODWIT_GRPC_LISTEN`.
     pub fn setting(&self, process: &str, variable: &str) -> Option<&str> {
         self.server(process).variable(variable)

@@ -45,6 +45,11 @@ impl Server {
         self.variables.iter().rev().find(|(set, _)| set == name).map(|(_, value)| value.as_str())
     }
 
+    /// Counts from the next start on.
+    pub fn set(&mut self, name: &str, value: String) {
+        self.variables.push((name.to_owned(), value));
+    }
+
     pub const fn admin(&self) -> SocketAddr {
         self.admin
     }
