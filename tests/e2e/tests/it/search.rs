@@ -1,5 +1,7 @@
 //! Search as a client asks for it: over REST, of one process and of separate services.
 
+mod rebuild;
+
 use std::time::Duration;
 
 use godwit_contract::chat::v1::{CreateChannelResponse, CreateGroupResponse};

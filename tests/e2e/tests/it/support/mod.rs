@@ -19,7 +19,7 @@ mod upload;
 
 pub use account::{Account, PASSWORD, Pair, fresh_uuid};
 pub use clusters::{embedded, full_stack, separate};
-pub use database::{dump, query};
+pub use database::{TableLock, dump, query};
 pub use godwit_testkit::unique;
 pub use index::{all_found, assert_all_found};
 pub use later::Later;
