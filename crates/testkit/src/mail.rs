@@ -1,6 +1,9 @@
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use serde_json::Value;
 
 use crate::{env, eventually};
@@ -53,8 +56,9 @@ impl Mailbox {
             .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
             .collect();
         files.sort();
-        let mails = files.iter().filter_map(|path| read(path));
-        mails.filter(|mail| mail.to.iter().any(|to| to.eq_ignore_ascii_case(address))).collect()
+        let mails = files.iter().filter_map(|path| read_once(path));
+        let mine = mails.filter(|mail| mail.to.iter().any(|to| to.eq_ignore_ascii_case(address)));
+        mine.map(Arc::unwrap_or_clone).collect()
     }
 
     /// Waits until at least `count` mails have arrived for this address, and returns the newest.
@@ -78,6 +82,17 @@ impl Mailbox {
     pub async fn code(&self, address: &str) -> String {
         eventually(DELIVERY_TIMEOUT, || async { self.mails(address).iter().rev().find_map(Mail::code) }).await
     }
+}
+
+/// A file appears whole and never changes, and all tests of a process look through the same ones again and again.
+fn read_once(path: &Path) -> Option<Arc<Mail>> {
+    static READ: LazyLock<Mutex<HashMap<PathBuf, Arc<Mail>>>> = LazyLock::new(Mutex::default);
+    if let Some(mail) = READ.lock().get(path) {
+        return Some(Arc::clone(mail));
+    }
+    let mail = Arc::new(read(path)?);
+    READ.lock().insert(path.to_owned(), Arc::clone(&mail));
+    Some(mail)
 }
 
 fn read(path: &Path) -> Option<Mail> {
