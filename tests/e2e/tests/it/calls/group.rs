@@ -52,7 +52,7 @@ async fn a_call_that_rings_goes_on_ringing_when_the_leader_dies() {
 
 #[tokio::test]
 async fn of_devices_that_accept_while_the_leader_dies_one_has_the_call() {
-    let mut group = Group::start().await;
+    let mut group = Group::exclusive().await;
     let pair = Pair::create(&group.cluster).await;
     let mut record = Record::default();
     let mut devices = Vec::new();
@@ -99,7 +99,7 @@ const TRIED_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 #[tokio::test]
 async fn signals_arrive_in_order_when_the_leader_dies_between_them() {
-    let mut group = Group::start().await;
+    let mut group = Group::exclusive().await;
     let pair = Pair::create(&group.cluster).await;
     let mut record = Record::default();
     let (mut adas, mut bobs) = tokio::join!(pair.ada.connect(Encoding::Binary), pair.bob.connect(Encoding::Json));
@@ -159,7 +159,7 @@ async fn hear(socket: &mut Socket, call: &Call) -> u32 {
 
 #[tokio::test]
 async fn calls_are_as_they_were_when_all_three_have_died_and_started_again() {
-    let mut group = Group::start().await;
+    let mut group = Group::exclusive().await;
     let pair = Pair::create(&group.cluster).await;
     let mut record = Record::default();
 
@@ -198,7 +198,7 @@ async fn kill_all(group: &mut Group) {
 
 #[tokio::test]
 async fn a_leader_that_froze_knows_that_it_leads_no_more() {
-    let group = Group::start().await;
+    let group = Group::exclusive().await;
     let pair = Pair::create(&group.cluster).await;
     let mut record = Record::default();
     let call = ring(&pair).await;

@@ -2,6 +2,7 @@
 //! none twice, and leaves none behind.
 
 mod group;
+mod lease;
 mod network;
 mod parties;
 mod partition;

@@ -41,7 +41,7 @@ async fn two_who_call_each_other_at_once_through_two_gateways_are_in_one_call() 
         }
         record.note(&done(ada, &from_ada, "end").await);
     }
-    record.assert_told_once(group, &pair).await;
+    record.assert_told_once(&group, &pair).await;
 }
 
 #[tokio::test]
@@ -71,7 +71,7 @@ async fn a_device_is_told_at_once_that_another_one_answered() {
         sees(socket, &call, CallState::Ended).await;
     }
     record.note(&ended);
-    record.assert_told_once(group, &pair).await;
+    record.assert_told_once(&group, &pair).await;
 }
 
 #[tokio::test]
@@ -99,7 +99,7 @@ async fn the_end_of_a_session_hangs_up_for_its_device_and_no_other() {
     let cancelled = until(bob, &call, "cancelled", |call| call.state() == CallState::Cancelled).await;
     assert_eq!(cancelled.end_cause(), CallEndCause::SessionEnded);
     record.note(&cancelled);
-    record.assert_told_once(group, &pair).await;
+    record.assert_told_once(&group, &pair).await;
 }
 
 /// As a person does who has lost a device.
@@ -123,7 +123,7 @@ async fn who_loses_the_connection_may_come_back_within_30_seconds() {
     let (adas, bobs) = tokio::join!(pair.ada.connect(Encoding::Json), pair.bob.connect(Encoding::Json));
     tokio::select! {
         () = listen(adas) => {}
-        () = come_and_go(group, &pair, bobs) => {}
+        () = come_and_go(&group, &pair, bobs) => {}
     }
 }
 
@@ -181,5 +181,5 @@ async fn a_call_between_two_who_both_went_away_ends_by_itself() {
             .await;
     assert_eq!(ended.end_cause(), CallEndCause::ConnectionLost);
     record.note(&ended);
-    record.assert_told_once(group, &pair).await;
+    record.assert_told_once(&group, &pair).await;
 }

@@ -118,7 +118,7 @@ impl<'a> Side<'a> {
 
 #[tokio::test]
 async fn what_both_sides_say_at_once_keeps_its_order_when_the_leader_dies() {
-    let mut group = Group::start().await;
+    let mut group = Group::exclusive().await;
     let pair = Pair::create(&group.cluster).await;
     let mut record = Record::default();
     let (adas, bobs) = tokio::join!(pair.ada.connect(Encoding::Binary), pair.bob.connect(Encoding::Json));

@@ -6,7 +6,6 @@ use godwit_contract::v1::{Call, CallState};
 use godwit_kernel::{CallId, SystemClock, SystemEntropy};
 use godwit_testkit::{ClusterOptions, Shape, TestCluster, eventually, http_client};
 use serde_json::{Value, json};
-use tokio::sync::OnceCell;
 
 use crate::support::{Account, Answer, Pair, Rest, Socket, unique};
 
@@ -32,12 +31,6 @@ impl Group {
         let topic_prefix = format!("{}.", unique("calls"));
         let options = options.variable("GODWIT_KAFKA_TOPIC_PREFIX", topic_prefix.clone());
         Self { cluster: options.start().await, topic_prefix }
-    }
-
-    /// For tests that let everything run.
-    pub async fn shared() -> &'static Self {
-        static GROUP: OnceCell<Group> = OnceCell::const_new();
-        GROUP.get_or_init(Self::start).await
     }
 
     /// The replica that leads.
