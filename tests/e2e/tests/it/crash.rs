@@ -68,11 +68,16 @@ async fn all_at_once(servers: &OwnServers, cluster: &mut TestCluster) {
 }
 
 #[tokio::test]
-async fn killing_the_one_embedded_process_under_load_loses_repeats_and_skips_nothing() {
+async fn the_one_embedded_process_may_die_at_any_moment_and_ends_cleanly_when_it_is_told_to() {
     let mut cluster = TestCluster::start(Shape::Embedded).await;
     let pair = Pair::create(&cluster).await;
+    killing_it_under_load_loses_repeats_and_skips_nothing(&mut cluster, &pair).await;
+    what_was_committed_before_a_kill_still_becomes_searchable(&mut cluster, &pair).await;
+    told_to_end_it_ends_cleanly(&mut cluster, &pair).await;
+}
 
-    let ledger = Load::new(&pair)
+async fn killing_it_under_load_loses_repeats_and_skips_nothing(cluster: &mut TestCluster, pair: &Pair) {
+    let ledger = Load::new(pair)
         .run_while(async |load| {
             for _ in 0..KILLS {
                 load.progress(MESSAGES_BETWEEN_KILLS).await;
@@ -88,10 +93,7 @@ async fn killing_the_one_embedded_process_under_load_loses_repeats_and_skips_not
     ledger.assert_kept_by(&pair.bob.whole_log(&pair.chat_id).await);
 }
 
-#[tokio::test]
-async fn what_was_committed_before_a_kill_still_becomes_searchable() {
-    let mut cluster = TestCluster::start(Shape::Embedded).await;
-    let pair = Pair::create(&cluster).await;
+async fn what_was_committed_before_a_kill_still_becomes_searchable(cluster: &mut TestCluster, pair: &Pair) {
     // Acknowledged, and the process is gone before the stream has carried anything.
     let message = pair.ada.send(&pair.chat_id, "last", "quicksilver words").await;
     cluster.kill("all");
@@ -104,10 +106,7 @@ async fn what_was_committed_before_a_kill_still_becomes_searchable() {
     .await;
 }
 
-#[tokio::test]
-async fn a_process_that_is_told_to_end_ends_cleanly() {
-    let mut cluster = TestCluster::start(Shape::Embedded).await;
-    let pair = Pair::create(&cluster).await;
+async fn told_to_end_it_ends_cleanly(cluster: &mut TestCluster, pair: &Pair) {
     let mut socket = pair.ada.connect(crate::support::Encoding::Json).await;
     let (code, closed) = tokio::join!(cluster.stop("all"), socket.closed());
     assert_eq!(code, Some(0));

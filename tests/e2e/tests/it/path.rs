@@ -5,10 +5,10 @@ use godwit_contract::message::v1::{ListMessagesResponse, SyncChatResponse, SyncR
 use godwit_contract::v1::server_frame::Frame;
 use godwit_contract::v1::update::Change;
 use godwit_contract::v1::{Message, Update};
-use godwit_testkit::TestCluster;
+use godwit_testkit::{Shape, TestCluster};
 use serde_json::json;
 
-use crate::support::{Account, Encoding, Pair, Rest, embedded, full_stack, separate};
+use crate::support::{Account, Encoding, Pair, Rest, embedded, separate};
 
 #[tokio::test]
 async fn two_people_meet_and_talk_in_one_embedded_process() {
@@ -17,7 +17,7 @@ async fn two_people_meet_and_talk_in_one_embedded_process() {
 
 #[tokio::test]
 async fn two_people_meet_and_talk_in_one_process_on_the_full_stack() {
-    two_people_meet_and_talk(full_stack().await).await;
+    two_people_meet_and_talk(&TestCluster::start(Shape::FullStack).await).await;
 }
 
 #[tokio::test]

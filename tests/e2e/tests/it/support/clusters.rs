@@ -10,12 +10,6 @@ pub async fn embedded() -> &'static TestCluster {
     CLUSTER.get_or_init(|| TestCluster::start(Shape::Embedded)).await
 }
 
-/// One process on the real servers.
-pub async fn full_stack() -> &'static TestCluster {
-    static CLUSTER: OnceCell<TestCluster> = OnceCell::const_new();
-    CLUSTER.get_or_init(|| TestCluster::start(Shape::FullStack)).await
-}
-
 /// A process for each service and two gateways.
 pub async fn separate() -> &'static TestCluster {
     static CLUSTER: OnceCell<TestCluster> = OnceCell::const_new();

@@ -18,7 +18,7 @@ mod totp;
 mod upload;
 
 pub use account::{Account, PASSWORD, Pair, fresh_uuid};
-pub use clusters::{embedded, full_stack, separate};
+pub use clusters::{embedded, separate};
 pub use database::{TableLock, dump, query};
 pub use godwit_testkit::unique;
 pub use index::{all_found, assert_all_found};

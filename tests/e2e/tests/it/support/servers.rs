@@ -72,9 +72,13 @@ impl OwnServers {
     }
 
     fn pid(&self, part: &str) -> u32 {
-        let status = self.stack("status", &[part]);
-        let pid = status.split_whitespace().last().expect("the status ends with the process id");
-        pid.parse().unwrap_or_else(|_| panic!("{part} does not run: {status}"))
+        self.running(part).unwrap_or_else(|| panic!("{part} does not run"))
+    }
+
+    /// The id of a server that runs.
+    fn running(&self, part: &str) -> Option<u32> {
+        let output = self.command("status", &[part]).output().ok()?;
+        String::from_utf8(output.stdout).ok()?.split_whitespace().last()?.parse().ok()
     }
 
     fn command(&self, command: &str, parts: &[&str]) -> Command {
@@ -92,6 +96,10 @@ impl OwnServers {
 
 impl Drop for OwnServers {
     fn drop(&mut self) {
+        // Told to end, it would take seconds to bring things to an end that nobody needs any more.
+        if let Some(pid) = self.running("kafka") {
+            Command::new("kill").arg("-KILL").arg(pid.to_string()).status().ok();
+        }
         Command::new(root().join("scripts/stack")).arg("wipe").arg("--dir").arg(&self.dir).status().ok();
     }
 }
