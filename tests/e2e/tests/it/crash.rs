@@ -36,6 +36,7 @@ async fn killing_services_and_servers_under_load_loses_repeats_and_skips_nothing
                 servers.start_again(server).await;
             }
             load.progress(MESSAGES_BETWEEN_KILLS).await;
+            later.schedule(&pair.bob, &pair.chat_id).await;
             all_at_once(&servers, &mut cluster).await;
             load.progress(MESSAGES_BETWEEN_KILLS).await;
         })
