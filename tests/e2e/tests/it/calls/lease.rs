@@ -7,7 +7,7 @@ use super::stage::Group;
 
 /// How many tests use the one group. It ends with the last of them: three replicas that vote cost a fifth of a core for as
 /// long as they run. When fewer are run it ends with the test's process; when there are more, it starts anew for them.
-const TESTS: usize = 11;
+const TESTS: usize = 10;
 
 static GROUP: RwLock<Option<Group>> = RwLock::const_new(None);
 static DONE: AtomicUsize = AtomicUsize::new(0);

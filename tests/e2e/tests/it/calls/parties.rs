@@ -116,14 +116,22 @@ const RETURN_SECS: i64 = 30;
 /// The timer looks four times a second; the machine that runs the test may be busy.
 const LATE_SECS: i64 = 5;
 
+/// Both wait for half a minute and more, each for calls of its own.
 #[tokio::test]
-async fn who_loses_the_connection_may_come_back_within_30_seconds() {
+async fn who_loses_the_connection_may_come_back_within_30_seconds_and_a_call_that_both_left_ends_by_itself() {
     let group = Group::shared().await;
+    tokio::join!(
+        who_loses_the_connection_may_come_back_within_30_seconds(&group),
+        a_call_between_two_who_both_went_away_ends_by_itself(&group),
+    );
+}
+
+async fn who_loses_the_connection_may_come_back_within_30_seconds(group: &Group) {
     let pair = Pair::create(&group.cluster).await;
     let (adas, bobs) = tokio::join!(pair.ada.connect(Encoding::Json), pair.bob.connect(Encoding::Json));
     tokio::select! {
         () = listen(adas) => {}
-        () = come_and_go(&group, &pair, bobs) => {}
+        () = come_and_go(group, &pair, bobs) => {}
     }
 }
 
@@ -168,9 +176,7 @@ async fn come_and_go(group: &Group, pair: &Pair, bobs: Socket) {
     record.assert_told_once(group, pair).await;
 }
 
-#[tokio::test]
-async fn a_call_between_two_who_both_went_away_ends_by_itself() {
-    let group = Group::shared().await;
+async fn a_call_between_two_who_both_went_away_ends_by_itself(group: &Group) {
     let pair = Pair::create(&group.cluster).await;
     let mut record = Record::default();
     // Neither has a socket: both are asked after in vain.
@@ -181,5 +187,5 @@ async fn a_call_between_two_who_both_went_away_ends_by_itself() {
             .await;
     assert_eq!(ended.end_cause(), CallEndCause::ConnectionLost);
     record.note(&ended);
-    record.assert_told_once(&group, &pair).await;
+    record.assert_told_once(group, &pair).await;
 }
