@@ -3,6 +3,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::RwLock;
 use tokio::sync::Mutex;
+use tokio::time::sleep_until;
 
 use super::token::PublicKey;
 use crate::Error;
@@ -40,7 +41,8 @@ impl KeyRing {
         Self { services, known: RwLock::default(), fetch: Mutex::new(None) }
     }
 
-    /// The key with this id.
+    /// The key with this id. When auth could not be asked a moment ago, waits until it may be asked again: it may just have
+    /// come up.
     ///
     /// # Errors
     /// When auth has no such key, or cannot be asked.
@@ -48,12 +50,19 @@ impl KeyRing {
         if let Some(key) = self.known(id) {
             return Ok(key);
         }
+        let asked_at = Instant::now();
         let mut fetch = self.fetch.lock().await;
         if let Some(key) = self.known(id) {
             return Ok(key);
         }
-        if !fetch.as_ref().is_some_and(Fetch::is_recent) {
-            *fetch = Some(self.fetch().await);
+        match fetch.as_ref().filter(|last| last.is_recent()) {
+            Some(last) if !last.has_failed || last.ended_at > asked_at => {}
+            last => {
+                if let Some(last) = last {
+                    sleep_until((last.ended_at + PAUSE_AFTER_FAILURE).into()).await;
+                }
+                *fetch = Some(self.fetch().await);
+            }
         }
         match (self.known(id), &*fetch) {
             (Some(key), _) => Ok(key),
@@ -62,10 +71,13 @@ impl KeyRing {
         }
     }
 
-    /// Fetches the keys anew.
-    pub async fn refresh(&self) {
+    /// Fetches the keys anew; tells whether that succeeded.
+    pub async fn refresh(&self) -> bool {
         let mut fetch = self.fetch.lock().await;
-        *fetch = Some(self.fetch().await);
+        let fetched = self.fetch().await;
+        let has_failed = fetched.has_failed;
+        *fetch = Some(fetched);
+        !has_failed
     }
 
     fn known(&self, id: &str) -> Option<PublicKey> {

@@ -62,8 +62,9 @@ impl Authenticator {
         Ok(identity)
     }
 
-    /// Fetches the keys anew, so that those that were withdrawn are forgotten. Keeps what it has when that fails.
-    pub async fn refresh_keys(&self) {
-        self.keys.refresh().await;
+    /// Fetches the keys anew, so that those that were withdrawn are forgotten. Keeps what it has when that fails; tells
+    /// whether it succeeded.
+    pub async fn refresh_keys(&self) -> bool {
+        self.keys.refresh().await
     }
 }

@@ -55,8 +55,8 @@ impl Upkeep {
 
     async fn fetch_keys(&self) {
         loop {
-            self.authenticator.refresh_keys().await;
-            tokio::time::sleep(EVERY * KEYS_EVERY_ROUNDS).await;
+            let pause = if self.authenticator.refresh_keys().await { EVERY * KEYS_EVERY_ROUNDS } else { RETRY_AFTER };
+            tokio::time::sleep(pause).await;
         }
     }
 

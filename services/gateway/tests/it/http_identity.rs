@@ -8,7 +8,7 @@ use godwit_live::Channel;
 use godwit_testkit::eventually;
 use serde_json::{Value, json};
 
-use crate::stage::{SOON, Signer, Stage, somebody};
+use crate::stage::{SOON, Services, Signer, Stage, somebody};
 
 async fn reason(request: reqwest::RequestBuilder) -> (u16, String) {
     let response = request.send().await.unwrap();
@@ -22,6 +22,18 @@ async fn reason(request: reqwest::RequestBuilder) -> (u16, String) {
 
 fn refused(reason: &str) -> (u16, String) {
     (401, reason.to_owned())
+}
+
+#[tokio::test]
+async fn whoever_comes_while_auth_comes_up_is_let_in() {
+    let services = Services::default();
+    services.hides_keys.store(true, Ordering::SeqCst);
+    let stage = Stage::over(services, &[]).await;
+    let caller = somebody();
+    assert_eq!(reason(stage.get("/users/me", &caller)).await, (503, "KEYS_UNAVAILABLE".to_owned()));
+    // It may have been asked in vain a moment ago.
+    stage.services.hides_keys.store(false, Ordering::SeqCst);
+    assert_eq!(stage.get("/users/me", &caller).send().await.unwrap().status(), 200);
 }
 
 #[tokio::test]

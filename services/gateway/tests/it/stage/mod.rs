@@ -55,9 +55,13 @@ impl Stage {
 
     /// A gateway with these options, such as `--gateway-frames-per-sec=1`.
     pub async fn with(options: &[&str]) -> Self {
+        Self::over(Services::default(), options).await
+    }
+
+    /// A gateway over these services.
+    pub async fn over(services: Services, options: &[&str]) -> Self {
         let fixed = ["test", "--gateway-listen=127.0.0.1:0", "--gateway-workers=2"];
         let config = CommandLine::parse_from(fixed.iter().chain(options)).config;
-        let services = Services::default();
         let routes = LocalRoutes::new();
         routes.bind(services.routes(), &ServerLayer::default());
         let live = Arc::new(TestLive::default());

@@ -59,6 +59,8 @@ pub struct Services {
     /// Nobody tells a user's chats.
     pub hides_chats: Arc<AtomicBool>,
     pub key_fetches: Arc<AtomicUsize>,
+    /// The keys cannot be had.
+    pub hides_keys: Arc<AtomicBool>,
     pub sent: Arc<Mutex<Vec<SendMessageRequest>>>,
     /// How many messages came together, each time.
     pub bunches: Arc<Mutex<Vec<usize>>>,
@@ -96,6 +98,7 @@ impl Default for Services {
             hides_revocations: Arc::default(),
             hides_chats: Arc::default(),
             key_fetches: Arc::default(),
+            hides_keys: Arc::default(),
             sent: Arc::default(),
             bunches: Arc::default(),
             sends: Arc::new(Semaphore::new(0)),
@@ -224,6 +227,9 @@ impl AuthService for Services {
     }
     async fn list_keys(&self, _: Request<ListKeysRequest>) -> Answer<ListKeysResponse> {
         self.key_fetches.fetch_add(1, Ordering::SeqCst);
+        if self.hides_keys.load(Ordering::SeqCst) {
+            return Err(Status::unavailable("away"));
+        }
         Ok(Response::new(ListKeysResponse { keys: vec![self.signer.key()] }))
     }
     async fn logout_all(&self, request: Request<LogoutAllRequest>) -> Answer<LogoutAllResponse> {
