@@ -140,6 +140,8 @@ async fn another_relay_takes_over_when_the_one_at_work_loses_its_connection() {
     house.relay();
     house.put_in(&texts("a", 1)).await;
     eventually(LONG, async || house.published().len() == 1).await;
+    // While the row is there it may be published again.
+    eventually(LONG, async || house.rows().await == 0).await;
     house.relay();
     let lose = "SELECT pg_terminate_backend(l.pid) FROM pg_locks l JOIN pg_database d ON d.oid = l.database \
                 WHERE l.locktype = 'advisory' AND d.datname = current_database()";
