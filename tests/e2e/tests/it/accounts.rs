@@ -14,7 +14,7 @@ use godwit_testkit::{ClusterOptions, Shape, TestCluster, eventually};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Account, Encoding, OwnServers, PASSWORD, Pair, Rest, embedded, fresh_uuid, separate};
+use crate::support::{Account, Encoding, OwnServers, PASSWORD, Pair, Rest, Socket, embedded, fresh_uuid, separate};
 
 const SOON: Duration = Duration::from_secs(30);
 /// A PNG of one pixel.
@@ -194,7 +194,12 @@ async fn an_ended_session_is_out_although_redis_was_restarted_meanwhile() {
     let ada = Account::create(&cluster, "ada").await;
     for is_back in [false, true] {
         let tablet = Account::log_in(cluster.other_gateway(), &ada.username, &ada.email).await;
-        let mut socket = tablet.connect(Encoding::Json).await;
+        // For a moment after Redis was gone a gateway turns sockets away.
+        let connect = async || {
+            let mut socket = Socket::open(cluster.other_gateway(), &tablet.access_token, Encoding::Json).await;
+            socket.try_connected().await.map(|_| socket)
+        };
+        let mut socket = eventually(SOON, connect).await;
         servers.stack("down", &["redis"]);
         let sessions: ListSessionsResponse = ada.rest.get("/auth/sessions").await.ok();
         let session = sessions.sessions.iter().find(|s| s.device.as_ref().unwrap().id == tablet.device_id).unwrap();

@@ -84,6 +84,8 @@ async fn phones_ring_and_their_notifications_are_enough_to_answer_by() {
     let world = World::start(ClusterOptions::new(Shape::Embedded)).await;
     let ada = Account::create(&world.cluster, "ada").await;
     let bob = Devices::of(&world, "bob").await;
+    // Who calls has a chat with whom they call.
+    ada.chat_with(&bob.iphone.account).await;
     a_call_rings_the_phones(&world, &ada, &bob).await;
     a_message_is_read_and_answered(&world, &ada, &bob).await;
 }

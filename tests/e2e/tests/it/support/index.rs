@@ -19,7 +19,11 @@ pub async fn assert_all_found(person: &Account, word: &str, log: &[Update], star
     eventually(INDEXED_WITHIN, || async {
         let mut found = all_found(person, word).await?;
         found.sort_unstable();
-        if found == logged { Ok(()) } else { Err(format!("{} of {} are found", found.len(), logged.len())) }
+        if found == logged {
+            return Ok(());
+        }
+        let missing: Vec<&String> = logged.iter().filter(|id| found.binary_search(id).is_err()).take(5).collect();
+        Err(format!("{} of {} are found; missing are {missing:?}", found.len(), logged.len()))
     })
     .await;
 }

@@ -90,11 +90,17 @@ impl Socket {
 
     /// The first frame.
     pub async fn connected(&mut self) -> ConnectedFrame {
-        self.until("connected", |frame| match frame.frame {
-            Some(ServerContent::Connected(connected)) => Some(connected),
-            _ => None,
-        })
-        .await
+        self.try_connected().await.unwrap_or_else(|closed| panic!("the connection is refused: {closed:?}"))
+    }
+
+    /// The first frame, or how the server refuses; it tells the reason by a frame before.
+    pub async fn try_connected(&mut self) -> Result<ConnectedFrame, Closed> {
+        loop {
+            let frame = timeout(TIMEOUT, self.next()).await.expect("the server says something")?;
+            if let Some(ServerContent::Connected(connected)) = frame.frame {
+                return Ok(connected);
+            }
+        }
     }
 
     pub async fn send(&mut self, id: &str, content: ClientContent) {
