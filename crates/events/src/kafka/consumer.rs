@@ -125,10 +125,10 @@ impl Member {
             let far = Instant::now() + Duration::from_secs(60);
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
-                message = consumer.recv() => {
-                    let mut message = Some(message);
-                    for _ in 0..READ_BURST {
-                        let Some(read) = message.take() else { break };
+                first = consumer.recv() => {
+                    let mut next = Some(first);
+                    let mut left = READ_BURST;
+                    while let Some(read) = next {
                         match read {
                             Ok(read) => {
                                 // A partition may have been lost and come back during the poll.
@@ -140,7 +140,9 @@ impl Member {
                             }
                             Err(error) => { survive(context.group, error)?; break }
                         }
-                        message = consumer.recv().now_or_never();
+                        left -= 1;
+                        // What is read must be taken: it does not come again.
+                        next = if left > 0 { consumer.recv().now_or_never() } else { None };
                     }
                 }
                 Some(done) = self.tasks.join_next() => settle(&mut self.lanes, done, consumer, &self.names),

@@ -38,6 +38,7 @@ conformance! {
     a_member_that_leaves_keeps_its_place
     a_crash_in_the_middle_of_a_batch_loses_nothing
     members_that_come_and_go_lose_nothing
+    a_backlog_is_read_whole
     a_refused_batch_holds_up_its_partition_only
     a_poison_record_becomes_a_dead_letter_and_the_others_are_taken
     a_dead_letter_that_cannot_be_read_is_passed_over
@@ -131,6 +132,20 @@ async fn a_crash_in_the_middle_of_a_batch_loses_nothing(stream: &impl Stream) {
     eventually(LONG, async || second.has_all(&all)).await;
     heir.leave().await;
     assert_eq!(second.first_arrivals()["k"], all);
+}
+
+/// As after an outage: far more waits than is read before something else has its turn.
+async fn a_backlog_is_read_whole(stream: &impl Stream) {
+    let all = texts("k", 6_000);
+    for some in all.chunks(500) {
+        let records = some.iter().map(|text| record(&CHAT_UPDATES, "k", text)).collect();
+        stream.member().publish(records).await.unwrap();
+    }
+    let ledger = Ledger::new(|_| Answer::Take);
+    let member = Member::join(stream.member(), group("backlog", &[&CHAT_UPDATES], 2_000), ledger.clone());
+    eventually(LONG, async || ledger.records().len() >= all.len()).await;
+    member.leave().await;
+    assert_eq!(ledger.first_arrivals()["k"], all);
 }
 
 async fn members_that_come_and_go_lose_nothing(stream: &impl Stream) {
