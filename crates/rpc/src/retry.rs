@@ -43,27 +43,37 @@ where
     call().await
 }
 
-static BUDGET: Budget = Budget(AtomicU32::new(Budget::MAX / 2));
+static BUDGET: RetryBudget = RetryBudget::of(50);
 
-/// Counts tenths of retries.
-struct Budget(AtomicU32);
+/// Bounds what retries add to the load of who is in trouble: one retry for ten requests, after a burst.
+pub struct RetryBudget {
+    /// In tenths of retries.
+    have: AtomicU32,
+    max: u32,
+}
 
-impl Budget {
+impl RetryBudget {
     const RETRY: u32 = 10;
-    /// A burst of 50 retries.
-    const MAX: u32 = 50 * Self::RETRY;
 
-    fn deposit(&self) {
-        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |have| Some((have + 1).min(Self::MAX)));
+    /// For a burst of so many retries; it begins with half of them.
+    pub const fn of(burst: u32) -> Self {
+        let max = burst.saturating_mul(Self::RETRY);
+        Self { have: AtomicU32::new(max / 2), max }
     }
 
-    fn withdraw(&self) -> bool {
-        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |have| have.checked_sub(Self::RETRY)).is_ok()
+    /// Counts a request.
+    pub fn deposit(&self) {
+        let _ = self.have.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |have| Some((have + 1).min(self.max)));
+    }
+
+    /// Takes a retry; false when none is left.
+    pub fn withdraw(&self) -> bool {
+        self.have.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |have| have.checked_sub(Self::RETRY)).is_ok()
     }
 }
 
 /// Half of the pause to all of it. Spreads processes and calls apart; no secret depends on it.
-fn jittered(pause: Duration) -> Duration {
+pub fn jittered(pause: Duration) -> Duration {
     static SEED: LazyLock<u64> = LazyLock::new(|| RandomState::new().build_hasher().finish());
     static DRAWS: AtomicU64 = AtomicU64::new(0);
     let draw = mix(SEED.wrapping_add(DRAWS.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed)));
@@ -106,10 +116,10 @@ mod tests {
 
     #[test]
     fn an_empty_budget_refuses() {
-        let budget = Budget(AtomicU32::new(Budget::RETRY));
+        let budget = RetryBudget::of(2);
         assert!(budget.withdraw());
         assert!(!budget.withdraw());
-        for _ in 0..Budget::RETRY {
+        for _ in 0..RetryBudget::RETRY {
             budget.deposit();
         }
         assert!(budget.withdraw());

@@ -1,9 +1,8 @@
 //! What a store is asked again, and when.
 
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use godwit_rpc::{RetryBudget, jittered};
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, StatusCode};
 
@@ -15,33 +14,25 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// A request that took so long already is not sent again, for the same reason.
 const LONGEST_TRY: Duration = Duration::from_secs(3);
 
-/// Bounds what retries add to the load of a store that is in trouble: a tenth of the requests, after a burst of 20.
-pub struct Budget(AtomicU32);
+/// What retries of all requests to a store share.
+pub struct Budget(RetryBudget);
 
 impl Budget {
-    /// In tenths of retries.
-    const RETRY: u32 = 10;
-    const MAX: u32 = 20 * Self::RETRY;
-
-    /// A full one.
+    /// A burst of 20 retries, and one for each ten requests.
     pub const fn new() -> Self {
-        Self(AtomicU32::new(Self::MAX))
+        Self(RetryBudget::of(40))
     }
 
     /// For one request.
     pub fn request(&self) -> Retries<'_> {
-        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |have| Some((have + 1).min(Self::MAX)));
-        Retries { budget: self, left: TRIES - 1, pause: FIRST_PAUSE, begun_at: Instant::now() }
-    }
-
-    fn withdraw(&self) -> bool {
-        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |have| have.checked_sub(Self::RETRY)).is_ok()
+        self.0.deposit();
+        Retries { budget: &self.0, left: TRIES - 1, pause: FIRST_PAUSE, begun_at: Instant::now() }
     }
 }
 
 /// What is left of the tries of one request.
 pub struct Retries<'a> {
-    budget: &'a Budget,
+    budget: &'a RetryBudget,
     left: u32,
     pause: Duration,
     begun_at: Instant,
@@ -85,13 +76,6 @@ pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
 }
 
-/// Half of the pause to all of it. Spreads processes and requests apart; no secret depends on it.
-fn jittered(pause: Duration) -> Duration {
-    let half_ms = u64::try_from(pause.as_millis() / 2).unwrap_or(u64::MAX);
-    let draw = RandomState::new().build_hasher().finish();
-    pause / 2 + Duration::from_millis(draw % half_ms.saturating_add(1))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,20 +93,12 @@ mod tests {
     async fn a_store_that_fails_always_is_not_asked_again_for_ever() {
         let budget = Budget::new();
         for _ in 0..20 {
-            assert!(budget.withdraw());
+            assert!(budget.0.withdraw());
         }
         assert!(!budget.request().wait(None).await, "nothing is left");
         for _ in 0..10 {
             budget.request();
         }
         assert!(budget.request().wait(None).await, "ten requests earn one retry");
-    }
-
-    #[test]
-    fn pauses_are_spread_and_bounded() {
-        for _ in 0..100 {
-            let pause = jittered(FIRST_PAUSE);
-            assert!((FIRST_PAUSE / 2..=FIRST_PAUSE).contains(&pause), "{pause:?}");
-        }
     }
 }
