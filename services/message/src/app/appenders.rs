@@ -13,7 +13,7 @@ use super::publisher::{Committed, CommittedBatch, Publication, Publisher};
 use super::room::{Held, Room};
 use crate::domain::{Change, Entry, Outcome};
 use crate::error::Error;
-use crate::store::{self, Append, AppendError, Written, WrittenUpdate};
+use crate::store::{self, Append, AppendError, Remembered, Written, WrittenUpdate};
 
 /// A batch that lost against another transaction is written again this often.
 const CONFLICT_RETRIES: u32 = 3;
@@ -74,7 +74,9 @@ impl Appenders {
         let queues = (0..options.appender_count.max(1)).map(|_| {
             let (sender, queue) = mpsc::channel(options.queue_max);
             let connection = OwnConnection { pool: committing.pool.clone(), open: None };
-            let appender = Appender { committing: committing.clone(), options, queue, connection, last_size: 0 };
+            let remembered = Remembered::default();
+            let appender =
+                Appender { committing: committing.clone(), options, queue, connection, remembered, last_size: 0 };
             tasks.spawn("message.appender", |stop| on_own_thread("appender", appender.run(stop)));
             sender
         });
@@ -156,6 +158,7 @@ struct Appender {
     options: AppenderOptions,
     queue: mpsc::Receiver<Waiting>,
     connection: OwnConnection,
+    remembered: Remembered,
     /// The size of the batch before.
     last_size: usize,
 }
@@ -248,7 +251,8 @@ impl Appender {
         let mut retries = 0;
         loop {
             let mut conn = self.connection.get().await?;
-            let batch = Append { entries, entropy: self.committing.entropy.as_ref() };
+            let entropy = self.committing.entropy.as_ref();
+            let batch = Append { entries, entropy, remembered: &mut self.remembered };
             let started_at = Instant::now();
             let result = store::append(&mut conn, batch).await;
             match result {

@@ -16,7 +16,7 @@ mod scheduled;
 mod scrubs;
 mod sync;
 
-pub use append::{Append, AppendError, Written, WrittenUpdate, append, is_alive};
+pub use append::{Append, AppendError, Remembered, Written, WrittenUpdate, append, is_alive};
 pub use heads::{ChatRank, LogHead, SeenHead, WantedReceipts, heads, rank_chats, seen_heads};
 pub use index::{list_all_messages, seen_messages};
 pub use members::{

@@ -17,7 +17,7 @@ use godwit_message::domain::{
     MembershipVersion, MessageText, NewEdit, NewEvent, NewMessage, NewPreview, Outcome, ReceiptAudience, Refusal,
     Reply, own_log,
 };
-use godwit_message::store::{self, Append, LogPage, Raise, WantedReceipts, Written};
+use godwit_message::store::{self, Append, LogPage, Raise, Remembered, WantedReceipts, Written};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use time::OffsetDateTime;
 use tonic::{Code, Request};
@@ -55,7 +55,16 @@ pub fn beginning(chat_id: ChatId) -> Entry {
 
 /// Commits a batch as an appender does, and publishes nothing: what is left of a process that was killed then.
 pub async fn commit(conn: &mut AsyncPgConnection, entries: &[Entry]) -> Written {
-    let batch = Append { entries, entropy: &SystemEntropy };
+    commit_remembering(conn, entries, &mut Remembered::default()).await
+}
+
+/// The same by an appender that wrote before.
+pub async fn commit_remembering(
+    conn: &mut AsyncPgConnection,
+    entries: &[Entry],
+    remembered: &mut Remembered,
+) -> Written {
+    let batch = Append { entries, entropy: &SystemEntropy, remembered };
     store::append(conn, batch).await.unwrap()
 }
 
@@ -270,9 +279,12 @@ async fn every_statement_reaches_rows_by_key_even_in_small_tables() {
     let bed = Bed::new().await;
     let mut conn = bed.pool.get().await.unwrap();
     let (id, sender) = (chat_id(), user());
-    commit(&mut conn, &[beginning(id)]).await;
+    let mut remembered = Remembered::default();
+    commit_remembering(&mut conn, &[beginning(id)], &mut remembered).await;
     for round in 0..3 {
         commit(&mut conn, &[beginning(own_log(sender))]).await;
+        // The first by what it is remembered of the log, the others do not know of what was written meanwhile.
+        commit_remembering(&mut conn, &[message(id, sender, &format!("{round}r"), "hi")], &mut remembered).await;
         let written = commit(&mut conn, &[message(id, sender, &round.to_string(), "hi")]).await;
         let Outcome::Appended(placed) = &written.outcomes[0] else { panic!("{written:?}") };
         commit(&mut conn, &mix(id, sender, &[placed.seq, placed.seq.next()], round + 100)).await;

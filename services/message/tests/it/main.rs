@@ -17,6 +17,7 @@ mod model;
 mod permission;
 mod previews;
 mod reading;
+mod remembered;
 mod reports;
 mod retention;
 mod scheduled;

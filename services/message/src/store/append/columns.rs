@@ -1,16 +1,18 @@
 //! The statement that every batch has: new messages, updates, events, heads and what the outbox is told, column by column as `unnest` takes them.
 
+use std::collections::HashMap;
+
 use diesel::sql_query;
 use diesel::sql_types::{Array, BigInt, Binary, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl as _;
 use futures_util::future::try_join;
-use godwit_kernel::MessageId;
+use godwit_kernel::{ChatId, MessageId, Seq};
 use godwit_pg::Connection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{AppendError, WrittenUpdate};
-use crate::domain::{Body, Change, Changes, Entry, Head, Planned};
+use crate::domain::{Body, Change, Changes, Entry, Head, Known, Planned};
 use crate::store::prepared::Prepared;
 use crate::wire::encode_extras;
 
@@ -69,6 +71,45 @@ struct HeadColumns {
     active_ats: Vec<Option<OffsetDateTime>>,
 }
 
+/// Where the logs of a batch stood, and what the log's clock said, when it was planned.
+pub(super) struct HeadsBefore {
+    now: OffsetDateTime,
+    last_seqs: HashMap<ChatId, Seq>,
+}
+
+impl HeadsBefore {
+    pub fn of(known: &Known) -> Self {
+        let last_seqs = known.heads.iter().map(|head| (head.chat_id, head.last_seq)).collect();
+        Self { now: known.now, last_seqs }
+    }
+}
+
+/// What both statements are given alike.
+macro_rules! with_rows {
+    ($text:expr, $rows:expr, $batch_id:expr, $heads:expr) => {
+        sql_query($text)
+            .bind::<Array<SqlUuid>, _>($rows.messages.chat_ids)
+            .bind::<Array<BigInt>, _>($rows.messages.seqs)
+            .bind::<Array<SqlUuid>, _>($rows.messages.senders)
+            .bind::<Array<Text>, _>($rows.messages.client_message_ids)
+            .bind::<Array<Binary>, _>($rows.messages.content_hashes)
+            .bind::<Array<Text>, _>($rows.messages.texts)
+            .bind::<Array<Timestamptz>, _>($rows.messages.sent_ats)
+            .bind::<Array<Nullable<Binary>>, _>($rows.messages.extras)
+            .bind::<Array<Nullable<BigInt>>, _>($rows.messages.replies)
+            .bind::<Array<SqlUuid>, _>($rows.log.chat_ids)
+            .bind::<Array<BigInt>, _>($rows.log.seqs)
+            .bind::<Array<Binary>, _>($rows.log.payloads)
+            .bind::<Array<Timestamptz>, _>($rows.log.occurred_ats)
+            .bind::<SqlUuid, _>($batch_id)
+            .bind::<Array<SqlUuid>, _>($heads.chat_ids)
+            .bind::<Array<BigInt>, _>($heads.last_seqs)
+            .bind::<Array<BigInt>, _>($heads.versions)
+            .bind::<Array<Timestamptz>, _>($heads.changed_ats)
+            .bind::<Array<Nullable<Timestamptz>>, _>($heads.active_ats)
+    };
+}
+
 /// Writes the rows of a batch, moves its heads and commits. The commit is sent behind the write without waiting for it, as
 /// [`super::begin`] sends its statements; when the write fails, it ends the transaction without effect.
 pub(super) async fn write_and_commit(
@@ -76,35 +117,40 @@ pub(super) async fn write_and_commit(
     batch: Batch<'_>,
     heads: &[Head],
 ) -> Result<(), AppendError> {
-    let Rows { messages, log, events } = Rows::of(&batch);
+    let rows = Rows::of(&batch);
     let heads = HeadColumns::of(heads);
-    let query = sql_query(WRITE)
-        .bind::<Array<SqlUuid>, _>(messages.chat_ids)
-        .bind::<Array<BigInt>, _>(messages.seqs)
-        .bind::<Array<SqlUuid>, _>(messages.senders)
-        .bind::<Array<Text>, _>(messages.client_message_ids)
-        .bind::<Array<Binary>, _>(messages.content_hashes)
-        .bind::<Array<Text>, _>(messages.texts)
-        .bind::<Array<Timestamptz>, _>(messages.sent_ats)
-        .bind::<Array<Nullable<Binary>>, _>(messages.extras)
-        .bind::<Array<Nullable<BigInt>>, _>(messages.replies)
-        .bind::<Array<SqlUuid>, _>(log.chat_ids)
-        .bind::<Array<BigInt>, _>(log.seqs)
-        .bind::<Array<Binary>, _>(log.payloads)
-        .bind::<Array<Timestamptz>, _>(log.occurred_ats)
-        .bind::<SqlUuid, _>(batch.batch_id)
-        .bind::<Array<SqlUuid>, _>(events.chat_ids)
-        .bind::<Array<SqlUuid>, _>(events.event_ids)
-        .bind::<Array<BigInt>, _>(events.seqs)
-        .bind::<Array<SqlUuid>, _>(heads.chat_ids)
-        .bind::<Array<BigInt>, _>(heads.last_seqs)
-        .bind::<Array<BigInt>, _>(heads.versions)
-        .bind::<Array<Timestamptz>, _>(heads.changed_ats)
-        .bind::<Array<Nullable<Timestamptz>>, _>(heads.active_ats);
+    let query = with_rows!(WRITE, rows, batch.batch_id, heads)
+        .bind::<Array<SqlUuid>, _>(rows.events.chat_ids)
+        .bind::<Array<SqlUuid>, _>(rows.events.event_ids)
+        .bind::<Array<BigInt>, _>(rows.events.seqs);
     let mut committing = conn;
     let write = Prepared(query).execute(&mut conn);
     let commit = Prepared(sql_query("COMMIT")).execute(&mut committing);
     try_join(write, commit).await?;
+    Ok(())
+}
+
+/// Writes the rows of a batch of messages and moves its heads, all by itself or not at all: it is refused as a transaction that
+/// lost against another one when a head is not as it was before, or the log's clock says something else.
+pub(super) async fn write_as_remembered(
+    conn: &mut Connection,
+    batch: Batch<'_>,
+    heads: &[Head],
+    before: &HeadsBefore,
+) -> Result<(), AppendError> {
+    let rows = Rows::of(&batch);
+    // In id order, as the locks of other batches.
+    let mut heads: Vec<&Head> = heads.iter().collect();
+    heads.sort_unstable_by_key(|head| head.chat_id);
+    let last_seq = |head: &Head| before.last_seqs.get(&head.chat_id).copied().unwrap_or_default();
+    let last_seqs: Vec<i64> = heads.iter().map(|head| last_seq(head).as_i64()).collect();
+    let epochs: Vec<&str> = heads.iter().map(|head| head.epoch.as_str()).collect();
+    let heads = HeadColumns::of(heads.iter().copied());
+    let query = with_rows!(WRITE_AS_REMEMBERED, rows, batch.batch_id, heads)
+        .bind::<Array<BigInt>, _>(last_seqs)
+        .bind::<Array<Text>, _>(epochs)
+        .bind::<Timestamptz, _>(before.now);
+    Prepared(query).execute(conn).await?;
     Ok(())
 }
 
@@ -148,7 +194,7 @@ impl<'a> MessageColumns<'a> {
         let reply = message.reply_to_seq();
         // What it answers may be deleted by a later entry of this batch.
         let is_orphan = reply.is_some_and(|seq| changes.erased.contains(&MessageId { chat_id: entry.chat_id, seq }));
-        self.replies.push(reply.filter(|_| !is_orphan).map(godwit_kernel::Seq::as_i64));
+        self.replies.push(reply.filter(|_| !is_orphan).map(Seq::as_i64));
         self.extras.push(message.extras.as_ref().map(|extras| {
             if !is_orphan {
                 return encode_extras(extras);
@@ -161,7 +207,7 @@ impl<'a> MessageColumns<'a> {
 }
 
 impl HeadColumns {
-    fn of(heads: &[Head]) -> Self {
+    fn of<'a>(heads: impl IntoIterator<Item = &'a Head>) -> Self {
         let mut columns = Self::default();
         for head in heads {
             columns.chat_ids.push(head.chat_id.as_uuid());
@@ -174,20 +220,47 @@ impl HeadColumns {
     }
 }
 
+/// The rows of messages and of the log.
+macro_rules! new_rows {
+    () => {
+        "WITH new_messages AS (
+             INSERT INTO messages (chat_id, seq, sender_id, client_message_id, content_hash, text, sent_at, extras, reply_to_seq)
+             SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9)
+         ), new_updates AS (
+             INSERT INTO sync_log (chat_id, seq, payload, occurred_at) SELECT * FROM unnest($10, $11, $12, $13)
+         )"
+    };
+}
+
 /// A batch is left to the sweeper when it is still in the outbox 2 s after it was written.
-const WRITE: &str = "
-    WITH new_messages AS (
-        INSERT INTO messages (chat_id, seq, sender_id, client_message_id, content_hash, text, sent_at, extras, reply_to_seq)
-        SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9)
-    ), new_updates AS (
-        INSERT INTO sync_log (chat_id, seq, payload, occurred_at) SELECT * FROM unnest($10, $11, $12, $13)
-    ), new_batch AS (
+const WRITE: &str = concat!(
+    new_rows!(),
+    ", new_batch AS (
         INSERT INTO outbox_batches (batch_id, chat_ids, seqs, next_attempt_at)
         VALUES ($14, $10, $11, clock_timestamp() + interval '2 seconds')
     ), new_events AS (
-        INSERT INTO applied_events (chat_id, event_id, seq) SELECT * FROM unnest($15, $16, $17)
+        INSERT INTO applied_events (chat_id, event_id, seq) SELECT * FROM unnest($20, $21, $22)
     )
     UPDATE chat_heads h
     SET last_seq = n.last_seq, membership_version = n.membership_version, changed_at = n.changed_at, active_at = n.active_at
-    FROM unnest($18, $19, $20, $21, $22) AS n (chat_id, last_seq, membership_version, changed_at, active_at)
-    WHERE h.chat_id = n.chat_id";
+    FROM unnest($15, $16, $17, $18, $19) AS n (chat_id, last_seq, membership_version, changed_at, active_at)
+    WHERE h.chat_id = n.chat_id"
+);
+
+/// The heads are moved first, and only as long as they stand where they are thought to. No update occurred before the batch
+/// began, by whichever of the two clocks.
+const WRITE_AS_REMEMBERED: &str = concat!(
+    new_rows!(),
+    ", new_batch AS (
+        INSERT INTO outbox_batches (batch_id, chat_ids, seqs, begun_at, next_attempt_at)
+        VALUES ($14, $10, $11, least(now(), $22), clock_timestamp() + interval '2 seconds')
+    ), moved AS (
+        UPDATE chat_heads h SET last_seq = n.last_seq, changed_at = n.changed_at, active_at = n.active_at
+        FROM unnest($15, $16, $17, $18, $19, $20, $21)
+            AS n (chat_id, last_seq, membership_version, changed_at, active_at, last_seq_before, epoch)
+        WHERE h.chat_id = n.chat_id AND h.last_seq = n.last_seq_before AND h.epoch = n.epoch
+            AND h.membership_version = n.membership_version
+        RETURNING h.chat_id
+    )
+    SELECT refuse_unless(count(*) = cardinality($15) AND abs(extract(epoch FROM clock_timestamp() - $22)) <= 1) FROM moved"
+);

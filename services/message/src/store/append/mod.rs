@@ -2,9 +2,12 @@
 
 mod columns;
 mod known;
+mod remembered;
 mod write;
 
 pub(super) mod erase;
+
+pub use remembered::Remembered;
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Instant;
@@ -75,11 +78,14 @@ pub struct Append<'a> {
     pub entries: &'a [Entry],
     /// Names the batch and the logs that begin.
     pub entropy: &'a dyn Entropy,
+    /// What this appender knows from its batches before.
+    pub remembered: &'a mut Remembered,
 }
 
-/// Numbers and writes a batch in one transaction. Three statements for messages alone, however large the batch is: lock the
-/// heads, find what was committed before, write; in two round trips, for BEGIN and COMMIT travel with them. Other kinds of
-/// entries need other statements, each at most once a batch; see the README.
+/// Numbers and writes a batch in one transaction. For messages of logs that are remembered it is one statement, which is
+/// refused when a log stands elsewhere by now, or a message was sent before. Then, and for logs that are not remembered, it is
+/// three, however large the batch is: lock the heads, find what was committed before, write; in two round trips, for BEGIN
+/// and COMMIT travel with them. Other kinds of entries need other statements, each at most once a batch; see the README.
 ///
 /// The transaction is not one that diesel knows of: a connection whose call was cancelled must be closed.
 ///
@@ -95,8 +101,67 @@ pub async fn append(conn: &mut Connection, batch: Append<'_>) -> Result<Written,
 }
 
 async fn run(conn: &mut Connection, batch: Append<'_>) -> Result<Written, AppendError> {
-    let Append { entries, entropy } = batch;
+    let Append { entries, entropy, remembered } = batch;
+    if let Some(known) = remembered.known(entries) {
+        match run_remembered(conn, entries, entropy, known).await {
+            Ok(Some((written, heads))) => {
+                count("remembered");
+                remembered.learn(heads);
+                return Ok(written);
+            }
+            Ok(None) => {}
+            Err(AppendError::Database(error)) if !error.is_unavailable() => {
+                count("refused");
+                tracing::debug!(error = &error as &dyn std::error::Error, "a batch was not as remembered");
+                remembered.forget(entries);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let (written, heads) = run_locked(conn, entries, entropy, remembered).await?;
+    count("locked");
+    remembered.learn(heads);
+    Ok(written)
+}
+
+fn count(way: &'static str) {
+    metrics::counter!("godwit_message_batches_total", "way" => way).increment(1);
+}
+
+/// Writes a batch by one statement, without having asked where its logs stand. Everything that a plan depends on is a change
+/// of the log's head, or else a row that must not be there twice: so the statement is refused when the plan is not right.
+/// `None` when it takes more than the one statement.
+async fn run_remembered(
+    conn: &mut Connection,
+    entries: &[Entry],
+    entropy: &dyn Entropy,
+    known: Known,
+) -> Result<Option<(Written, Vec<Head>)>, AppendError> {
+    let before = columns::HeadsBefore::of(&known);
+    let begun_at = Instant::now();
+    let known = known::load(conn, entries, known).await?;
+    let BatchPlan { outcomes, updates, heads, changes } = plan_batch(entries, known);
+    if updates.is_empty() || !changes.is_empty() {
+        return Ok(None);
+    }
+    let written = encode(entries, &updates, Scrub { erased: &changes.erased });
+    if begun_at.elapsed() > COMMIT_DEADLINE {
+        return Err(AppendError::TooSlow);
+    }
+    let batch_id = Uuid::from_bytes(entropy.bytes());
+    let batch = columns::Batch { batch_id, entries, updates: &updates, written: &written, changes: &changes };
+    columns::write_as_remembered(conn, batch, &heads, &before).await?;
+    Ok(Some((Written { outcomes, updates: written, batch_id }, heads)))
+}
+
+async fn run_locked(
+    conn: &mut Connection,
+    entries: &[Entry],
+    entropy: &dyn Entropy,
+    remembered: &mut Remembered,
+) -> Result<(Written, Vec<Head>), AppendError> {
     let (heads, (now, earlier)) = begin(conn, entries, entropy).await?;
+    remembered.set_clock(now);
     let begun_at = Instant::now();
     let known = known::load(conn, entries, Known { earlier, ..Known::of(heads, now) }).await?;
     let BatchPlan { outcomes, updates, heads, changes } = plan_batch(entries, known);
@@ -114,7 +179,7 @@ async fn run(conn: &mut Connection, batch: Append<'_>) -> Result<Written, Append
         let batch = columns::Batch { batch_id, entries, updates: &updates, written: &written, changes: &changes };
         columns::write_and_commit(conn, batch, &heads).await?;
     }
-    Ok(Written { outcomes, updates: written, batch_id })
+    Ok((Written { outcomes, updates: written, batch_id }, heads))
 }
 
 /// Whether the server at the other end of a connection answers.
