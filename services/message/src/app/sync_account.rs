@@ -42,9 +42,9 @@ impl App {
     /// With a cursor of the last minutes an answer has room for all that they can hold, so that who comes back after a short
     /// while needs one.
     ///
-    /// A cursor is as of an instant T0 of the log's clock. What was not visible at T0 occurred after T0 less
-    /// [`COMMIT_MARGIN`]; so a round gives, chat by chat, everything that occurred after that, in pages, and its
-    /// last page a cursor as of the instant at which the round began. An update can come twice, never out of order.
+    /// A cursor says until when an account was given everything. A round gives, chat by chat, what occurred after that, in
+    /// pages, and its last page a cursor that says until when everything was visible as the round began
+    /// ([`LogClock::visible_until`](crate::domain::LogClock::visible_until)). An update can come twice, never out of order.
     ///
     /// # Errors
     /// [`Error::InvalidCursor`]; [`Error::Damaged`] when an update is missing; those of the database and the chat service.
@@ -53,7 +53,7 @@ impl App {
         let mut conn = self.pool.get().await?;
         let clock = store::log_clock(&mut conn).await?;
         drop(conn);
-        let fresh = AccountCursor::finished(clock.generation, clock.now);
+        let fresh = AccountCursor::finished(clock.generation, clock.visible_until());
         if cursor.is_empty() {
             return Ok(measured("account_first", empty_page(fresh, false)));
         }
@@ -61,16 +61,18 @@ impl App {
         if cursor.check(clock.generation, clock.now).is_err() {
             return Ok(measured("account_reset", empty_page(fresh, true)));
         }
-        let round = cursor.round.unwrap_or(Round { began_at: clock.now, position: START });
-        let since = cursor.as_of - COMMIT_MARGIN;
-        let room = match cursor.as_of >= clock.now - RESUME_WITHIN {
+        let mut round = cursor.round.unwrap_or(Round { gives_until: clock.visible_until(), position: START });
+        // Less is known to be visible when less is known of what is open; what was given stays given.
+        round.gives_until = round.gives_until.max(cursor.given_until);
+        let room = match cursor.given_until >= clock.now - COMMIT_MARGIN - RESUME_WITHIN {
             true => Room { places: limit.min(RESUME_MAX), bytes: RESUME_BYTES_MAX },
             false => Room { places: limit.min(SYNC_MAX), bytes: ANSWER_BYTES_MAX },
         };
-        let mut walk = Walk { app: self, caller, since, position: round.position, pages: Vec::new(), room };
+        let (since, position) = (cursor.given_until, round.position);
+        let mut walk = Walk { app: self, caller, since, position, pages: Vec::new(), room };
         let is_over = walk.run().await?;
         let next = if is_over {
-            AccountCursor::finished(clock.generation, round.began_at)
+            AccountCursor::finished(clock.generation, round.gives_until)
         } else {
             AccountCursor { round: Some(Round { position: walk.position, ..round }), ..cursor }
         };

@@ -4,10 +4,11 @@ use godwit_kernel::{ChatId, Seq};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
-use super::COMMIT_MARGIN;
-
 /// The form of the bytes below; a cursor of another form is not taken.
 const FORM: u8 = 1;
+/// The bytes say each instant so much later: as of when everything would be visible to who knows nothing of what is open.
+/// So releases that go back by these 30 s from what they read understand a cursor, and theirs are understood.
+const SAID_LATER: Duration = Duration::seconds(30);
 /// A client that was away longer loads its chats again.
 const RETENTION: Duration = Duration::days(30);
 
@@ -17,8 +18,8 @@ const RETENTION: Duration = Duration::days(30);
 pub struct AccountCursor {
     /// The name of all logs together; another one means that the database was restored.
     pub generation: Uuid,
-    /// Everything visible at this instant of the log's clock was given.
-    pub as_of: OffsetDateTime,
+    /// Everything that occurred up to this instant of the log's clock was given.
+    pub given_until: OffsetDateTime,
     /// The round of pages that is under way.
     pub round: Option<Round>,
 }
@@ -26,8 +27,8 @@ pub struct AccountCursor {
 /// A round of pages over all chats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Round {
-    /// When it began: what the cursor will be as of once the round is over.
-    pub began_at: OffsetDateTime,
+    /// What occurred up to this instant was visible when it began, and is given once it is over.
+    pub gives_until: OffsetDateTime,
     /// What comes next.
     pub position: Position,
 }
@@ -52,9 +53,9 @@ pub struct InvalidCursor;
 pub struct StaleCursor;
 
 impl AccountCursor {
-    /// A cursor after everything that was visible at `as_of`.
-    pub const fn finished(generation: Uuid, as_of: OffsetDateTime) -> Self {
-        Self { generation, as_of, round: None }
+    /// A cursor after everything that occurred up to `given_until`.
+    pub const fn finished(generation: Uuid, given_until: OffsetDateTime) -> Self {
+        Self { generation, given_until, round: None }
     }
 
     /// Reads the text form.
@@ -72,12 +73,12 @@ impl AccountCursor {
             return Err(InvalidCursor);
         }
         let generation = Uuid::from_bytes(fields.take()?);
-        let as_of = fields.instant()?;
+        let given_until = fields.instant()?;
         let round = if fields.0.is_empty() { None } else { Some(fields.round()?) };
-        if !fields.0.is_empty() || round.is_some_and(|round| round.began_at < as_of) {
+        if !fields.0.is_empty() {
             return Err(InvalidCursor);
         }
-        Ok(Self { generation, as_of, round })
+        Ok(Self { generation, given_until, round })
     }
 
     /// The text form.
@@ -85,26 +86,32 @@ impl AccountCursor {
         let mut bytes = Vec::with_capacity(57);
         bytes.push(FORM);
         bytes.extend_from_slice(self.generation.as_bytes());
-        bytes.extend_from_slice(&micros(self.as_of).to_be_bytes());
-        if let Some(Round { began_at, position }) = self.round {
-            bytes.extend_from_slice(&micros(began_at).to_be_bytes());
+        bytes.extend_from_slice(&said(self.given_until));
+        if let Some(Round { gives_until, position }) = self.round {
+            bytes.extend_from_slice(&said(gives_until));
             bytes.extend_from_slice(position.chat_id.as_bytes());
             bytes.extend_from_slice(&position.next_seq.get().to_be_bytes());
         }
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// Whether it can be continued now, by the log's clock and name.
+    /// Whether it can be continued now, by the log's clock and name. One of the future cannot: the clock was set back, and
+    /// what occurs now is dated before it.
     ///
     /// # Errors
     /// When it cannot.
     pub fn check(&self, generation: Uuid, now: OffsetDateTime) -> Result<(), StaleCursor> {
-        let newest = self.round.map_or(self.as_of, |round| round.began_at);
-        if self.generation != generation || self.as_of < now - RETENTION || newest > now + COMMIT_MARGIN {
+        let newest = self.round.map_or(self.given_until, |round| round.gives_until.max(self.given_until));
+        if self.generation != generation || self.given_until < now - RETENTION || newest > now {
             return Err(StaleCursor);
         }
         Ok(())
     }
+}
+
+/// The bytes that say an instant.
+fn said(instant: OffsetDateTime) -> [u8; 8] {
+    micros(instant.saturating_add(SAID_LATER)).to_be_bytes()
 }
 
 /// Microseconds since 1970: what PostgreSQL keeps of an instant.
@@ -123,14 +130,15 @@ impl Fields<'_> {
 
     fn instant(&mut self) -> Result<OffsetDateTime, InvalidCursor> {
         let micros = i64::from_be_bytes(self.take()?);
-        OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000).map_err(|_| InvalidCursor)
+        let said = OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000).map_err(|_| InvalidCursor)?;
+        said.checked_sub(SAID_LATER).ok_or(InvalidCursor)
     }
 
     fn round(&mut self) -> Result<Round, InvalidCursor> {
-        let began_at = self.instant()?;
+        let gives_until = self.instant()?;
         let chat_id = ChatId::from_uuid(Uuid::from_bytes(self.take()?));
         let next_seq = Seq::new(u64::from_be_bytes(self.take()?)).ok_or(InvalidCursor)?;
-        Ok(Round { began_at, position: Position { chat_id, next_seq } })
+        Ok(Round { gives_until, position: Position { chat_id, next_seq } })
     }
 }
 
@@ -154,7 +162,7 @@ mod tests {
             let mut cursor = cursor(Duration::microseconds(age_us));
             if paging {
                 let position = Position { chat_id: ChatId::from_uuid(Uuid::from_u128(chat)), next_seq: Seq::new(seq).unwrap() };
-                cursor.round = Some(Round { began_at: NOW, position });
+                cursor.round = Some(Round { gives_until: NOW - SAID_LATER, position });
             }
             prop_assert_eq!(AccountCursor::decode(&cursor.encode()), Ok(cursor));
         }
@@ -188,6 +196,18 @@ mod tests {
     #[test]
     fn a_cursor_of_another_log_or_of_the_future_is_not_continued() {
         assert_eq!(cursor(Duration::ZERO).check(Uuid::nil(), NOW), Err(StaleCursor));
-        assert_eq!(cursor(-Duration::minutes(5)).check(GENERATION, NOW), Err(StaleCursor));
+        assert_eq!(cursor(Duration::ZERO).check(GENERATION, NOW), Ok(()));
+        assert_eq!(cursor(-Duration::SECOND).check(GENERATION, NOW), Err(StaleCursor));
+    }
+
+    /// Its releases wrote when a round began, and went back by 30 s from that when they read it.
+    #[test]
+    fn a_cursor_that_says_when_its_round_began_gave_what_occurred_30_s_before() {
+        let mut bytes = vec![FORM];
+        bytes.extend_from_slice(GENERATION.as_bytes());
+        bytes.extend_from_slice(&micros(NOW).to_be_bytes());
+        let given = cursor(Duration::seconds(30));
+        assert_eq!(AccountCursor::decode(&URL_SAFE_NO_PAD.encode(&bytes)), Ok(given));
+        assert_eq!(given.encode(), URL_SAFE_NO_PAD.encode(&bytes));
     }
 }

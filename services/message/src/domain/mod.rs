@@ -10,6 +10,7 @@ mod forward;
 mod head;
 pub mod limits;
 mod listed_message;
+mod log_clock;
 mod message;
 mod participant;
 mod plan;
@@ -32,6 +33,7 @@ pub use extras::{Attachment, AttachmentKind, AttachmentLook, Extras, ForwardOrig
 pub use forward::{ClientForwardId, FORWARD_TARGETS_MAX, FORWARDED_MAX, Forward, Source};
 pub use head::Head;
 pub use listed_message::ListedMessage;
+pub use log_clock::LogClock;
 pub use message::{Direction, Edit, Message, Version};
 pub use participant::{Cursors, Participant};
 pub use plan::{BatchPlan, Body, Changes, EarlierResult, Known, Pin, Planned, ReactionChange, VersionRow, plan_batch};
@@ -44,11 +46,14 @@ pub use stored_update::StoredUpdate;
 
 use time::Duration;
 
-/// What occurred this long before an instant is visible at the instant. An update becomes visible later than the time
-/// it carries: an appender sends the commit at most [`COMMIT_DEADLINE`] after it read the log's clock, PostgreSQL
-/// gives up a transaction that rests for 10 s on the way there, and 15 s are left for the commit. A commit that takes
-/// even longer (a disk that hangs) can be missed by an account's sync; the chat's next update then shows the gap.
+/// What occurred this long before an instant is visible at the instant, whatever else is known. An update becomes visible
+/// later than the time it carries: an appender sends the commit at most [`COMMIT_DEADLINE`] after it read the log's clock,
+/// PostgreSQL gives up a transaction that rests for 10 s on the way there, and 15 s are left for the commit. A commit that
+/// takes even longer (a disk that hangs) can be missed by an account's sync; the chat's next update then shows the gap.
 pub const COMMIT_MARGIN: Duration = Duration::seconds(30);
+/// No update may be dated so long before the transaction began that appends it. An appender that takes the log's clock
+/// from its own may be wrong by 1 s at most; the other is for a clock that is set back, as by a leap second.
+pub const CLOCK_MARGIN: Duration = Duration::seconds(2);
 /// How long after reading the log's clock an appender may still begin the commit.
 pub const COMMIT_DEADLINE: std::time::Duration = std::time::Duration::from_secs(5);
 /// The largest change of an update that another service may have appended, encoded.

@@ -36,7 +36,7 @@ pub use scheduled::{
     tell_later, untold_changes,
 };
 pub use scrubs::scrub_some;
-pub use sync::{ChangedChat, ChatLog, LogClock, LogPage, changed_chats, chat_log, log_clock, updates_from};
+pub use sync::{ChangedChat, ChatLog, LogPage, changed_chats, chat_log, log_clock, updates_from};
 
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use godwit_pg as pg;

@@ -8,16 +8,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::prepared::Prepared;
-use crate::domain::{Epoch, MembershipVersion, StoredUpdate};
-
-/// The clock by which updates are dated, and the name of all logs together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LogClock {
-    /// The present.
-    pub now: OffsetDateTime,
-    /// Another one means that the database was restored.
-    pub generation: Uuid,
-}
+use crate::domain::{Epoch, LogClock, MembershipVersion, StoredUpdate};
 
 #[derive(QueryableByName)]
 struct ClockRow {
@@ -25,16 +16,37 @@ struct ClockRow {
     now: OffsetDateTime,
     #[diesel(sql_type = SqlUuid)]
     generation: Uuid,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    open_since: Option<OffsetDateTime>,
 }
 
-/// The clock and the name of all logs.
+/// The clock and the name of all logs, and since when transactions of this service are open.
+///
+/// A session tells `xact_start` from before its transaction does anything until after all see what it did. So a transaction
+/// that is not listed is seen by who reads from now on, or it has yet to read the clock, which is past `now` then: `now`
+/// is when this statement's own transaction began, which must have asked for no activity before. One counts before it has
+/// a transaction id, too: it may have read the clock and wait for a lock. Only this service's role appends, and of its own
+/// role a session is told everything; but nothing is known when one of them tracks no activities (`disabled`) or this one
+/// acts as another role (its own state is hidden then), when a transaction is prepared, or on a standby, where the
+/// primary's sessions are not listed. A transaction is listed as prepared before its session is done with it, so the
+/// sessions are read first: the aggregate is there before `CASE` looks at anything.
 ///
 /// # Errors
 /// When the database does.
 pub async fn log_clock(conn: &mut Connection) -> Result<LogClock, Error> {
-    let query = sql_query("SELECT clock_timestamp() AS now, generation FROM log_generation WHERE is_only");
-    let ClockRow { now, generation } = Prepared(query).get_result(conn).await?;
-    Ok(LogClock { now, generation })
+    let query = sql_query(
+        "SELECT now() AS now, generation, (
+             SELECT CASE WHEN NOT bool_or(session.state = 'disabled') AND NOT EXISTS (
+                 SELECT FROM pg_prepared_xact() p JOIN pg_database d ON d.oid = p.dbid WHERE d.datname = current_database()
+             ) THEN min(session.xact_start) END
+             FROM pg_stat_get_activity(pg_backend_pid()) own
+             JOIN pg_stat_get_activity(NULL) session USING (datid, usesysid)
+             WHERE own.state = 'active' AND NOT pg_is_in_recovery()
+         ) AS open_since
+         FROM log_generation WHERE is_only",
+    );
+    let ClockRow { now, generation, open_since } = Prepared(query).get_result(conn).await?;
+    Ok(LogClock { now, generation, open_since })
 }
 
 /// A chat's log, as of one moment.

@@ -293,6 +293,7 @@ async fn every_statement_reaches_rows_by_key_even_in_small_tables() {
         store::stored_payloads(&mut conn, &[(id, Seq::ZERO.next())]).await.unwrap();
         store::forget_batches(&mut conn, &[written.batch_id]).await.unwrap();
         store::backlog(&mut conn).await.unwrap();
+        store::log_clock(&mut conn).await.unwrap();
         let page = LogPage { chat_id: id, viewer: sender, after: Seq::ZERO, limit: 10, max_bytes: 1_000 };
         store::chat_log(&mut conn, page).await.unwrap();
         store::changed_chats(&mut conn, &[id], sender, OffsetDateTime::UNIX_EPOCH, 10).await.unwrap();

@@ -253,9 +253,9 @@ impl<'a> World<'a> {
     async fn time_passes(&mut self) {
         self.bed.age("1 hour").await;
         let mut cursor = AccountCursor::decode(&self.reader.cursor).unwrap();
-        cursor.as_of -= Duration::HOUR;
+        cursor.given_until -= Duration::HOUR;
         if let Some(round) = &mut cursor.round {
-            round.began_at -= Duration::HOUR;
+            round.gives_until -= Duration::HOUR;
         }
         self.reader.cursor = cursor.encode();
     }

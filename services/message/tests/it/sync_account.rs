@@ -1,16 +1,17 @@
 use std::collections::BTreeSet;
 
 use diesel::sql_types::{Array, BigInt, Timestamptz, Uuid as SqlUuid};
-use diesel_async::RunQueryDsl as _;
+use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl as _, SimpleAsyncConnection as _};
 use godwit_kernel::{ChatId, SystemClock, SystemEntropy};
 use godwit_message::domain::AccountCursor;
+use godwit_message::store;
+use godwit_testkit::eventually;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use time::{Duration, OffsetDateTime};
 use tonic::Code;
 
-use crate::append::{commit, message};
-use crate::harness::{Bed, reason, seqs, user};
+use crate::harness::{Bed, PATIENCE, reason, seqs, user};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_empty_cursor_gives_only_a_cursor() {
@@ -54,8 +55,8 @@ async fn sync_gives_the_changed_chats_only_whatever_the_number_of_chats() {
     }
     assert_eq!(bed.chats.id_reads() - id_reads, 1);
 
-    // Once the margin has passed, a synced account with nothing new gets nothing.
-    bed.age("1 hour").await;
+    // A moment later, a synced account with nothing new gets nothing.
+    bed.age("5 seconds").await;
     let page = replica.client(ada).sync(&page.next_cursor, 0).await.unwrap();
     assert!(page.chats.is_empty() && !page.has_more);
 }
@@ -156,7 +157,7 @@ async fn a_cursor_of_garbage_is_refused_and_an_old_one_reset() {
         assert_eq!((refused.code(), reason(&refused).as_str()), (Code::InvalidArgument, "INVALID_CURSOR"));
     }
     let mut cursor = AccountCursor::decode(&client.sync("", 0).await.unwrap().next_cursor).unwrap();
-    cursor.as_of -= Duration::days(31);
+    cursor.given_until -= Duration::days(31);
     let page = client.sync(&cursor.encode(), 0).await.unwrap();
     assert!(page.reset && page.chats.is_empty());
     let page = client.sync(&page.next_cursor, 0).await.unwrap();
@@ -164,23 +165,125 @@ async fn a_cursor_of_garbage_is_refused_and_an_old_one_reset() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_update_that_is_visible_only_after_the_round_is_given_by_the_next() {
+async fn what_was_given_is_not_given_again_a_moment_later() {
     let bed = Bed::new().await;
     let replica = bed.replica();
     let (ada, bob) = (user(), user());
     let chat_id = bed.chat(&replica, &[ada, bob]).await;
-    let cursor = replica.client(ada).sync("", 0).await.unwrap().next_cursor;
-    let (_, cursor) = replica.client(ada).sync_all(&cursor, 100).await;
-    // Dated before the cursor, committed after it.
-    let mut conn = bed.pool.get().await.unwrap();
-    commit(&mut conn, &[message(chat_id, bob, "late", "late")]).await;
-    bed.run_sql(
-        "UPDATE chat_heads SET changed_at = changed_at - interval '15 seconds';
-         UPDATE sync_log SET occurred_at = occurred_at - interval '15 seconds';",
-    )
-    .await;
-    let (pages, _) = replica.client(ada).sync_all(&cursor, 100).await;
-    assert!(pages.iter().any(|page| page.updates.iter().any(|update| update.seq == 2)));
+    let client = replica.client(ada);
+    replica.client(bob).send(chat_id, "old", "old").await.unwrap();
+    bed.age("5 seconds").await;
+    let cursor = client.sync("", 0).await.unwrap().next_cursor;
+    let page = client.sync(&cursor, 0).await.unwrap();
+    assert!(page.chats.is_empty(), "{page:?}");
+
+    replica.client(bob).send(chat_id, "new", "new").await.unwrap();
+    let page = client.sync(&page.next_cursor, 0).await.unwrap();
+    assert_eq!((page.chats.len(), seqs(&page.chats[0].updates)), (1, vec![3]));
+    bed.age("5 seconds").await;
+    let page = client.sync(&page.next_cursor, 0).await.unwrap();
+    assert!(page.chats.is_empty(), "{page:?}");
+}
+
+/// Longer than what a cursor goes back by when nothing is open.
+const HELD: &str = "interval '3 seconds'";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_committed_long_after_its_date_is_given_by_the_next_sync() {
+    let bed = Bed::new().await;
+    let replica = bed.replica();
+    let (ada, bob) = (user(), user());
+    let chat_id = bed.chat(&replica, &[ada, bob]).await;
+    // The next place of the log is taken by somebody who gives it up later: the append is dated, and waits.
+    let mut admin = AsyncPgConnection::establish(bed.db.url()).await.unwrap();
+    let take = format!("BEGIN; INSERT INTO message.sync_log VALUES ('{chat_id}', 2, '', now())");
+    admin.batch_execute(&take).await.unwrap();
+    let client = replica.client(ada);
+    let syncing = async {
+        let held = format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+             AND wait_event_type = 'Lock' AND xact_start < clock_timestamp() - {HELD}"
+        );
+        eventually(PATIENCE, || async { bed.number(&held).await == 1 }).await;
+        let page = client.sync("", 0).await.unwrap();
+        admin.batch_execute("ROLLBACK").await.unwrap();
+        page.next_cursor
+    };
+    let writer = replica.client(bob);
+    let (sent, cursor) = tokio::join!(writer.send(chat_id, "late", "late"), syncing);
+    assert_eq!(sent.unwrap().seq, 2);
+    let page = client.sync(&cursor, 0).await.unwrap();
+    assert!(page.chats.iter().any(|chat| seqs(&chat.updates).contains(&2)), "{page:?}");
+}
+
+/// An append that knows its date before it has written or locked anything has no transaction id yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_dated_before_it_had_a_transaction_id_is_given_by_the_next_sync() {
+    let bed = Bed::new().await;
+    let replica = bed.replica();
+    let (ada, bob) = (user(), user());
+    let chat_id = bed.chat(&replica, &[ada, bob]).await;
+    let mut appender = AsyncPgConnection::establish(&bed.db.role_url(&store::SCHEMA)).await.unwrap();
+    appender.batch_execute("BEGIN; SELECT now()").await.unwrap();
+    wait_until_held(&bed).await;
+    let client = replica.client(ada);
+    let cursor = client.sync("", 0).await.unwrap().next_cursor;
+    let append = format!(
+        "INSERT INTO sync_log VALUES ('{chat_id}', 2, '', now());
+         UPDATE chat_heads SET last_seq = 2, changed_at = now() WHERE chat_id = '{chat_id}';
+         COMMIT"
+    );
+    appender.batch_execute(&append).await.unwrap();
+    let page = client.sync(&cursor, 0).await.unwrap();
+    assert!(page.chats.iter().any(|chat| chat.head_seq == 2), "{page:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_of_another_role_holds_no_cursor_back() {
+    let bed = Bed::new().await;
+    let replica = bed.replica();
+    let (ada, bob) = (user(), user());
+    let mut admin = AsyncPgConnection::establish(bed.db.url()).await.unwrap();
+    admin.batch_execute("BEGIN; SELECT pg_current_xact_id()").await.unwrap();
+    bed.chat(&replica, &[ada, bob]).await;
+    wait_until_held(&bed).await;
+    let client = replica.client(ada);
+    let cursor = client.sync("", 0).await.unwrap().next_cursor;
+    let page = client.sync(&cursor, 0).await.unwrap();
+    assert!(page.chats.is_empty(), "{page:?}");
+}
+
+/// Waits until the newest update is older than what a cursor goes back by when nothing is open.
+async fn wait_until_held(bed: &Bed) {
+    let is_old = format!("SELECT (max(occurred_at) < clock_timestamp() - {HELD})::integer FROM sync_log");
+    eventually(PATIENCE, || async { bed.number(&is_old).await == 1 }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_sessions_do_not_tell_what_they_do_a_cursor_goes_back_by_the_whole_margin() {
+    let bed = Bed::new().await;
+    let telling = bed.replica();
+    let (ada, bob) = (user(), user());
+    let old = bed.chat(&telling, &[ada, bob]).await;
+    bed.age("35 seconds").await;
+    let lately = bed.chat(&telling, &[ada, bob]).await;
+    bed.age("10 seconds").await;
+    let cursor = telling.client(ada).sync("", 0).await.unwrap().next_cursor;
+    assert!(telling.client(ada).sync(&cursor, 0).await.unwrap().chats.is_empty());
+
+    let mut admin = AsyncPgConnection::establish(bed.db.url()).await.unwrap();
+    let stop_telling = "DO $$ BEGIN
+        EXECUTE format('ALTER ROLE godwit_message IN DATABASE %I SET track_activities = off', current_database());
+    END $$";
+    admin.batch_execute(stop_telling).await.unwrap();
+    // Sessions that begin from now on. One of them is enough that nobody knows.
+    let silent = bed.replica();
+    for replica in [&silent, &telling] {
+        let cursor = replica.client(ada).sync("", 0).await.unwrap().next_cursor;
+        let page = replica.client(ada).sync(&cursor, 0).await.unwrap();
+        let given: Vec<&String> = page.chats.iter().map(|chat| &chat.chat_id).collect();
+        assert_eq!(given, [&lately.to_string()], "and not {old}");
+    }
 }
 
 #[derive(diesel::QueryableByName)]

@@ -43,6 +43,7 @@ async fn a_page_is_bounded_in_bytes() {
     let bed = Bed::new().await;
     let replica = bed.replica();
     let (ada, bob) = (user(), user());
+    let cursor = replica.client(bob).sync("", 0).await.unwrap().next_cursor;
     let chat_id = bed.chat(&replica, &[ada, bob]).await;
     let text = "🐦".repeat(4_096);
     // A page of one chat has a MiB, one of an account that was here just now four.
@@ -52,8 +53,7 @@ async fn a_page_is_bounded_in_bytes() {
     let page = replica.client(bob).sync_chat(chat_id, 0, 1_000, "").await.unwrap();
     assert!(page.has_more && page.updates.len() > 50 && page.updates.len() < 80, "{}", page.updates.len());
     assert_eq!(replica.client(bob).whole_log(chat_id, 1_000).await.len(), 301);
-    let (chats, _) =
-        replica.client(bob).sync_all(&replica.client(bob).sync("", 0).await.unwrap().next_cursor, 500).await;
+    let (chats, _) = replica.client(bob).sync_all(&cursor, 500).await;
     assert!(chats.len() > 1, "an account's page is bounded too");
     assert_eq!(chats.iter().map(|chat| chat.updates.len()).sum::<usize>(), 301);
 }

@@ -239,7 +239,7 @@ impl Client {
             let page = self.sync(&cursor, limit).await.unwrap();
             assert!(!page.reset);
             assert!(page.chats.iter().map(|chat| chat.updates.len()).sum::<usize>() <= limit as usize);
-            assert_ne!(page.next_cursor, cursor, "a page makes progress");
+            assert!(!page.has_more || page.next_cursor != cursor, "a page makes progress");
             chats.extend(page.chats);
             cursor = page.next_cursor;
             if !page.has_more {
