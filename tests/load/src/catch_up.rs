@@ -17,8 +17,8 @@ use crate::options::{CatchUp, Options};
 use crate::run::run_name;
 
 const CONCURRENCY: usize = 32;
-/// Updates of the last 30 s come twice, by design: who is away is away for longer.
-const AWAY: std::time::Duration = std::time::Duration::from_secs(32);
+/// Updates of the last 2 s may come twice: who is away is away for longer.
+const AWAY: std::time::Duration = std::time::Duration::from_secs(4);
 
 /// One writes to many groups while the other is away, who then catches up.
 pub async fn run(options: &Options, catch_up: &CatchUp) -> anyhow::Result<ExitCode> {
