@@ -49,8 +49,19 @@ struct Seen {
     live_again: Histogram<u64>,
     open_again: Histogram<u64>,
     failures: BTreeMap<String, u64>,
+    answered: Answered,
     ready_count: u32,
     back_count: u32,
+}
+
+/// What syncs were answered with: what a client that comes back costs depends on it.
+#[derive(Default)]
+struct Answered {
+    sync_count: u64,
+    chat_count: u64,
+    update_count: u64,
+    /// Of the bodies, as JSON.
+    byte_count: u64,
 }
 
 /// Opens all, drops all, and waits until all are live again.
@@ -68,6 +79,7 @@ pub async fn run(options: &Options, storm: &Storm) -> anyhow::Result<ExitCode> {
             live_again: histogram.clone(),
             open_again: histogram,
             failures: BTreeMap::new(),
+            answered: Answered::default(),
             ready_count: 0,
             back_count: 0,
         }),
@@ -87,7 +99,11 @@ pub async fn run(options: &Options, storm: &Storm) -> anyhow::Result<ExitCode> {
         sleep(LOOK).await;
     }
     sleep(SETTLE).await;
-    sea.seen.lock().failures.clear();
+    {
+        let mut seen = sea.seen.lock();
+        seen.failures.clear();
+        seen.answered = Answered::default();
+    }
 
     let (before, own_before, begun_at) = (watched.usage(), own_cpu_secs(), Instant::now());
     let expected = match storm.kill {
@@ -115,6 +131,7 @@ pub async fn run(options: &Options, storm: &Storm) -> anyhow::Result<ExitCode> {
     writeln!(out, "{}", Percentiles::heading("since the loss, ms"))?;
     writeln!(out, "{}", Percentiles::of(&seen.open_again).line("socket open"))?;
     writeln!(out, "{}", Percentiles::of(&seen.live_again).line("synced"))?;
+    writeln!(out, "{}", seen.answered.line())?;
     for (why, times) in &seen.failures {
         writeln!(out, "failed, {why}: {times}")?;
     }
@@ -232,8 +249,29 @@ impl Drifter {
             let name = answer.status().as_u16().to_string();
             return Err(Failure { name, retry_after: pause.map(Duration::from_secs) });
         }
-        let answer: SyncResponse = answer.json().await.map_err(|_| failed("not read"))?;
+        let body = answer.bytes().await.map_err(|_| failed("not read"))?;
+        let answer: SyncResponse = serde_json::from_slice(&body).map_err(|_| failed("not read"))?;
+        sea.seen.lock().answered.add(&answer, body.len());
         if answer.has_more { Err(failed("more than one page")) } else { Ok(answer.next_cursor) }
+    }
+}
+
+impl Answered {
+    fn add(&mut self, answer: &SyncResponse, bytes: usize) {
+        self.sync_count += 1;
+        self.chat_count += answer.chats.len() as u64;
+        self.update_count += answer.chats.iter().map(|chat| chat.updates.len() as u64).sum::<u64>();
+        self.byte_count += bytes as u64;
+    }
+
+    /// The means of all answers.
+    fn line(&self) -> String {
+        let Self { sync_count, chat_count, update_count, byte_count } = *self;
+        let mean = |count: u64| to_f64(count) / to_f64(sync_count.max(1));
+        let (chats, updates, kib) = (mean(chat_count), mean(update_count), mean(byte_count) / 1_024.0);
+        format!(
+            "{sync_count} syncs were answered: {updates:.1} updates of {chats:.1} chats in {kib:.1} KiB each (mean)"
+        )
     }
 }
 
