@@ -1,4 +1,4 @@
-use godwit_kernel::{ChatId, MessageId, UserId};
+use godwit_kernel::{ChatId, UserId};
 
 use super::App;
 use crate::domain::Message;
@@ -9,22 +9,17 @@ impl App {
     /// The pinned messages of a chat that are there for the caller, the newest pin first.
     ///
     /// # Errors
-    /// [`Error::ChatNotFound`] for who is not a member.
+    /// [`Error::ChatNotFound`] for who is not a member; [`Error::LogNotReady`].
     #[tracing::instrument(name = "message.list_pins", skip_all, fields(chat.id = %chat_id), err(level = "debug"))]
     pub async fn list_pins(&self, caller: UserId, chat_id: ChatId) -> Result<Vec<Message>, Error> {
-        // Where nothing is pinned nothing else asks whether they still are one.
-        self.current_policy(chat_id, caller).await?;
+        let policy = self.policies.get(chat_id, caller).await?;
         let mut conn = self.pool.get().await?;
-        let pinned = store::pinned(&mut conn, chat_id).await?;
+        let found = store::pinned_messages(&mut conn, chat_id, caller).await?;
         drop(conn);
-        let mut messages = Vec::with_capacity(pinned.len());
-        for seq in pinned {
-            match self.get_message(caller, MessageId { chat_id, seq }).await {
-                Ok(message) => messages.push(message),
-                Err(Error::MessageNotFound) => {}
-                Err(error) => return Err(error),
-            }
+        let policy = self.policies.confirm(chat_id, caller, policy, found.membership_version).await?;
+        if !found.messages.is_empty() {
+            policy.check_known(found.is_participant)?;
         }
-        Ok(messages)
+        Ok(found.messages)
     }
 }

@@ -91,6 +91,38 @@ pub async fn find_message(conn: &mut Connection, id: MessageId, viewer: UserId) 
     Ok(FoundMessages::of(id.chat_id, rows))
 }
 
+/// The pinned messages of a chat that are there for the viewer, the newest pin first; no more than may be pinned.
+///
+/// # Errors
+/// When the database does.
+pub async fn pinned_messages(conn: &mut Connection, chat_id: ChatId, viewer: UserId) -> Result<FoundMessages, Error> {
+    let query = sql_query(PINNED).bind::<SqlUuid, _>(chat_id.as_uuid()).bind::<SqlUuid, _>(viewer.as_uuid());
+    let rows: Vec<Row> = Prepared(query).load(conn).await?;
+    Ok(FoundMessages::of(chat_id, rows))
+}
+
+/// `OFFSET 0` keeps each look for a message a probe of the key: otherwise a plan made while there are few reads all
+/// messages of the chat.
+const PINNED: &str = "
+    SELECT h.membership_version, p.user_id IS NOT NULL AS is_participant,
+        m.seq, m.sender_id, m.client_message_id, m.text, m.sent_at, m.extras, m.reactions, m.edited_at, m.edit_count,
+        m.deleted_at, NULL::bigint AS found_count,
+        (SELECT r.emoji FROM reactions r WHERE r.chat_id = h.chat_id AND r.seq = m.seq AND r.user_id = $2) AS my_reaction
+    FROM chat_heads h
+    LEFT JOIN participants p ON p.chat_id = h.chat_id AND p.user_id = $2
+    LEFT JOIN LATERAL (
+        SELECT one.*, pin.pinned_seq
+        FROM pins pin
+        CROSS JOIN LATERAL (
+            SELECT * FROM messages x WHERE x.chat_id = $1 AND x.seq = pin.seq AND x.deleted_at IS NULL OFFSET 0
+        ) AS one
+        WHERE pin.chat_id = $1
+            AND pin.seq >= coalesce(p.visible_from_seq, 0) AND pin.seq > coalesce(p.cleared_seq, 0) AND NOT EXISTS (
+                SELECT FROM hidden_messages x WHERE x.chat_id = $1 AND x.user_id = $2 AND x.seq = pin.seq OFFSET 0
+            )
+    ) AS m ON true
+    WHERE h.chat_id = $1 ORDER BY m.pinned_seq DESC";
+
 impl FoundMessages {
     fn of(chat_id: ChatId, rows: Vec<Row>) -> Self {
         let first = rows.as_slice().first();

@@ -22,12 +22,12 @@ pub use index::{list_all_messages, seen_messages};
 pub use members::{
     LogPresence, MessageReceipts, Raise, members_among, membership_version, message_receipts, raise_membership_version,
 };
-pub use messages::{FoundMessages, find_message, list_messages, messages_by_id, versions};
+pub use messages::{FoundMessages, find_message, list_messages, messages_by_id, pinned_messages, versions};
 pub use outbox::{
     Backlog, Lease, OutboxBatch, Sweep, backlog, claim_batches, forget_batches, renew_lease, stored_payloads,
 };
 pub use purges::{next_purge, purge_some};
-pub use reactions::{GivenReaction, list_reactions, pinned};
+pub use reactions::{GivenReaction, list_reactions};
 pub use reports::{NewReport, UnpublishedReport, insert_report, reports_published, unpublished_reports};
 pub use retention::{LogPart, expire_logs};
 pub use scheduled::{

@@ -2,7 +2,7 @@ use diesel::QueryableByName;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl as _;
-use godwit_kernel::{MessageId, Seq, UserId};
+use godwit_kernel::{MessageId, UserId};
 use godwit_pg::{Connection, Error};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -61,21 +61,4 @@ pub async fn list_reactions(
         reacted_at: row.reacted_at,
     });
     Ok(given.collect())
-}
-
-#[derive(QueryableByName)]
-struct PinRow {
-    #[diesel(sql_type = BigInt)]
-    seq: i64,
-}
-
-/// The pinned messages of a chat, the newest pin first.
-///
-/// # Errors
-/// When the database does.
-pub async fn pinned(conn: &mut Connection, chat_id: godwit_kernel::ChatId) -> Result<Vec<Seq>, Error> {
-    let query = sql_query("SELECT seq FROM pins WHERE chat_id = $1 ORDER BY pinned_seq DESC")
-        .bind::<SqlUuid, _>(chat_id.as_uuid());
-    let rows: Vec<PinRow> = Prepared(query).load(conn).await?;
-    Ok(rows.into_iter().map(|row| Seq::from_i64(row.seq)).collect())
 }

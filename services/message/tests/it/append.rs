@@ -22,7 +22,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use time::OffsetDateTime;
 use tonic::{Code, Request};
 
-use crate::harness::{Bed, created, event_id, seqs, user};
+use crate::harness::{Bed, count_statements, created, event_id, seqs, user};
 
 /// A send as it reaches the store.
 pub fn message(chat_id: ChatId, sender_id: UserId, name: &str, text: &str) -> Entry {
@@ -79,13 +79,7 @@ async fn a_batch_takes_the_same_number_of_statements_whatever_its_size() {
     let chats: Vec<ChatId> = (0..50).map(|_| chat_id()).collect();
     commit(&mut conn, &chats.iter().map(|id| beginning(*id)).collect::<Vec<_>>()).await;
 
-    let statements = Arc::new(AtomicUsize::new(0));
-    let counter = Arc::clone(&statements);
-    conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {
-        if matches!(event, InstrumentationEvent::StartQuery { .. }) {
-            counter.fetch_add(1, Ordering::Relaxed);
-        }
-    });
+    let statements = count_statements(&mut conn);
     let sender = user();
     let mut counts = Vec::new();
     for (round, size) in [1_usize, 2, 50, 1_000].into_iter().enumerate() {
@@ -112,13 +106,7 @@ async fn rows_written(bed: &Bed, conn: &mut AsyncPgConnection) -> i64 {
 async fn a_send_to_a_channel_costs_the_same_for_one_subscriber_and_for_five_thousand() {
     let bed = Bed::new().await;
     let mut conn = AsyncPgConnection::establish(&bed.db.role_url(&store::SCHEMA)).await.unwrap();
-    let statements = Arc::new(AtomicUsize::new(0));
-    let counter = Arc::clone(&statements);
-    conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {
-        if matches!(event, InstrumentationEvent::StartQuery { .. }) {
-            counter.fetch_add(1, Ordering::Relaxed);
-        }
-    });
+    let statements = count_statements(&mut conn);
     let mut costs = Vec::new();
     for subscriber_count in [1, 5_000] {
         let (channel, sender) = (chat_id(), user());
@@ -209,7 +197,7 @@ async fn a_mixed_batch_takes_the_same_number_of_statements_whatever_its_size() {
     let mut conn = AsyncPgConnection::establish(&bed.db.role_url(&store::SCHEMA)).await.unwrap();
     let actor = user();
     commit(&mut conn, &[beginning(own_log(actor))]).await;
-    let statements = Arc::new(AtomicUsize::new(0));
+    let statements = count_statements(&mut conn);
     let mut counts = Vec::new();
     for (round, size) in [2_usize, 20, 150].into_iter().enumerate() {
         let chat = chat_id();
@@ -229,12 +217,6 @@ async fn a_mixed_batch_takes_the_same_number_of_statements_whatever_its_size() {
             seqs.iter().map(|seq| answer(chat, actor, &format!("r{}", seq.get()), *seq)).collect();
         commit(&mut conn, &replies).await;
 
-        let counter = Arc::clone(&statements);
-        conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {
-            if matches!(event, InstrumentationEvent::StartQuery { .. }) {
-                counter.fetch_add(1, Ordering::Relaxed);
-            }
-        });
         let before = statements.load(Ordering::Relaxed);
         let written = commit(&mut conn, &mix(chat, actor, &seqs, round)).await;
         counts.push(statements.load(Ordering::Relaxed) - before);
@@ -304,7 +286,7 @@ async fn every_statement_reaches_rows_by_key_even_in_small_tables() {
         store::messages_by_id(&mut conn, &[first]).await.unwrap();
         store::versions(&mut conn, first).await.unwrap();
         store::list_reactions(&mut conn, first, None, None, 10).await.unwrap();
-        store::pinned(&mut conn, id).await.unwrap();
+        store::pinned_messages(&mut conn, id, sender).await.unwrap();
         store::heads(&mut conn, &[id]).await.unwrap();
         store::seen_heads(&mut conn, &[id], sender, WantedReceipts::OfAll).await.unwrap();
         store::rank_chats(&mut conn, &[id], None, 10).await.unwrap();

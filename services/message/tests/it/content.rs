@@ -1,11 +1,15 @@
 //! What a message can be besides a text.
 
+use std::sync::atomic::Ordering;
+
 use godwit_contract::message::v1 as api;
 use godwit_contract::v1 as pb;
 use godwit_kernel::{ChatId, MediaId, SystemClock, SystemEntropy};
+use godwit_message::store;
+use godwit_pg::{Pool, PoolOptions};
 use tonic::Code;
 
-use crate::harness::{Bed, message_in, reason, user};
+use crate::harness::{Bed, count_statements, message_in, reason, user};
 
 fn request(chat_id: ChatId, name: &str, text: &str) -> api::SendMessageRequest {
     api::SendMessageRequest {
@@ -245,6 +249,66 @@ async fn pins_stand_in_the_order_in_which_they_were_pinned() {
     assert_eq!((&last.message_id, last.is_pinned, &last.pinned_message_ids), (&sent[3], false, &expected.to_vec()));
     let other = bed.chat(&replica, &[ada, bob]).await;
     assert_eq!(reason(&writer.pin(other, &sent[0]).await.unwrap_err()), "MESSAGE_NOT_FOUND");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_member_has_the_pins_that_are_there_for_them() {
+    let bed = Bed::new().await;
+    let replica = bed.replica();
+    let (ada, bob, eve) = (user(), user(), user());
+    let chat_id = bed.chat_as(&replica, pb::ChatKind::Group, &[ada, bob]).await;
+    let (writer, reader, late) = (replica.client(ada), replica.client(bob), replica.client(eve));
+    let mut sent = Vec::new();
+    for name in ["kept", "hidden", "deleted"] {
+        sent.push(writer.send(chat_id, name, name).await.unwrap().id);
+    }
+    bed.join(&replica, chat_id, eve, true).await;
+    sent.push(writer.send(chat_id, "late", "late").await.unwrap().id);
+    for id in &sent {
+        writer.pin(chat_id, id).await.unwrap();
+    }
+    reader.react(&sent[0], "👍").await.unwrap();
+    reader.hide(&sent[1]).await.unwrap();
+    writer.delete(&sent[2]).await.unwrap();
+
+    for (client, places) in [(&writer, vec![3, 1, 0]), (&reader, vec![3, 0]), (&late, vec![3])] {
+        let mut expected = Vec::new();
+        for place in places {
+            expected.push(client.get(&sent[place]).await.unwrap());
+        }
+        assert_eq!(client.pins(chat_id).await.unwrap(), expected);
+    }
+    reader.clear(chat_id).await.unwrap();
+    assert!(reader.pins(chat_id).await.unwrap().is_empty());
+    assert_eq!(writer.pins(chat_id).await.unwrap().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fifty_pins_are_read_by_as_many_statements_as_one() {
+    let bed = Bed::new().await;
+    let replica = bed.replica();
+    let (ada, bob) = (user(), user());
+    let chat_id = bed.chat(&replica, &[ada, bob]).await;
+    let writer = replica.client(ada);
+    // All that this replica asks goes over the connection that is counted.
+    let options = PoolOptions { max_size: 1, ..PoolOptions::default() };
+    let pool = Pool::connect(&bed.db.role_url(&store::SCHEMA), options).unwrap();
+    let statements = count_statements(&mut pool.get().await.unwrap());
+    let reader = bed.replica_on(pool, bed.tasks.clone()).client(bob);
+    let mut counts = Vec::new();
+    for pinned in [1..=1, 2..=50] {
+        let all = *pinned.end();
+        for number in pinned {
+            let sent = writer.send(chat_id, &number.to_string(), "hi").await.unwrap();
+            writer.pin(chat_id, &sent.id).await.unwrap();
+        }
+        // A connection that has rested is asked whether it lives.
+        reader.pins(chat_id).await.unwrap();
+        let before = statements.load(Ordering::Relaxed);
+        assert_eq!(reader.pins(chat_id).await.unwrap().len(), all);
+        counts.push(statements.load(Ordering::Relaxed) - before);
+    }
+    assert_eq!(counts, [1, 1]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

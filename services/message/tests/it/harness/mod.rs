@@ -11,11 +11,13 @@ pub use stream::SwitchedStream;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use diesel::QueryableByName;
+use diesel::connection::InstrumentationEvent;
 use diesel::sql_types::BigInt;
-use diesel_async::RunQueryDsl as _;
+use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl as _};
 use godwit_contract::v1 as pb;
 use godwit_events::postgres::PostgresLog;
 use godwit_kernel::{ChatId, EventId, SystemClock, SystemEntropy, UserId};
@@ -259,6 +261,18 @@ pub fn config(appenders: u16) -> Config {
 pub fn page_reader(reach: Reach) -> PageReader {
     drop(godwit_testkit::http_client());
     PageReader::new(reach).unwrap()
+}
+
+/// Counts the statements that a connection runs from now on.
+pub fn count_statements(conn: &mut AsyncPgConnection) -> Arc<AtomicUsize> {
+    let statements = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&statements);
+    conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+        if matches!(event, InstrumentationEvent::StartQuery { .. }) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    statements
 }
 
 pub fn user() -> UserId {
