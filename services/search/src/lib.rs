@@ -29,6 +29,7 @@ use godwit_runtime::{Platform, Service};
 
 use crate::app::App;
 use crate::clients::{Chats, Logs, People};
+use crate::domain::BuildOrder;
 use crate::events::incoming::{IndexHandler, index_group};
 use crate::events::people::{PeopleHandler, people_group};
 
@@ -49,8 +50,9 @@ impl Service for Search {
             access: AccessChecks::new(&platform.directory),
             clock: Arc::clone(&platform.clock),
         });
-        let (builder, label) = (Arc::clone(&app), config.build_label());
-        platform.tasks.spawn("search.build-index", |stop| workers::build_index(builder, label, stop));
+        let order = BuildOrder { label: config.build_label(), ordered_at: platform.clock.now() };
+        let builder = Arc::clone(&app);
+        platform.tasks.spawn("search.build-index", |stop| workers::build_index(builder, order, stop));
         let (stream, handler) = (Arc::clone(&platform.events), Arc::new(PeopleHandler(Arc::clone(&app))));
         platform.tasks.spawn("search.keep-people", move |stop| async move {
             Ok(stream.consume(people_group(), handler, stop).await?)

@@ -5,7 +5,7 @@ use time::Duration;
 
 use super::App;
 use crate::Error;
-use crate::domain::{ChannelEntry, MessageChange, MessageState, Part, folded};
+use crate::domain::{BuildOrder, ChannelEntry, MessageChange, MessageState, Part, folded};
 use crate::store::{self, Build, Source, TakenPage};
 use crate::wire::indexed;
 
@@ -19,6 +19,8 @@ pub enum Progress {
     More,
     /// All is taken.
     Ended,
+    /// None was: a process that started later has another index built.
+    Superseded,
 }
 
 /// A page that is in the index.
@@ -30,13 +32,18 @@ struct Page {
 
 impl App {
     /// Takes the next page of what a part of the index is made of into it, beside what the stream brings. Goes on where
-    /// the build for this label was left; a label that is another than the last one's begins anew.
+    /// the build for the order's label was left; a label that is another than the last one's begins anew, unless that
+    /// one was ordered later.
     ///
     /// # Errors
     /// When the database or another service does not answer; the page comes again then.
     #[tracing::instrument(name = "search.build_page", skip_all, err(level = "debug"))]
-    pub async fn build_page(&self, part: Part, label: &str) -> Result<Progress, Error> {
-        let build = store::build_for(&mut *self.pool.get().await?, part, label, self.clock.now()).await?;
+    pub async fn build_page(&self, part: Part, order: &BuildOrder) -> Result<Progress, Error> {
+        let label = order.label.as_str();
+        let Some(build) = store::build_for(&mut *self.pool.get().await?, part, order, self.clock.now()).await? else {
+            tracing::info!(part = part.as_str(), label, "a process that started later has another index built");
+            return Ok(Progress::Superseded);
+        };
         if build.is_ended {
             return Ok(Progress::Ended);
         }

@@ -1,5 +1,6 @@
 //! What is indexed and what is asked.
 
+mod build_order;
 mod change;
 mod cursor;
 mod kind;
@@ -11,6 +12,7 @@ mod rank;
 pub mod term;
 pub mod text;
 
+pub use build_order::BuildOrder;
 pub use change::{MessageChange, MessageState, standing};
 pub use cursor::{Cursor, InvalidCursor, Place};
 pub use kind::Kind;

@@ -1,11 +1,11 @@
 use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
-use diesel::{QueryableByName, sql_query};
+use diesel::{OptionalExtension as _, QueryableByName, sql_query};
 use diesel_async::RunQueryDsl as _;
 use godwit_kernel::MessageId;
 use godwit_pg::{Connection, Error};
 use time::OffsetDateTime;
 
-use crate::domain::Part;
+use crate::domain::{BuildOrder, Part};
 
 /// How far a part has been built.
 #[derive(Clone, Debug, PartialEq, Eq, QueryableByName)]
@@ -21,29 +21,33 @@ pub struct Build {
     pub is_ended: bool,
 }
 
-/// The build of a part for a label, which begins at the first one when the build before was for another.
+/// The build of a part for an order, which begins at the first one when the build before was for another label. None
+/// when a later order was for another label: it stands.
 ///
 /// # Errors
 /// When the database refuses or does not answer.
 pub async fn build_for(
     connection: &mut Connection,
     part: Part,
-    label: &str,
+    order: &BuildOrder,
     now: OffsetDateTime,
-) -> Result<Build, Error> {
+) -> Result<Option<Build>, Error> {
     let query = sql_query(
-        "INSERT INTO builds AS b (part, label, begun_at) VALUES ($1, $2, $3)
+        "INSERT INTO builds AS b (part, label, ordered_at, begun_at) VALUES ($1, $2, $3, $4)
          ON CONFLICT (part) DO UPDATE SET label = excluded.label,
+             ordered_at = greatest(b.ordered_at, excluded.ordered_at),
              after_id = CASE WHEN b.label = excluded.label THEN b.after_id ELSE '' END,
              taken_count = CASE WHEN b.label = excluded.label THEN b.taken_count ELSE 0 END,
              begun_at = CASE WHEN b.label = excluded.label THEN b.begun_at ELSE excluded.begun_at END,
              ended_at = CASE WHEN b.label = excluded.label THEN b.ended_at END
+         WHERE b.label = excluded.label OR b.ordered_at <= excluded.ordered_at
          RETURNING after_id, taken_count, ended_at IS NOT NULL AS is_ended",
     )
     .bind::<Text, _>(part.as_str())
-    .bind::<Text, _>(label)
+    .bind::<Text, _>(&order.label)
+    .bind::<Timestamptz, _>(order.ordered_at)
     .bind::<Timestamptz, _>(now);
-    Ok(query.get_result(connection).await?)
+    Ok(query.get_result(connection).await.optional()?)
 }
 
 /// A page that was taken.

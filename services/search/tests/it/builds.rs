@@ -6,7 +6,7 @@ use godwit_events::BatchHandler as _;
 use godwit_kernel::{ChatId, MessageId, Seq};
 use godwit_rpc::{ServiceError as _, timestamp};
 use godwit_search::app::Progress;
-use godwit_search::domain::Part;
+use godwit_search::domain::{BuildOrder, Part};
 
 use crate::fake_chats::AS_OF;
 use crate::names::{channels, people};
@@ -34,8 +34,9 @@ async fn build(world: &World, label: &str) -> usize {
 }
 
 async fn build_part(world: &World, part: Part, label: &str) -> usize {
+    let order = world.order(label);
     let mut pages = 1;
-    while world.app.build_page(part, label).await.unwrap() == Progress::More {
+    while world.app.build_page(part, &order).await.unwrap() == Progress::More {
         pages += 1;
     }
     pages
@@ -70,9 +71,12 @@ async fn a_build_goes_on_where_it_was_left() {
     for seq in 2..12 {
         said(&world, chat_id, seq, "tide");
     }
-    assert_eq!(world.app.build_page(Part::Messages, "1/a").await.unwrap(), Progress::More);
+    assert_eq!(world.app.build_page(Part::Messages, &world.order("1/a")).await.unwrap(), Progress::More);
     world.chats.set_down();
-    assert_eq!(world.app.build_page(Part::Messages, "1/a").await.unwrap_err().reason(), "PEER_UNAVAILABLE");
+    assert_eq!(
+        world.app.build_page(Part::Messages, &world.order("1/a")).await.unwrap_err().reason(),
+        "PEER_UNAVAILABLE"
+    );
     world.chats.set_up();
     assert_eq!(world.number("SELECT taken_count AS number FROM builds").await, 3);
     assert_eq!(world.search(ada, "tide").await.len(), 3, "it serves while it is built");
@@ -91,6 +95,31 @@ async fn two_replicas_that_build_at_once_do_no_harm() {
     tokio::join!(build(&world, "1/a"), build(&world, "1/a"));
     assert_eq!(world.number("SELECT taken_count AS number FROM builds").await, 40);
     assert_eq!(world.number("SELECT count(*) AS number FROM entries").await, 40);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_replicas_that_build_for_different_names_the_one_that_started_later_goes_on() {
+    let world = World::new().await;
+    let ada = world.user();
+    let chat_id = world.chat_of(&[ada]);
+    let page = async |order: &BuildOrder| world.app.build_page(Part::Messages, order).await.unwrap();
+    let before = world.order("1/a");
+    for seq in 2..9 {
+        said(&world, chat_id, seq, "tide");
+    }
+    let after = world.order("1/b");
+    assert_eq!(page(&before).await, Progress::More);
+    for progress in [Progress::More, Progress::More, Progress::Ended, Progress::Ended] {
+        assert_eq!(page(&after).await, progress);
+        assert_eq!(page(&before).await, Progress::Superseded);
+    }
+    assert_eq!(world.number("SELECT taken_count AS number FROM builds WHERE label = '1/b'").await, 7);
+
+    world.clock.advance(Duration::from_secs(1));
+    let back = world.order("1/a");
+    assert_eq!(page(&back).await, Progress::More, "who starts again with the first name is later");
+    assert_eq!(page(&after).await, Progress::Superseded);
+    assert_eq!(page(&before).await, Progress::More, "and helped by who has it still");
 }
 
 #[tokio::test(flavor = "multi_thread")]

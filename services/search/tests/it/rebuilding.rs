@@ -20,7 +20,7 @@ const BATCH: usize = 5;
 /// Lets the worker build everything for a label, as it does when the service starts.
 async fn build(world: &World, label: &str) {
     let stop = CancellationToken::new();
-    let worker = build_index(Arc::clone(&world.app), label.to_owned(), stop.clone());
+    let worker = build_index(Arc::clone(&world.app), world.order(label), stop.clone());
     let all = async {
         let sql = format!("SELECT count(*) AS number FROM builds WHERE label = '{label}' AND ended_at IS NOT NULL");
         eventually(SOON, async || world.number(&sql).await == 3).await;

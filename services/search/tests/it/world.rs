@@ -13,7 +13,7 @@ use godwit_pg::{Pool, PoolOptions};
 use godwit_rpc::{AccessChecks, Channel, Directory, LocalRoutes, ServerLayer, Target, timestamp};
 use godwit_search::app::{App, Hits, MessageSearch};
 use godwit_search::clients::{Chats, Logs, People};
-use godwit_search::domain::Query;
+use godwit_search::domain::{BuildOrder, Query};
 use godwit_search::events::incoming::IndexHandler;
 use godwit_search::wire::indexed;
 use godwit_search::{SearchGrpc, store};
@@ -153,6 +153,11 @@ impl World {
 
     pub fn clock_now(&self) -> OffsetDateTime {
         self.clock.now()
+    }
+
+    /// What a process that starts now has built.
+    pub fn order(&self, label: &str) -> BuildOrder {
+        BuildOrder { label: label.to_owned(), ordered_at: self.clock_now() }
     }
 
     pub async fn index(&self, chat_id: ChatId, seq: u64, text: &str) {
