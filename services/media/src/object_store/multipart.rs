@@ -19,10 +19,10 @@ const ANSWER_BYTES: usize = 1024 * 1024;
 /// The most that S3 answers at once; an upload has no more than 256.
 const PARTS_A_PAGE: u16 = 1_000;
 
-/// What a store says when the upload is over or has not the parts that it is to be made of. s3s says `AccessDenied` for
-/// an upload that is over; who may put parts may complete them, so nothing else is meant by it.
-const NO_SUCH_PARTS: &[&str] =
-    &["NoSuchUpload", "InvalidPart", "InvalidPartOrder", "EntityTooSmall", "MalformedXML", "AccessDenied"];
+/// What a store says when the upload is over or has not the parts that it is to be made of.
+const NO_SUCH_PARTS: &[&str] = &["NoSuchUpload", "InvalidPart", "InvalidPartOrder", "EntityTooSmall", "MalformedXML"];
+/// What s3s says of an upload that is over, and every other store to credentials that may not complete one.
+const ACCESS_DENIED: &str = "AccessDenied";
 
 /// A part that the store has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +95,9 @@ impl ObjectStore {
             }
             let code = error_code(&answer).to_owned();
             if NO_SUCH_PARTS.contains(&code.as_str()) {
+                return Ok(false);
+            }
+            if code == ACCESS_DENIED && self.list_parts(key, upload_id).await?.is_empty() {
                 return Ok(false);
             }
             if failed_late && retries.wait(None).await {

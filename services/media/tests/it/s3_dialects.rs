@@ -120,6 +120,29 @@ async fn an_error_under_200_is_an_error() {
 }
 
 #[tokio::test]
+async fn credentials_that_may_not_complete_an_upload_are_not_taken_for_missing_parts() {
+    let denied = || error(403, "AccessDenied");
+    let empty = || reply(200, &[XML], "<ListPartsResult><UploadId>u</UploadId></ListPartsResult>");
+    for (answers, expected) in [
+        ([denied(), one_part()], "POST upload: the object store answered 403 Forbidden AccessDenied"),
+        ([denied(), denied()], "GET upload: the object store answered 403 Forbidden AccessDenied"),
+    ] {
+        let s3 = S3Stub::start(answers).await;
+        let refused = complete(&s3.store()).await.unwrap_err();
+        assert_eq!(told(&refused), (expected.to_owned(), false));
+    }
+    // s3s, of an upload that is over.
+    for over in [empty(), error(404, "NoSuchUpload")] {
+        let s3 = S3Stub::start([denied(), over]).await;
+        assert!(!complete(&s3.store()).await.unwrap());
+    }
+    // The parts stay, so that it works once the credentials may.
+    let (result, methods) = assembled(vec![reply(404, &[], ""), one_part(), denied(), one_part()]).await;
+    assert!(matches!(result, Err(processing::Error::ObjectStore(_))), "{result:?}");
+    assert_eq!(methods, ["HEAD", "GET", "POST", "GET"]);
+}
+
+#[tokio::test]
 async fn an_answer_that_is_cut_is_taken_for_an_outage() {
     let Reply::Bytes(mut bytes) = chunked(200, &[XML], &[" ", COMPLETED]) else { panic!("it is answered") };
     bytes.truncate(bytes.len() - 40);
