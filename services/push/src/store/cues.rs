@@ -1,4 +1,6 @@
+use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::query_builder::{BoxedSqlQuery, SqlQuery};
 use diesel::sql_query;
 use diesel::sql_types::{Array, BigInt, Binary, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
@@ -86,13 +88,11 @@ pub async fn claim_cues(conn: &mut Connection, claim: &Claim<'_>) -> Result<Vec<
 /// # Errors
 /// When the database does.
 pub async fn finish_cue(conn: &mut Connection, cue: &Cue, now: OffsetDateTime) -> Result<(), Error> {
-    sql_query(
+    of_cue(
+        cue,
         "UPDATE cues SET state = CASE WHEN version = $4 THEN 'done' ELSE state END, due_at = $5 \
          WHERE device_id = $1 AND subject_id = $2 AND kind = $3",
     )
-    .bind::<SqlUuid, _>(cue.address.device_id.as_uuid())
-    .bind::<SqlUuid, _>(cue.subject_id)
-    .bind::<Text, _>(cue.kind.as_str())
     .bind::<BigInt, _>(cue.version)
     .bind::<Timestamptz, _>(now)
     .execute(conn)
@@ -105,10 +105,7 @@ pub async fn finish_cue(conn: &mut Connection, cue: &Cue, now: OffsetDateTime) -
 /// # Errors
 /// When the database does.
 pub async fn postpone_cue(conn: &mut Connection, cue: &Cue, until: OffsetDateTime) -> Result<(), Error> {
-    sql_query("UPDATE cues SET due_at = $4 WHERE device_id = $1 AND subject_id = $2 AND kind = $3")
-        .bind::<SqlUuid, _>(cue.address.device_id.as_uuid())
-        .bind::<SqlUuid, _>(cue.subject_id)
-        .bind::<Text, _>(cue.kind.as_str())
+    of_cue(cue, "UPDATE cues SET due_at = $4 WHERE device_id = $1 AND subject_id = $2 AND kind = $3")
         .bind::<Timestamptz, _>(until)
         .execute(conn)
         .await?;
@@ -121,7 +118,8 @@ pub async fn postpone_cue(conn: &mut Connection, cue: &Cue, until: OffsetDateTim
 /// # Errors
 /// When the database does.
 pub async fn readdress_cue(conn: &mut Connection, cue: &Cue, now: OffsetDateTime) -> Result<usize, Error> {
-    Ok(sql_query(
+    Ok(of_cue(
+        cue,
         "UPDATE cues c SET purpose = a.purpose, provider = a.provider, due_at = $5, attempt_count = 0, \
              version = c.version + 1 \
          FROM addresses a \
@@ -131,13 +129,19 @@ pub async fn readdress_cue(conn: &mut Connection, cue: &Cue, now: OffsetDateTime
              AND NOT EXISTS (SELECT FROM push_tokens v \
                  WHERE v.device_id = c.device_id AND v.user_id = c.user_id AND v.purpose = 'voip')",
     )
-    .bind::<SqlUuid, _>(cue.address.device_id.as_uuid())
-    .bind::<SqlUuid, _>(cue.subject_id)
-    .bind::<Text, _>(cue.kind.as_str())
     .bind::<BigInt, _>(cue.version)
     .bind::<Timestamptz, _>(now)
     .execute(conn)
     .await?)
+}
+
+/// A statement on a cue, whose key is `$1`, `$2` and `$3`; what else it needs is bound from `$4` on.
+fn of_cue(cue: &Cue, statement: &'static str) -> BoxedSqlQuery<'static, Pg, SqlQuery> {
+    sql_query(statement)
+        .into_boxed()
+        .bind::<SqlUuid, _>(cue.address.device_id.as_uuid())
+        .bind::<SqlUuid, _>(cue.subject_id)
+        .bind::<Text, _>(cue.kind.as_str())
 }
 
 /// A call that rings.
