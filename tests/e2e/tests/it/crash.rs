@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use godwit_testkit::{ClusterOptions, Shape, TestCluster, eventually};
+use godwit_testkit::{Shape, TestCluster, eventually};
 
 use crate::load::Load;
 use crate::support::{Later, OwnServers, Pair, assert_all_found};
@@ -13,12 +13,7 @@ const MESSAGES_BETWEEN_KILLS: usize = 60;
 #[tokio::test]
 async fn killing_services_and_servers_under_load_loses_repeats_and_skips_nothing() {
     let servers = OwnServers::start(&["postgres", "redis", "kafka"]);
-    let mut cluster = ClusterOptions::new(Shape::Separate)
-        .database_url(servers.setting("GODWIT_DATABASE_URL"))
-        .variable("GODWIT_REDIS_URL", servers.variable("GODWIT_TEST_REDIS_URL"))
-        .variable("GODWIT_KAFKA_BOOTSTRAP_SERVERS", servers.variable("GODWIT_TEST_KAFKA"))
-        .start()
-        .await;
+    let mut cluster = servers.cluster(Shape::Separate).await;
     let pair = Pair::create(&cluster).await;
     let mut later = Later::default();
     let ledger = Load::new(&pair)

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use godwit_contract::message::v1::SendMessageResponse;
 use godwit_contract::v1::update::Change;
 use godwit_kernel::{Clock as _, SystemClock};
-use godwit_testkit::{ClusterOptions, Shape, TestCluster, eventually};
+use godwit_testkit::{Shape, TestCluster, eventually};
 use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -25,12 +25,7 @@ const SENT_WITHIN: Duration = Duration::from_secs(60);
 #[tokio::test]
 async fn restarting_redis_kafka_and_postgresql_under_load_loses_repeats_and_skips_nothing() {
     let servers = OwnServers::start(&["postgres", "redis", "kafka"]);
-    let cluster = ClusterOptions::new(Shape::FullStack)
-        .database_url(servers.setting("GODWIT_DATABASE_URL"))
-        .variable("GODWIT_REDIS_URL", servers.variable("GODWIT_TEST_REDIS_URL"))
-        .variable("GODWIT_KAFKA_BOOTSTRAP_SERVERS", servers.variable("GODWIT_TEST_KAFKA"))
-        .start()
-        .await;
+    let cluster = servers.cluster(Shape::FullStack).await;
     let pair = Pair::create(&cluster).await;
     let ledger = Load::new(&pair)
         .run_while(async |load| {

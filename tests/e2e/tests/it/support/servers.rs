@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use godwit_testkit::eventually;
+use godwit_testkit::{ClusterOptions, Shape, TestCluster, eventually};
 
 /// A process that gets SIGKILL is gone when the kernel has looked after it.
 const GONE_WITHIN: Duration = Duration::from_secs(20);
@@ -21,6 +21,16 @@ impl OwnServers {
         let servers = Self { dir };
         servers.stack("up", parts);
         servers
+    }
+
+    /// A cluster of this shape on PostgreSQL, Redis and Kafka of these servers.
+    pub async fn cluster(&self, shape: Shape) -> TestCluster {
+        ClusterOptions::new(shape)
+            .database_url(self.setting("GODWIT_DATABASE_URL"))
+            .variable("GODWIT_REDIS_URL", self.variable("GODWIT_TEST_REDIS_URL"))
+            .variable("GODWIT_KAFKA_BOOTSTRAP_SERVERS", self.variable("GODWIT_TEST_KAFKA"))
+            .start()
+            .await
     }
 
     /// Runs a command of `scripts/stack` on them, and nothing else meanwhile.
