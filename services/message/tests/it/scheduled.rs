@@ -15,7 +15,7 @@ use godwit_testkit::eventually;
 use time::OffsetDateTime;
 use tonic::{Code, Status};
 
-use crate::harness::{Bed, Client, PATIENCE, reason, user};
+use crate::harness::{Bed, Client, PATIENCE, Replica, reason, user};
 
 /// How late a message may be sent.
 const LATE_MS_MAX: i128 = 1_000;
@@ -298,58 +298,67 @@ fn check_lateness(what: &str, messages: &[pb::Message], send_at: impl Fn(&pb::Me
     assert!(median <= LATE_MS_MAX && most <= LATE_MS_MAX + BUSY_MS_MAX, "{what}: too late");
 }
 
+/// Messages that four people scheduled by two replicas, due one 10 ms after the other; each says its number.
+struct Many {
+    chat_id: ChatId,
+    begin: OffsetDateTime,
+    reader: Client,
+}
+
+impl Many {
+    const COUNT: usize = 120;
+
+    async fn schedule(bed: &Bed, replicas: &[Replica; 2], begin: OffsetDateTime) -> Self {
+        let members: Vec<UserId> = (0..4).map(|_| user()).collect();
+        let chat_id = bed.chat_as(&replicas[0], pb::ChatKind::Group, &members).await;
+        let many = Self { chat_id, begin, reader: replicas[0].client(members[0]) };
+        let all = (0..Self::COUNT).map(|number| {
+            let client = replicas[number % 2].client(members[number % members.len()]);
+            let request = request(chat_id, &number.to_string(), &number.to_string(), many.due(number));
+            async move { schedule(&client, request).await }
+        });
+        for scheduled in join_all(all).await {
+            scheduled.unwrap();
+        }
+        many
+    }
+
+    fn due(&self, number: usize) -> OffsetDateTime {
+        self.begin + time::Duration::milliseconds(i64::try_from(number).unwrap() * 10)
+    }
+
+    /// Waits until each was sent once, and says how late.
+    async fn check_sent(&self, what: &str) {
+        let messages = sent_count(&self.reader, self.chat_id, Self::COUNT).await;
+        let mut numbers: Vec<usize> = messages.iter().map(|message| message.text.parse().unwrap()).collect();
+        numbers.sort_unstable();
+        assert_eq!(numbers, (0..Self::COUNT).collect::<Vec<_>>(), "each once");
+        check_lateness(what, &messages, |message| self.due(message.text.parse().unwrap()));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_many_people_scheduled_is_sent_within_a_second_of_when_it_is_due() {
-    const MESSAGES: usize = 120;
     let bed = Bed::new().await;
     let replicas = [bed.replica(), bed.replica()];
-    let members: Vec<UserId> = (0..4).map(|_| user()).collect();
-    let chat_id = bed.chat_as(&replicas[0], pb::ChatKind::Group, &members).await;
-    let begin = ahead(5_000);
-    let due = |number: usize| begin + time::Duration::milliseconds(i64::try_from(number).unwrap() * 10);
-    let all = (0..MESSAGES).map(|number| {
-        let client = replicas[number % 2].client(members[number % members.len()]);
-        async move { schedule(&client, request(chat_id, &number.to_string(), &number.to_string(), due(number))).await }
-    });
-    for scheduled in join_all(all).await {
-        scheduled.unwrap();
-    }
-    let messages = sent_count(&replicas[0].client(members[0]), chat_id, MESSAGES).await;
-    let due = |message: &pb::Message| due(message.text.parse().unwrap());
-    check_lateness("two replicas", &messages, due);
+    let many = Many::schedule(&bed, &replicas, ahead(5_000)).await;
+    many.check_sent("two replicas").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_replicas_send_each_message_once_while_one_of_them_dies() {
-    const MESSAGES: usize = 120;
     let bed = Bed::new().await;
     let tasks = Tasks::new();
     let replicas = [bed.replica(), bed.replica_on(bed.db.pool(&store::SCHEMA), tasks.clone())];
-    let members: Vec<UserId> = (0..4).map(|_| user()).collect();
-    let chat_id = bed.chat(&replicas[0], &members).await;
-    let begin = ahead(8_000);
-    let due = |number: usize| begin + time::Duration::milliseconds(i64::try_from(number).unwrap() * 10);
-    let all = (0..MESSAGES).map(|number| {
-        let client = replicas[number % 2].client(members[number % members.len()]);
-        async move { schedule(&client, request(chat_id, &number.to_string(), &number.to_string(), due(number))).await }
-    });
-    for scheduled in join_all(all).await {
-        scheduled.unwrap();
-    }
-    let client = replicas[0].client(members[0]);
-    eventually(PATIENCE, async || sent(&client, chat_id).await.len() > MESSAGES / 3).await;
+    let many = Many::schedule(&bed, &replicas, ahead(8_000)).await;
+    eventually(PATIENCE, async || sent(&many.reader, many.chat_id).await.len() > Many::COUNT / 3).await;
     tasks.stop(Stage::Work, tokio::time::Instant::now()).await;
     // The connections of a process that is gone end with it, and what they had begun.
     let mut admin = AsyncPgConnection::establish(bed.db.url()).await.unwrap();
     let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
         WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
     admin.batch_execute(end).await.unwrap();
-    let messages = sent_count(&client, chat_id, MESSAGES).await;
-    let mut numbers: Vec<usize> = messages.iter().map(|message| message.text.parse().unwrap()).collect();
-    numbers.sort_unstable();
-    assert_eq!(numbers, (0..MESSAGES).collect::<Vec<_>>(), "each once");
-    let due = |message: &pb::Message| due(message.text.parse().unwrap());
-    check_lateness("two replicas, one dies", &messages, due);
+    many.check_sent("two replicas, one dies").await;
 }
 
 /// Deletes every third message and changes the others; what became of it.
