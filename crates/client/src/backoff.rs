@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use godwit_kernel::Entropy;
+use godwit_kernel::{Entropy, pause_between};
 
 /// Growing random pauses: the n-th is uniform between 0 and `first · 2ⁿ`, at most `longest`.
 #[derive(Clone, Debug)]
@@ -27,8 +27,7 @@ impl Backoff {
     pub fn pause(&mut self, entropy: &dyn Entropy) -> Duration {
         let ceiling = self.first.saturating_mul(1 << self.failure_count.min(16)).min(self.longest);
         self.failure_count = self.failure_count.saturating_add(1);
-        let ceiling_ms = u32::try_from(ceiling.as_millis()).unwrap_or(u32::MAX);
-        Duration::from_millis(u64::from(entropy.below(ceiling_ms.saturating_add(1))))
+        pause_between(Duration::ZERO, ceiling, entropy)
     }
 }
 

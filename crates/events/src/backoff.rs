@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use godwit_kernel::{Entropy, SystemEntropy};
+use godwit_kernel::{SystemEntropy, jittered};
 
 /// Growing pauses between tries, each between half of its nominal length and all of it, so that many who fail
 /// together do not come again together.
@@ -20,10 +20,7 @@ impl Backoff {
     pub(crate) fn pause(&mut self) -> Duration {
         let nominal = self.next;
         self.next = nominal.saturating_mul(2).min(self.longest);
-        let half = nominal / 2;
-        let spread_ms = u32::try_from(half.as_millis()).unwrap_or(u32::MAX - 1).saturating_add(1);
-        let entropy: &dyn Entropy = &SystemEntropy;
-        half + Duration::from_millis(u64::from(entropy.below(spread_ms)))
+        jittered(nominal, &SystemEntropy)
     }
 
     /// Begins again with the shortest pause.

@@ -34,7 +34,7 @@ pub use edge::{EdgeRequest, client_address};
 pub use error::{FieldViolation, InvalidField, ServiceError, parse_id, to_status};
 pub use failure::Failure;
 pub use local::LocalRoutes;
-pub use retry::{RetryBudget, jittered, retry_idempotent};
+pub use retry::{RetryBudget, retry_idempotent};
 pub use server::{ServerCall, ServerLayer, ServerOptions};
 pub use target::Target;
 pub use time::{instant, timestamp};

@@ -119,7 +119,7 @@ pub(crate) fn key_hash(bytes: &[u8]) -> u64 {
 }
 
 /// The finaliser of splitmix64: every bit of the input moves every bit of the output.
-pub(crate) const fn mix(mut x: u64) -> u64 {
+const fn mix(mut x: u64) -> u64 {
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     x ^ (x >> 31)

@@ -1,12 +1,10 @@
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
-use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use godwit_kernel::{SystemEntropy, jittered};
 use tonic::{Code, Status};
 
 use crate::call::Inherited;
-use crate::replicas::mix;
 
 const TRIES: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -31,7 +29,7 @@ where
             Err(status) if status.code() == Code::Unavailable => status,
             answer => return answer,
         };
-        let pause_now = jittered(pause);
+        let pause_now = jittered(pause, &SystemEntropy);
         let wakes_at = Instant::now() + pause_now;
         if Inherited::current().is_some_and(|call| call.deadline <= wakes_at) || !BUDGET.withdraw() {
             return Err(status);
@@ -70,16 +68,6 @@ impl RetryBudget {
     pub fn withdraw(&self) -> bool {
         self.have.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |have| have.checked_sub(Self::RETRY)).is_ok()
     }
-}
-
-/// Half of the pause to all of it. Spreads processes and calls apart; no secret depends on it.
-pub fn jittered(pause: Duration) -> Duration {
-    static SEED: LazyLock<u64> = LazyLock::new(|| RandomState::new().build_hasher().finish());
-    static DRAWS: AtomicU64 = AtomicU64::new(0);
-    let draw = mix(SEED.wrapping_add(DRAWS.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed)));
-    let half_ms = pause.as_millis() / 2;
-    let extra_ms = u64::try_from(u128::from(draw) % (half_ms + 1)).unwrap_or(0);
-    pause / 2 + Duration::from_millis(extra_ms)
 }
 
 #[cfg(test)]
@@ -123,13 +111,5 @@ mod tests {
             budget.deposit();
         }
         assert!(budget.withdraw());
-    }
-
-    #[test]
-    fn a_jittered_pause_is_half_to_all_of_it() {
-        for _ in 0..1_000 {
-            let pause = jittered(Duration::from_millis(100));
-            assert!((50..=100).contains(&pause.as_millis()), "{pause:?}");
-        }
     }
 }

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use godwit_kernel::{Entropy, SystemEntropy};
+use godwit_kernel::{SystemEntropy, jittered};
 
 const FIRST: Duration = Duration::from_millis(50);
 const LAST: Duration = Duration::from_secs(2);
@@ -15,8 +15,7 @@ impl Backoff {
     pub(super) fn next_pause(&mut self) -> Duration {
         let pause = FIRST.saturating_mul(1 << self.failures.min(16)).min(LAST);
         self.failures = self.failures.saturating_add(1);
-        let entropy: &dyn Entropy = &SystemEntropy;
-        pause - pause.mul_f64(f64::from(entropy.below(1_000)) / 2_000.0)
+        jittered(pause, &SystemEntropy)
     }
 
     pub(super) fn reset(&mut self) {

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use godwit_kernel::Entropy;
+use godwit_kernel::{Entropy, pause_between};
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout};
@@ -103,8 +103,7 @@ impl Room {
     fn refusal(&self, entropy: &dyn Entropy) -> Error {
         metrics::counter!("gateway_overloads_total", "room" => self.name).increment(1);
         let spread = self.pace.lock().refuse(Instant::now());
-        let jitter = entropy.below(u32::try_from(spread.as_millis()).unwrap_or(u32::MAX));
-        Error::Busy { retry_after: Duration::from_millis(jitter.into()) }
+        Error::Busy { retry_after: pause_between(Duration::ZERO, spread, entropy) }
     }
 }
 

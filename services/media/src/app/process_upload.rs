@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use godwit_kernel::{Entropy, UserId};
+use godwit_kernel::{Entropy, UserId, jittered};
 use time::OffsetDateTime;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -157,8 +157,7 @@ fn told(error: &processing::Error) -> String {
 /// Twice as long each time, to 5 minutes; by half to all of it, so that what failed together does not come together.
 fn pause_after(tries: u32, entropy: &dyn Entropy) -> Duration {
     let secs = FIRST_PAUSE_SECS.saturating_mul(1 << tries.min(16)).min(LONGEST_PAUSE_SECS);
-    let [spread] = entropy.bytes::<1>();
-    Duration::from_millis(secs * 500 + secs * 500 * u64::from(spread) / 255)
+    jittered(Duration::from_secs(secs), entropy)
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use godwit_rpc::{RetryBudget, jittered};
+use godwit_kernel::{SystemEntropy, jittered};
+use godwit_rpc::RetryBudget;
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, StatusCode};
 
@@ -41,7 +42,7 @@ pub struct Retries<'a> {
 impl Retries<'_> {
     /// Waits until the request may be sent again, at least for as long as the store asks; false, at once, when it may not.
     pub async fn wait(&mut self, asked: Option<Duration>) -> bool {
-        let pause = asked.map_or_else(|| jittered(self.pause), |asked| asked.max(jittered(self.pause)));
+        let pause = jittered(self.pause, &SystemEntropy).max(asked.unwrap_or_default());
         let is_late = self.begun_at.elapsed() > LONGEST_TRY || pause > LONGEST_PAUSE;
         if self.left == 0 || is_late || !self.budget.withdraw() {
             return false;

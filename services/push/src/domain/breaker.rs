@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use godwit_kernel::Entropy;
+use godwit_kernel::{Entropy, pause_between};
 use time::OffsetDateTime;
 
 /// Failures in a row after which a push service is left alone.
@@ -64,8 +64,7 @@ impl Breaker {
         }
         let growth = 2_u32.saturating_pow(self.probe_count.min(16));
         let nominal = PAUSE_FIRST.saturating_mul(growth).min(PAUSE_LONGEST);
-        let spread_ms = u32::try_from(nominal.as_millis() / 2).unwrap_or(u32::MAX);
-        let own = nominal + Duration::from_millis(u64::from(entropy.below(spread_ms)));
+        let own = pause_between(nominal, nominal * 3 / 2, entropy);
         let until = now + own.max(retry_after.unwrap_or_default().min(RETRY_AFTER_MAX));
         self.open_until = Some(self.open_until.map_or(until, |before| before.max(until)));
     }

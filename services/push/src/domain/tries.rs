@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use godwit_kernel::{Entropy, MessageId};
+use godwit_kernel::{Entropy, MessageId, pause_between};
 use time::OffsetDateTime;
 
 use super::Address;
@@ -93,8 +93,7 @@ pub fn pause_before(attempt: i32, retry_after: Option<Duration>, entropy: &dyn E
     }
     let exponent = u32::try_from(attempt - 1).unwrap_or(0);
     let nominal = PAUSE_FIRST.saturating_mul(PAUSE_FACTOR.saturating_pow(exponent)).min(PAUSE_LONGEST);
-    let spread_ms = u32::try_from(nominal.as_millis() / 2).unwrap_or(u32::MAX);
-    let own = nominal + Duration::from_millis(u64::from(entropy.below(spread_ms)));
+    let own = pause_between(nominal, nominal * 3 / 2, entropy);
     Some(own.max(retry_after.unwrap_or_default().min(RETRY_AFTER_MAX)))
 }
 
