@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use metrics::{counter, gauge};
@@ -12,6 +13,9 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+/// How long aborted tasks may take to come to their next await, where they end.
+const ABORT_GRACE: Duration = Duration::from_secs(1);
 
 /// When a task is told to stop while the process drains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +72,18 @@ struct Group {
     tracker: TaskTracker,
     stop: CancellationToken,
     running: Mutex<BTreeMap<u64, Running>>,
+}
+
+impl Group {
+    /// Aborts what still runs; the names.
+    fn abort(&self) -> Vec<&'static str> {
+        let running = self.running.lock();
+        let aborted = running.values().map(|task| {
+            task.abort.abort();
+            task.name
+        });
+        aborted.collect()
+    }
 }
 
 struct Running {
@@ -132,7 +148,8 @@ impl Tasks {
     }
 
     /// Tells the tasks of `stage` to stop, and waits for them until `deadline`. Those still running then are aborted;
-    /// their names are returned.
+    /// their names are returned once what they held is dropped, or after a second: one that never comes to an await
+    /// cannot be aborted.
     pub async fn stop(&self, stage: Stage, deadline: Instant) -> Vec<&'static str> {
         let group = self.group(stage);
         group.stop.cancel();
@@ -140,14 +157,9 @@ impl Tasks {
         if tokio::time::timeout_at(deadline, group.tracker.wait()).await.is_ok() {
             return Vec::new();
         }
-        let running = group.running.lock();
-        running
-            .values()
-            .map(|task| {
-                task.abort.abort();
-                task.name
-            })
-            .collect()
+        let late = group.abort();
+        let _all_or_blocked = tokio::time::timeout(ABORT_GRACE, group.tracker.wait()).await;
+        late
     }
 
     fn group(&self, stage: Stage) -> &Group {
@@ -196,7 +208,7 @@ fn panic_message(panic: &(dyn Any + Send)) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use tokio::sync::oneshot;
 
     use super::*;
 
@@ -230,6 +242,35 @@ mod tests {
         });
         assert_eq!(tasks.stop(Stage::Work, in_secs(0)).await, ["deaf"]);
         assert!(watched.changed().await.is_err(), "the task's values are dropped");
+    }
+
+    #[tokio::test]
+    async fn what_an_aborted_task_held_is_dropped_when_its_stage_has_stopped() {
+        let tasks = Tasks::new();
+        let held = Arc::new(());
+        let in_task = Arc::clone(&held);
+        tasks.spawn("deaf", |_stop| async move {
+            std::future::pending::<()>().await;
+            drop(in_task);
+            Ok(())
+        });
+        assert_eq!(tasks.stop(Stage::Work, in_secs(0)).await, ["deaf"]);
+        assert_eq!(Arc::strong_count(&held), 1);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_task_that_never_awaits_is_not_waited_for_for_ever() {
+        let tasks = Tasks::new();
+        let (let_go, held) = std::sync::mpsc::channel::<()>();
+        let (begin, has_begun) = oneshot::channel();
+        tasks.spawn("blocked", |_stop| async move {
+            begin.send(()).ok();
+            held.recv().ok();
+            Ok(())
+        });
+        has_begun.await.unwrap();
+        assert_eq!(tasks.stop(Stage::Work, in_secs(0)).await, ["blocked"]);
+        drop(let_go);
     }
 
     #[tokio::test]
