@@ -52,7 +52,7 @@ pub struct Cue {
     pub expires_at: OffsetDateTime,
 }
 
-/// Claims due cues of a push service.
+/// Claims due cues of a push service. Those of addresses that are not registered any more are done with.
 ///
 /// # Errors
 /// When the database does.
@@ -60,18 +60,23 @@ pub async fn claim_cues(conn: &mut Connection, claim: &Claim<'_>) -> Result<Vec<
     let busy: Vec<Uuid> = claim.busy.iter().map(DeviceId::as_uuid).collect();
     let rows: Vec<Row> = sql_query(
         "WITH claimed AS ( \
-             SELECT device_id, subject_id, kind FROM cues \
+             SELECT device_id, subject_id, kind, user_id, purpose FROM cues \
              WHERE provider = $5 AND state = 'pending' AND due_at <= $1 AND expires_at > $1 AND device_id <> ALL ($2) \
              ORDER BY due_at LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED \
+         ), addressed AS ( \
+             SELECT c.device_id, c.subject_id, c.kind, a.address, a.p256dh, a.auth FROM claimed c \
+             LEFT JOIN addresses a ON a.device_id = c.device_id AND a.purpose = c.purpose AND a.provider = $5 \
+                 AND a.user_id = c.user_id \
          ), taken AS ( \
-             UPDATE cues s SET due_at = $4, attempt_count = attempt_count + 1 FROM claimed c \
-             WHERE s.device_id = c.device_id AND s.subject_id = c.subject_id AND s.kind = c.kind \
-             RETURNING s.* \
+             UPDATE cues s SET due_at = $4, state = CASE WHEN a.address IS NULL THEN 'done' ELSE s.state END, \
+                 attempt_count = s.attempt_count + CASE WHEN a.address IS NULL THEN 0 ELSE 1 END \
+             FROM addressed a \
+             WHERE s.device_id = a.device_id AND s.subject_id = a.subject_id AND s.kind = a.kind \
+             RETURNING s.*, a.address, a.p256dh, a.auth \
          ) \
-         SELECT t.device_id, t.subject_id, t.kind, t.user_id, t.purpose, t.read_seq, t.seqs, t.call, t.version, \
-             t.attempt_count, t.expires_at, a.address, a.p256dh, a.auth \
-         FROM taken t JOIN addresses a \
-             ON a.device_id = t.device_id AND a.purpose = t.purpose AND a.provider = $5 AND a.user_id = t.user_id",
+         SELECT device_id, subject_id, kind, user_id, purpose, read_seq, seqs, call, version, attempt_count, \
+             expires_at, address, p256dh, auth \
+         FROM taken WHERE address IS NOT NULL",
     )
     .bind::<Timestamptz, _>(claim.now)
     .bind::<Array<SqlUuid>, _>(busy)

@@ -57,6 +57,21 @@ async fn what_is_read_elsewhere_goes_from_the_phone_and_its_badge_without_a_soun
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_a_phone_that_is_not_registered_any_more_is_done_with() {
+    let world = World::new().await;
+    let replica = world.start_with_accounts().await;
+    let (_, bob) = shown(&world, &replica, 1).await;
+    replica.publish(&world, &world.read(bob.user_id(), 1)).await;
+    let waits = "SELECT count(*) FROM cues WHERE state = 'pending'";
+    eventually(SOON, async || world.number(waits).await == 1).await;
+    replica.unregister_tokens(&bob).await;
+    world.clock.advance(Duration::from_secs(3));
+    eventually(SOON, async || world.number(waits).await == 0).await;
+    assert_eq!(world.number("SELECT attempt_count FROM cues").await, 0);
+    assert!(of_kind(&world, &bob, "chat_read").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_deleted_message_goes_from_the_phones_that_show_it() {
     let world = World::new().await;
     let replica = world.start_with_accounts().await;
