@@ -68,7 +68,7 @@ impl App {
             Err(error) => {
                 let mut conn = self.pool.get().await?;
                 for cue in &claimed {
-                    store::postpone_cue(&mut conn, cue, now + RELEASE_PAUSE).await?;
+                    store::postpone_cue(&mut conn, cue, cue.attempt - 1, now + RELEASE_PAUSE).await?;
                 }
                 Err(error)
             }

@@ -30,15 +30,15 @@ impl App {
                 tracing::warn!(device.id = %cue.address.device_id, cause, "a push service refuses a cue");
                 store::finish_cue(&mut conn, cue, now).await?;
             }
-            // Not the cue failed, but the push service.
+            // Not the cue failed, but the push service. That it was tried stays known: a phone that may ring is to stop.
             Verdict::Later { scope: Scope::Provider, .. } if breaker.is_open() => {
                 outcome = "postponed";
-                store::postpone_cue(&mut conn, cue, now).await?;
+                store::postpone_cue(&mut conn, cue, (cue.attempt - 1).max(1), now).await?;
             }
             Verdict::Later { retry_after, .. } => match pause_before(cue.attempt, *retry_after, &*self.entropy) {
                 Some(pause) => {
                     outcome = "postponed";
-                    store::postpone_cue(&mut conn, cue, now + pause).await?;
+                    store::postpone_cue(&mut conn, cue, cue.attempt, now + pause).await?;
                 }
                 None => {
                     outcome = "given_up";
@@ -71,7 +71,7 @@ impl App {
             store::finish_cue(conn, cue, now).await?;
             return Ok("gone");
         };
-        store::postpone_cue(conn, cue, now + pause).await?;
+        store::postpone_cue(conn, cue, cue.attempt, now + pause).await?;
         Ok("postponed")
     }
 }

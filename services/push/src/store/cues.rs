@@ -95,25 +95,35 @@ pub async fn claim_cues(conn: &mut Connection, claim: &Claim<'_>) -> Result<Vec<
 pub async fn finish_cue(conn: &mut Connection, cue: &Cue, now: OffsetDateTime) -> Result<(), Error> {
     of_cue(
         cue,
+        now,
         "UPDATE cues SET state = CASE WHEN version = $4 THEN 'done' ELSE state END, due_at = $5 \
          WHERE device_id = $1 AND subject_id = $2 AND kind = $3",
     )
-    .bind::<BigInt, _>(cue.version)
-    .bind::<Timestamptz, _>(now)
     .execute(conn)
     .await?;
     Ok(())
 }
 
-/// Makes a cue due again at an instant.
+/// Makes a cue due again at an instant, with so many tries made. One that was changed since it was claimed has its own
+/// count.
 ///
 /// # Errors
 /// When the database does.
-pub async fn postpone_cue(conn: &mut Connection, cue: &Cue, until: OffsetDateTime) -> Result<(), Error> {
-    of_cue(cue, "UPDATE cues SET due_at = $4 WHERE device_id = $1 AND subject_id = $2 AND kind = $3")
-        .bind::<Timestamptz, _>(until)
-        .execute(conn)
-        .await?;
+pub async fn postpone_cue(
+    conn: &mut Connection,
+    cue: &Cue,
+    attempt_count: i32,
+    until: OffsetDateTime,
+) -> Result<(), Error> {
+    of_cue(
+        cue,
+        until,
+        "UPDATE cues SET attempt_count = CASE WHEN version = $4 THEN $6 ELSE attempt_count END, due_at = $5 \
+         WHERE device_id = $1 AND subject_id = $2 AND kind = $3",
+    )
+    .bind::<Integer, _>(attempt_count)
+    .execute(conn)
+    .await?;
     Ok(())
 }
 
@@ -125,6 +135,7 @@ pub async fn postpone_cue(conn: &mut Connection, cue: &Cue, until: OffsetDateTim
 pub async fn readdress_cue(conn: &mut Connection, cue: &Cue, now: OffsetDateTime) -> Result<usize, Error> {
     Ok(of_cue(
         cue,
+        now,
         "UPDATE cues c SET purpose = a.purpose, provider = a.provider, due_at = $5, attempt_count = 0, \
              version = c.version + 1 \
          FROM addresses a \
@@ -134,19 +145,19 @@ pub async fn readdress_cue(conn: &mut Connection, cue: &Cue, now: OffsetDateTime
              AND NOT EXISTS (SELECT FROM push_tokens v \
                  WHERE v.device_id = c.device_id AND v.user_id = c.user_id AND v.purpose = 'voip')",
     )
-    .bind::<BigInt, _>(cue.version)
-    .bind::<Timestamptz, _>(now)
     .execute(conn)
     .await?)
 }
 
-/// A statement on a cue, whose key is `$1`, `$2` and `$3`; what else it needs is bound from `$4` on.
-fn of_cue(cue: &Cue, statement: &'static str) -> BoxedSqlQuery<'static, Pg, SqlQuery> {
+/// A statement on a cue: its key is `$1`, `$2` and `$3`, its version when it was claimed `$4`, the instant `$5`.
+fn of_cue(cue: &Cue, at: OffsetDateTime, statement: &'static str) -> BoxedSqlQuery<'static, Pg, SqlQuery> {
     sql_query(statement)
         .into_boxed()
         .bind::<SqlUuid, _>(cue.address.device_id.as_uuid())
         .bind::<SqlUuid, _>(cue.subject_id)
         .bind::<Text, _>(cue.kind.as_str())
+        .bind::<BigInt, _>(cue.version)
+        .bind::<Timestamptz, _>(at)
 }
 
 /// A call that rings.

@@ -72,6 +72,28 @@ async fn what_waits_for_a_phone_that_is_not_registered_any_more_is_done_with() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_a_push_service_that_fails_loses_no_try() {
+    let world = World::new().await;
+    let replica = world.start_with_accounts().await;
+    let (_, bob) = shown(&world, &replica, 1).await;
+    world.apns.behave(&bob.token, Some(Manner::refuse(503, json!({"reason": "Shutdown"}))));
+    replica.publish(&world, &world.read(bob.user_id(), 1)).await;
+    // Four failures count; by the fifth in a row the push service is known to fail.
+    eventually(SOON, async || {
+        world.clock.advance(Duration::from_secs(10));
+        of_kind(&world, &bob, "chat_read").len() >= 8
+    })
+    .await;
+    world.apns.behave(&bob.token, None);
+    eventually(SOON, async || {
+        world.clock.advance(Duration::from_secs(10));
+        world.number("SELECT count(*) FROM cues WHERE state = 'done'").await == 1
+    })
+    .await;
+    assert_eq!(world.number("SELECT attempt_count FROM cues").await, 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_deleted_message_goes_from_the_phones_that_show_it() {
     let world = World::new().await;
     let replica = world.start_with_accounts().await;
