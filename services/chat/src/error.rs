@@ -54,6 +54,9 @@ pub enum Error {
     /// The chat has as many members as may be.
     #[error("the group has as many members as may be")]
     ChatFull,
+    /// The chat has as many admins as may be.
+    #[error("the chat has as many admins as may be")]
+    TooManyAdmins,
     /// The caller is in as many chats as may be.
     #[error("you are in as many chats as may be")]
     TooManyChats,
@@ -133,6 +136,7 @@ impl ServiceError for Error {
             Self::HandleTaken | Self::HandleReserved | Self::ClientChatIdReused => Code::AlreadyExists,
             Self::OwnerCannotLeave
             | Self::ChatFull
+            | Self::TooManyAdmins
             | Self::TooManyChats
             | Self::TooManyInvites
             | Self::TooManyJoinRequests
@@ -167,6 +171,7 @@ impl ServiceError for Error {
             Self::WrongChatKind => "WRONG_CHAT_KIND",
             Self::Banned => "BANNED",
             Self::ChatFull => "CHAT_FULL",
+            Self::TooManyAdmins => "TOO_MANY_ADMINS",
             Self::TooManyChats => "TOO_MANY_CHATS",
             Self::InviteNotFound => "INVITE_NOT_FOUND",
             Self::TooManyInvites => "TOO_MANY_INVITES",

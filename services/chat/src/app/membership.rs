@@ -4,7 +4,9 @@ use godwit_kernel::{ChatId, UserId};
 use godwit_pg::Connection;
 
 use super::App;
-use crate::domain::{CHATS_MAX, Cause, Chat, GROUP_MEMBERS_MAX, Kind, Member, RECEIPTS_MEMBERS_MAX, Right, Role};
+use crate::domain::{
+    ADMINS_MAX, CHATS_MAX, Cause, Chat, GROUP_MEMBERS_MAX, Kind, Member, RECEIPTS_MEMBERS_MAX, Right, Role,
+};
 use crate::error::Error;
 use crate::events::outgoing;
 use crate::store;
@@ -31,6 +33,13 @@ pub(super) async fn lock_as_member(tx: &mut Connection, caller: UserId, chat_id:
     let chat = store::lock_chat(tx, chat_id).await?.ok_or(Error::ChatNotFound)?;
     let caller = store::member_of(tx, chat_id, caller).await?.ok_or(Error::ChatNotFound)?;
     Ok(Acting { chat, caller })
+}
+
+/// Refuses one admin more in a locked chat that has as many as may be.
+pub(super) async fn check_room_for_admin(tx: &mut Connection, chat_id: ChatId) -> Result<(), Error> {
+    let owner_and_admins = store::admins_of(tx, chat_id, ADMINS_MAX + 1).await?;
+    let has_room = u32::try_from(owner_and_admins.len()).is_ok_and(|people| people <= ADMINS_MAX);
+    if has_room { Ok(()) } else { Err(Error::TooManyAdmins) }
 }
 
 impl App {

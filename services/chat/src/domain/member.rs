@@ -7,6 +7,8 @@ use super::Role;
 pub const GROUP_MEMBERS_MAX: u32 = 200_000;
 /// The most members whose reading a group's log tells.
 pub const RECEIPTS_MEMBERS_MAX: u32 = 200;
+/// The most admins of a chat, besides its owner: each is told of everybody who asks to be let in.
+pub const ADMINS_MAX: u32 = 50;
 /// The most groups and channels that one person is in.
 pub const CHATS_MAX: u32 = 10_000;
 

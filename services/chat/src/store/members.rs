@@ -106,6 +106,22 @@ pub async fn set_role(conn: &mut Connection, chat_id: ChatId, user_id: UserId, r
     Ok(())
 }
 
+/// The owner of a chat, then its admins, those first who have been in it longest; at most `limit`.
+///
+/// # Errors
+/// When the database does.
+pub async fn admins_of(conn: &mut Connection, chat_id: ChatId, limit: u32) -> Result<Vec<UserId>, Error> {
+    let rows: Vec<IdRow> = diesel::sql_query(
+        "SELECT user_id AS id FROM members WHERE chat_id = $1 AND role <> 'member'
+         ORDER BY role = 'owner' DESC, joined_at, user_id LIMIT $2",
+    )
+    .bind::<SqlUuid, _>(chat_id.as_uuid())
+    .bind::<BigInt, _>(i64::from(limit))
+    .load(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| UserId::from_uuid(row.id)).collect())
+}
+
 /// Who becomes the owner of a chat after its owner: the admin who has been in it longest, else the member.
 ///
 /// # Errors

@@ -35,8 +35,8 @@ pub use join_requests::{
 };
 pub use listeners::listeners;
 pub use members::{
-    Members, chat_ids_of, crowded_among, direct_peers_of, insert_members, member_of, members_among, members_of,
-    members_page, remove_member, set_role, successor_of,
+    Members, admins_of, chat_ids_of, crowded_among, direct_peers_of, insert_members, member_of, members_among,
+    members_of, members_page, remove_member, set_role, successor_of,
 };
 pub use pending_updates::{
     Backlog, backlog, claim_pending_updates, insert_pending_update, insert_pending_updates, next_pending_updates,

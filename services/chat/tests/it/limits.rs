@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use godwit_contract::chat::v1 as api;
+use godwit_contract::v1 as pb;
 use godwit_testkit::eventually;
 
 use crate::harness::{Bed, PATIENCE, refusal};
@@ -94,6 +95,30 @@ async fn at_most_ten_thousand_wait_to_be_let_in() {
     .await;
     assert_eq!(refusal(&bed.client(1, bed.person()).join(&code).await), "TOO_MANY_JOIN_REQUESTS");
     assert_eq!(owner.get(&chat.id).await.unwrap().join_request_count, 10_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chat_has_fifty_admins_at_most_besides_its_owner() {
+    let bed = Bed::new().await;
+    let (ada, bob, carl) = (bed.person(), bed.person(), bed.person());
+    let owner = bed.client(0, ada);
+    let chat = owner.group(&[bob, carl]).await;
+    execute(
+        &bed,
+        format!(
+            "INSERT INTO members (chat_id, user_id, joined_at, role)
+             SELECT '{}', gen_random_uuid(), now(), 'admin' FROM generate_series(1, 49)",
+            chat.id
+        ),
+    )
+    .await;
+    owner.role(&chat.id, carl, pb::ChatRole::Admin).await.unwrap();
+    assert_eq!(refusal(&owner.role(&chat.id, bob, pb::ChatRole::Admin).await), "TOO_MANY_ADMINS");
+    assert_eq!(refusal(&owner.transfer(&chat.id, bob).await), "TOO_MANY_ADMINS", "the owner would be one more");
+    owner.transfer(&chat.id, carl).await.unwrap();
+    let owner = bed.client(1, carl);
+    owner.role(&chat.id, ada, pb::ChatRole::Member).await.unwrap();
+    owner.role(&chat.id, bob, pb::ChatRole::Admin).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

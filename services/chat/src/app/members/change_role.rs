@@ -1,7 +1,7 @@
 use godwit_kernel::{ChatId, UserId};
 
 use super::super::App;
-use super::super::membership::lock_for;
+use super::super::membership::{check_room_for_admin, lock_for};
 use crate::domain::{Member, Right, Role};
 use crate::error::Error;
 use crate::events::outgoing;
@@ -14,7 +14,8 @@ impl App {
     /// Makes a member an admin, or an admin a member. Who has the role already keeps it without an update.
     ///
     /// # Errors
-    /// [`Error::ChatNotFound`], [`Error::RightMissing`], [`Error::MemberNotFound`], [`Error::MemberProtected`] of the owner.
+    /// [`Error::ChatNotFound`], [`Error::RightMissing`], [`Error::MemberNotFound`], [`Error::MemberProtected`] of the owner,
+    /// [`Error::TooManyAdmins`].
     #[tracing::instrument(name = "chat.change_role", skip_all, fields(chat.id = %chat_id), err(level = "debug"))]
     pub async fn change_role(
         &self,
@@ -32,6 +33,9 @@ impl App {
             }
             if !MADE.contains(&before.role) || !MADE.contains(&role) {
                 return Err(Error::MemberProtected);
+            }
+            if role == Role::Admin {
+                check_room_for_admin(tx, chat_id).await?;
             }
             let member = Member { role, ..before };
             store::set_role(tx, chat_id, user_id, role).await?;

@@ -1,7 +1,7 @@
 use godwit_kernel::{ChatId, UserId};
 
 use super::super::App;
-use super::super::membership::lock_for;
+use super::super::membership::{check_room_for_admin, lock_for};
 use crate::domain::{Member, Right, Role};
 use crate::error::Error;
 use crate::events::outgoing;
@@ -11,7 +11,8 @@ impl App {
     /// Makes another member the owner and the caller an admin.
     ///
     /// # Errors
-    /// [`Error::ChatNotFound`], [`Error::RightMissing`], [`Error::CannotTargetSelf`], [`Error::MemberNotFound`].
+    /// [`Error::ChatNotFound`], [`Error::RightMissing`], [`Error::CannotTargetSelf`], [`Error::MemberNotFound`],
+    /// [`Error::TooManyAdmins`].
     #[tracing::instrument(name = "chat.transfer_ownership", skip_all, fields(chat.id = %chat_id), err(level = "debug"))]
     pub async fn transfer_ownership(&self, caller: UserId, chat_id: ChatId, user_id: UserId) -> Result<(), Error> {
         let mut conn = self.pool.get().await?;
@@ -21,6 +22,9 @@ impl App {
                 return Err(Error::CannotTargetSelf);
             }
             let heir = store::member_of(tx, chat_id, user_id).await?.ok_or(Error::MemberNotFound)?;
+            if heir.role == Role::Member {
+                check_room_for_admin(tx, chat_id).await?;
+            }
             let (admin, owner) = (Member { role: Role::Admin, ..acting.caller }, Member { role: Role::Owner, ..heir });
             for member in [admin, owner] {
                 store::set_role(tx, chat_id, member.user_id, member.role).await?;
