@@ -47,6 +47,9 @@ impl App {
     /// [`Self::append_privately`] keeps. To be called once in a transaction, after the lock of another chat. Those that
     /// are gone with their account are left out of the answer.
     pub(super) async fn open_saved(&self, tx: &mut Connection, user_ids: &[UserId]) -> Result<Vec<UserId>, Error> {
+        if user_ids.is_empty() {
+            return Ok(Vec::new());
+        }
         let now = self.clock.now();
         let made = store::make_saved_chats(tx, user_ids, now).await?;
         let created = |user_id: &UserId| {
@@ -69,14 +72,32 @@ impl App {
         user_ids: &[UserId],
         change: &Change,
     ) -> Result<(), Error> {
-        if user_ids.is_empty() {
-            return Ok(());
-        }
         let of = |user_id: &UserId| {
             self.pending(saved_chat_of(*user_id), MembershipVersion::FIRST, Some(*user_id), change.clone())
         };
         let pending: Vec<_> = user_ids.iter().map(of).collect();
-        Ok(store::insert_pending_updates(tx, &pending, self.clock.now()).await?)
+        self.keep(tx, &pending).await
+    }
+
+    /// The same of what another has done, or the system.
+    pub(super) async fn append_privately_by(
+        &self,
+        tx: &mut Connection,
+        actor: Option<UserId>,
+        user_ids: &[UserId],
+        change: &Change,
+    ) -> Result<(), Error> {
+        let of =
+            |user_id: &UserId| self.pending(saved_chat_of(*user_id), MembershipVersion::FIRST, actor, change.clone());
+        let pending: Vec<_> = user_ids.iter().map(of).collect();
+        self.keep(tx, &pending).await
+    }
+
+    async fn keep(&self, tx: &mut Connection, pending: &[PendingUpdate]) -> Result<(), Error> {
+        if pending.is_empty() {
+            return Ok(());
+        }
+        Ok(store::insert_pending_updates(tx, pending, self.clock.now()).await?)
     }
 
     pub(super) fn pending(

@@ -14,7 +14,8 @@ const PAGE: u32 = 200;
 impl App {
     /// Takes somebody whose account is gone for ever out of all groups and channels, and forgets what was theirs alone.
     /// Who they owned a chat with owns it then: the admin who has been in it longest, else the member; with nobody else in
-    /// it, it ends. Direct chats stay for the others. Done again, it does nothing more.
+    /// it, it ends. Where they wait to be let in, they do no longer. Direct chats stay for the others. Done again, it does
+    /// nothing more.
     ///
     /// # Errors
     /// When the database does. What the logs do not take now is delivered later.
@@ -31,7 +32,29 @@ impl App {
                 self.take_out(user_id, chat_id).await?;
             }
         }
+        self.take_back_requests(user_id).await?;
         self.forget_saved(user_id).await
+    }
+
+    async fn take_back_requests(&self, user_id: UserId) -> Result<(), Error> {
+        let mut above = None;
+        loop {
+            let mut conn = self.pool.get().await?;
+            let chat_ids = store::chat_ids_asked_by(&mut conn, user_id, above, PAGE).await?;
+            drop(conn);
+            let Some(last) = chat_ids.last().copied() else { return Ok(()) };
+            above = Some(last);
+            for chat_id in chat_ids {
+                let mut conn = self.pool.get().await?;
+                let ended = conn.transaction::<_, Error, _>(async |tx| {
+                    let Some(chat) = store::lock_chat(tx, chat_id).await? else { return Ok(None) };
+                    self.end_request(tx, chat.id, user_id, None).await
+                });
+                let told = ended.await?.unwrap_or_default();
+                drop(conn);
+                self.deliver_privately(&told).await;
+            }
+        }
     }
 
     async fn take_out(&self, user_id: UserId, chat_id: ChatId) -> Result<(), Error> {
@@ -41,7 +64,11 @@ impl App {
         drop(conn);
         match outcome {
             Outcome::Nothing => Ok(()),
-            Outcome::Left => delivered_or_kept(self.deliver_updates(chat_id).await),
+            Outcome::Left { told } => {
+                delivered_or_kept(self.deliver_updates(chat_id).await)?;
+                self.deliver_privately(&told).await;
+                Ok(())
+            }
             Outcome::Ended => {
                 delivered_or_kept(self.deliver_updates(chat_id).await)?;
                 delivered_or_kept(self.empty_chat(chat_id).await)
@@ -59,6 +86,7 @@ impl App {
         if !chat.kind.has_members_that_come_and_go() {
             return Ok(Outcome::Nothing);
         }
+        let mut told = Vec::new();
         if leaver.role == Role::Owner {
             let Some(successor) = store::successor_of(tx, chat_id).await? else {
                 self.end_chat(tx, &mut chat, None).await?;
@@ -70,9 +98,10 @@ impl App {
             chat.version = chat.version.next();
             let owner = Member { role: Role::Owner, ..successor };
             self.append(tx, &chat, None, outgoing::roles_changed(&[owner, leaver])).await?;
+            told = self.tell_new_role(tx, &chat, successor, Role::Owner, None).await?;
         }
         self.put_out(tx, &mut chat, leaver, None, Cause::AccountDeleted).await?;
-        Ok(Outcome::Left)
+        Ok(Outcome::Left { told })
     }
 
     async fn forget_saved(&self, user_id: UserId) -> Result<(), Error> {
@@ -96,7 +125,10 @@ impl App {
 
 enum Outcome {
     Nothing,
-    Left,
+    /// Whose own logs are told.
+    Left {
+        told: Vec<UserId>,
+    },
     Ended,
 }
 

@@ -4,6 +4,7 @@ use godwit_kernel::{ChatId, UserId};
 use godwit_pg::Connection;
 
 use super::App;
+use super::join_requests::answerers;
 use crate::domain::{
     ADMINS_MAX, CHATS_MAX, Cause, Chat, GROUP_MEMBERS_MAX, Kind, Member, RECEIPTS_MEMBERS_MAX, Right, Role,
 };
@@ -15,6 +16,13 @@ use crate::store;
 pub(super) struct Acting {
     pub chat: Chat,
     pub caller: Member,
+}
+
+/// What became of people who came to a chat.
+pub(super) struct Arrival {
+    pub members: Vec<Member>,
+    /// Whose own logs are to be told of it.
+    pub told: Vec<UserId>,
 }
 
 /// Locks a chat for a change that needs a right. For who is not a member it does not exist.
@@ -50,21 +58,21 @@ impl App {
         if standing.allows(right) { Ok(chat) } else { Err(Error::RightMissing) }
     }
 
-    /// Lets one in who may come of their own accord, or by who said yes to them.
+    /// Lets one in who may come of their own accord, or by who said yes to them. Returns whose own logs are told.
     pub(super) async fn let_one_in(
         &self,
         tx: &mut Connection,
         chat: &mut Chat,
         joiner: UserId,
         actor: UserId,
-    ) -> Result<(), Error> {
+    ) -> Result<Vec<UserId>, Error> {
         if chat.kind == Kind::Group && chat.member_count >= GROUP_MEMBERS_MAX {
             return Err(Error::ChatFull);
         }
         if !store::crowded_among(tx, &[joiner], CHATS_MAX).await?.is_empty() {
             return Err(Error::TooManyChats);
         }
-        self.let_in(tx, chat, &[joiner], actor).await.map(drop)
+        Ok(self.let_in(tx, chat, &[joiner], actor).await?.told)
     }
 
     /// Lets people into a locked group or channel who are not in it; at most 200. Takes no right away, so the version of the
@@ -75,12 +83,12 @@ impl App {
         chat: &mut Chat,
         joiners: &[UserId],
         actor: UserId,
-    ) -> Result<Vec<Member>, Error> {
+    ) -> Result<Arrival, Error> {
         let joined_at = self.clock.now();
         let member = |user_id: &UserId| Member { user_id: *user_id, role: Role::Member, joined_at };
         let members: Vec<_> = joiners.iter().map(member).collect();
         store::insert_members(tx, chat.id, &members, Some(actor)).await?;
-        store::delete_join_requests(tx, chat.id, joiners).await?;
+        let waited = store::delete_join_requests(tx, chat.id, joiners).await?;
         let was_small = chat.member_count <= RECEIPTS_MEMBERS_MAX;
         chat.member_count = chat.member_count.saturating_add(u32::try_from(joiners.len()).unwrap_or(0));
         if chat.kind == Kind::Group && was_small && chat.member_count > RECEIPTS_MEMBERS_MAX {
@@ -88,15 +96,33 @@ impl App {
         }
         store::save_chat(tx, chat).await?;
         match chat.kind {
-            Kind::Channel => {
-                self.raise(tx, chat, joiners.to_vec(), Vec::new()).await?;
-                let opened = self.open_saved(tx, joiners).await?;
-                self.append_privately(tx, &opened, &outgoing::chat_joined(chat.id)).await?;
-            }
+            Kind::Channel => self.raise(tx, chat, joiners.to_vec(), Vec::new()).await?,
             _ => self.append(tx, chat, Some(actor), outgoing::members_added(chat, &members)).await?,
         }
+        let told = self.tell_own_logs(tx, chat, joiners, &waited, actor).await?;
         count_moves(chat.kind, "joined", joiners.len());
-        Ok(members)
+        Ok(Arrival { members, told })
+    }
+
+    /// Tells in own logs what a locked chat's does not: who came to a channel that they did, and those who answer join
+    /// requests that some need no answer. Returns whose logs have it.
+    async fn tell_own_logs(
+        &self,
+        tx: &mut Connection,
+        chat: &Chat,
+        joiners: &[UserId],
+        waited: &[UserId],
+        actor: UserId,
+    ) -> Result<Vec<UserId>, Error> {
+        let subscribers: &[UserId] = if chat.kind == Kind::Channel { joiners } else { &[] };
+        let answerers = if waited.is_empty() { Vec::new() } else { answerers(tx, chat.id).await? };
+        // All in one order: locks that are taken in two steps may wait for each other.
+        let told = self.open_saved(tx, &[subscribers, answerers.as_slice()].concat()).await?;
+        let (subscribers, answerers): (Vec<UserId>, Vec<UserId>) =
+            told.iter().copied().partition(|user_id| subscribers.contains(user_id));
+        self.append_privately(tx, &subscribers, &outgoing::chat_joined(chat.id)).await?;
+        self.tell_ended(tx, chat.id, &answerers, Some(actor), waited).await?;
+        Ok(told)
     }
 
     /// Puts somebody out of a locked group or channel, who is not its owner. The actor of who leaves is they themselves;

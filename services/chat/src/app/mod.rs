@@ -11,6 +11,7 @@ mod changes;
 mod deliver_updates;
 mod empty_chats;
 mod forget_account;
+mod join_requests;
 mod membership;
 mod turns;
 

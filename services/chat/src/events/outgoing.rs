@@ -8,10 +8,11 @@ use godwit_contract::v1 as pb;
 use godwit_contract::v1::update::Change;
 use godwit_kernel::{ChatId, UserId};
 use godwit_live::Channel;
+use godwit_rpc::timestamp;
 use prost::Message as _;
 
 use super::encode::{encode_cause, encode_folder, encode_info, encode_kind, encode_member, encode_settings};
-use crate::domain::{Cause, Chat, Folder, Kind, Member, PendingUpdate, Settings};
+use crate::domain::{Cause, Chat, Folder, JoinRequest, Kind, Member, PendingUpdate, Settings};
 use crate::error::Error;
 
 /// An update as it is kept until it is appended. Without an actor the system caused it.
@@ -93,6 +94,32 @@ pub fn chat_settings_changed(chat_id: ChatId, settings: Settings) -> Change {
 /// For the log of whose folders are these now.
 pub fn folders_changed(folders: &[Folder]) -> Change {
     Change::FoldersChanged(pb::FoldersChanged { folders: folders.iter().map(encode_folder).collect() })
+}
+
+/// For the logs of who answers join requests: somebody waits from now on, one of so many.
+pub fn join_requested(chat_id: ChatId, request: JoinRequest, join_request_count: u32) -> Change {
+    Change::JoinRequestsChanged(pb::JoinRequestsChanged {
+        chat_id: chat_id.to_string(),
+        join_request_count,
+        added_user_id: request.user_id.to_string(),
+        requested_at: Some(timestamp(request.requested_at)),
+        ..pb::JoinRequestsChanged::default()
+    })
+}
+
+/// For the same logs: these wait no longer, so many still do.
+pub fn join_requests_ended(chat_id: ChatId, ended: &[UserId], join_request_count: u32) -> Change {
+    Change::JoinRequestsChanged(pb::JoinRequestsChanged {
+        chat_id: chat_id.to_string(),
+        join_request_count,
+        removed_user_ids: texts(ended),
+        ..pb::JoinRequestsChanged::default()
+    })
+}
+
+/// For the log of who answers them from now on, or no longer: so many wait, as far as that is theirs to know.
+pub fn join_requests_counted(chat_id: ChatId, join_request_count: u32) -> Change {
+    join_requests_ended(chat_id, &[], join_request_count)
 }
 
 /// The request that appends an update, kept as `payload`.

@@ -87,7 +87,7 @@ pub async fn remove_some_members(conn: &mut Connection, chat_id: ChatId, limit: 
     Ok(rows.into_iter().map(|row| UserId::from_uuid(row.id)).collect())
 }
 
-/// Forgets what a person has set, drafted and put into folders, who banned them, and where they wait to be let in.
+/// Forgets what a person has set, drafted and put into folders, and who banned them.
 ///
 /// # Errors
 /// When the database does.
@@ -96,7 +96,6 @@ pub async fn forget_person(conn: &mut Connection, user_id: UserId) -> Result<(),
     diesel::delete(chat_settings::table.filter(chat_settings::user_id.eq(id))).execute(conn).await?;
     diesel::delete(drafts::table.filter(drafts::user_id.eq(id))).execute(conn).await?;
     diesel::delete(folders::table.filter(folders::user_id.eq(id))).execute(conn).await?;
-    diesel::delete(join_requests::table.filter(join_requests::user_id.eq(id))).execute(conn).await?;
     diesel::delete(bans::table.filter(bans::user_id.eq(id))).execute(conn).await?;
     Ok(())
 }

@@ -68,16 +68,42 @@ pub async fn add_join_request(
     Ok(())
 }
 
-/// Nobody of these waits for the chat any more; how many did.
+/// Nobody of these waits for a locked chat any more; who did.
 ///
 /// # Errors
 /// When the database does.
-pub async fn delete_join_requests(conn: &mut Connection, chat_id: ChatId, user_ids: &[UserId]) -> Result<usize, Error> {
+pub async fn delete_join_requests(
+    conn: &mut Connection,
+    chat_id: ChatId,
+    user_ids: &[UserId],
+) -> Result<Vec<UserId>, Error> {
     let ids: Vec<Uuid> = user_ids.iter().map(UserId::as_uuid).collect();
     let rows = join_requests::table
         .filter(join_requests::chat_id.eq(chat_id.as_uuid()))
         .filter(join_requests::user_id.eq_any(ids));
-    Ok(diesel::delete(rows).execute(conn).await?)
+    let waited: Vec<Uuid> = diesel::delete(rows).returning(join_requests::user_id).get_results(conn).await?;
+    Ok(waited.into_iter().map(UserId::from_uuid).collect())
+}
+
+/// The ids of the chats above an id that somebody waits to be let into, in id order.
+///
+/// # Errors
+/// When the database does.
+pub async fn chat_ids_asked_by(
+    conn: &mut Connection,
+    user_id: UserId,
+    above: Option<ChatId>,
+    limit: u32,
+) -> Result<Vec<ChatId>, Error> {
+    let ids: Vec<Uuid> = join_requests::table
+        .filter(join_requests::user_id.eq(user_id.as_uuid()))
+        .filter(join_requests::chat_id.gt(above.map_or(Uuid::nil(), |id| id.as_uuid())))
+        .order(join_requests::chat_id)
+        .limit(i64::from(limit))
+        .select(join_requests::chat_id)
+        .load(conn)
+        .await?;
+    Ok(ids.into_iter().map(ChatId::from_uuid).collect())
 }
 
 /// Who waits to be let into a chat, behind a place, the oldest first.

@@ -31,7 +31,7 @@ pub use invites::{
     delete_stale_invites, insert_invite, invite_of, invites_of, lock_invite, revoke_invites, use_invite,
 };
 pub use join_requests::{
-    add_join_request, delete_join_requests, has_join_request, join_request_count, join_requests_of,
+    add_join_request, chat_ids_asked_by, delete_join_requests, has_join_request, join_request_count, join_requests_of,
 };
 pub use listeners::listeners;
 pub use members::{

@@ -19,7 +19,7 @@ impl App {
             let mut chat = store::lock_chat(tx, chat_id).await?.ok_or(Error::ChatNotFound)?;
             let is_member = store::member_of(tx, chat_id, caller).await?.is_some();
             match (chat.kind, is_member) {
-                (Kind::Channel, true) => return Ok(()),
+                (Kind::Channel, true) => return Ok(vec![caller]),
                 (Kind::Channel, false) if chat.info.handle.is_some() => {}
                 (_, true) => return Err(Error::WrongChatKind),
                 (_, false) => return Err(Error::ChatNotFound),
@@ -29,10 +29,10 @@ impl App {
             }
             self.let_one_in(tx, &mut chat, caller, caller).await
         });
-        subscribed.await?;
+        let told = subscribed.await?;
         drop(conn);
         self.deliver_updates(chat_id).await?;
-        self.deliver_privately(&[caller]).await;
+        self.deliver_privately(&told).await;
         self.get_chat(caller, chat_id).await
     }
 }

@@ -18,17 +18,17 @@ impl App {
         let accepted = conn.transaction::<_, Error, _>(async |tx| {
             let mut chat = lock_for(tx, caller, chat_id, Right::Invite).await?.chat;
             if store::member_of(tx, chat_id, user_id).await?.is_some() {
-                return Ok(());
+                return Ok(vec![user_id]);
             }
             if !store::has_join_request(tx, chat_id, user_id).await? {
                 return Err(Error::JoinRequestNotFound);
             }
             self.let_one_in(tx, &mut chat, user_id, caller).await
         });
-        accepted.await?;
+        let told = accepted.await?;
         drop(conn);
         self.deliver_updates(chat_id).await?;
-        self.deliver_privately(&[user_id]).await;
+        self.deliver_privately(&told).await;
         Ok(())
     }
 
@@ -41,11 +41,11 @@ impl App {
         let mut conn = self.pool.get().await?;
         let rejected = conn.transaction::<_, Error, _>(async |tx| {
             lock_for(tx, caller, chat_id, Right::Invite).await?;
-            match store::delete_join_requests(tx, chat_id, &[user_id]).await? {
-                0 => Err(Error::JoinRequestNotFound),
-                _ => Ok(()),
-            }
+            self.end_request(tx, chat_id, user_id, Some(caller)).await?.ok_or(Error::JoinRequestNotFound)
         });
-        rejected.await
+        let told = rejected.await?;
+        drop(conn);
+        self.deliver_privately(&told).await;
+        Ok(())
     }
 }

@@ -16,6 +16,14 @@ pub enum Joining {
     Waiting,
 }
 
+/// What the transaction has made of them.
+struct Asked {
+    /// What they are in; `None` while they wait.
+    chat_id: Option<ChatId>,
+    /// Whose own logs are to be told of it.
+    told: Vec<UserId>,
+}
+
 impl App {
     /// Lets the caller in by an invite, or lets them ask for it. Who is in, or asks, already, changes nothing and uses
     /// nothing up.
@@ -28,57 +36,62 @@ impl App {
     pub async fn join_by_invite(&self, caller: UserId, code: &InviteCode) -> Result<Joining, Error> {
         let mut conn = self.pool.get().await?;
         let joined = conn.transaction::<_, Error, _>(async |tx| self.join_within(tx, caller, code).await);
-        let Some(chat_id) = joined.await? else {
+        let Asked { chat_id, told } = joined.await?;
+        drop(conn);
+        let Some(chat_id) = chat_id else {
+            self.deliver_privately(&told).await;
             return Ok(Joining::Waiting);
         };
-        drop(conn);
         self.deliver_updates(chat_id).await?;
-        self.deliver_privately(&[caller]).await;
+        self.deliver_privately(&told).await;
         Ok(Joining::Joined(Box::new(self.get_chat(caller, chat_id).await?)))
     }
 
-    /// The chat that they are in, or `None` while they wait. All who come by the invites of a chat take turns by the lock of
-    /// the chat, so an invite is used as often as it says, however many come at once.
-    async fn join_within(
-        &self,
-        tx: &mut Connection,
-        caller: UserId,
-        code: &InviteCode,
-    ) -> Result<Option<ChatId>, Error> {
+    /// All who come by the invites of a chat take turns by the lock of the chat, so an invite is used as often as it says,
+    /// however many come at once.
+    async fn join_within(&self, tx: &mut Connection, caller: UserId, code: &InviteCode) -> Result<Asked, Error> {
         let invite = store::invite_of(tx, code).await?.ok_or(Error::InviteNotFound)?;
         let mut chat = store::lock_chat(tx, invite.chat_id).await?.ok_or(Error::InviteNotFound)?;
         let invite = store::lock_invite(tx, code).await?.ok_or(Error::InviteNotFound)?;
         if store::member_of(tx, chat.id, caller).await?.is_some() {
-            return Ok(Some(chat.id));
+            return Ok(Asked { chat_id: Some(chat.id), told: vec![caller] });
         }
         if !store::banned_among(tx, chat.id, &[caller]).await?.is_empty() {
             return Err(Error::InviteNotFound);
         }
         if invite.needs_approval {
-            self.ask_within(tx, caller, &chat, &invite).await?;
-            return Ok(None);
+            let told = self.ask_within(tx, caller, &chat, &invite).await?;
+            return Ok(Asked { chat_id: None, told });
         }
         if !invite.is_valid(self.clock.now()) {
             return Err(Error::InviteNotFound);
         }
         store::use_invite(tx, code).await?;
-        self.let_one_in(tx, &mut chat, caller, caller).await?;
-        Ok(Some(chat.id))
+        let told = self.let_one_in(tx, &mut chat, caller, caller).await?;
+        Ok(Asked { chat_id: Some(chat.id), told })
     }
 
-    async fn ask_within(&self, tx: &mut Connection, caller: UserId, chat: &Chat, invite: &Invite) -> Result<(), Error> {
+    async fn ask_within(
+        &self,
+        tx: &mut Connection,
+        caller: UserId,
+        chat: &Chat,
+        invite: &Invite,
+    ) -> Result<Vec<UserId>, Error> {
         if store::has_join_request(tx, chat.id, caller).await? {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let now = self.clock.now();
         if !invite.is_valid(now) {
             return Err(Error::InviteNotFound);
         }
-        if store::join_request_count(tx, chat.id, JOIN_REQUESTS_MAX).await? >= JOIN_REQUESTS_MAX {
+        let waiting_count = store::join_request_count(tx, chat.id, JOIN_REQUESTS_MAX).await?;
+        if waiting_count >= JOIN_REQUESTS_MAX {
             return Err(Error::TooManyJoinRequests);
         }
         store::use_invite(tx, &invite.code).await?;
         let request = JoinRequest { user_id: caller, requested_at: now };
-        Ok(store::add_join_request(tx, chat.id, request, &invite.code).await?)
+        store::add_join_request(tx, chat.id, request, &invite.code).await?;
+        self.tell_asked(tx, chat.id, request, waiting_count + 1).await
     }
 }

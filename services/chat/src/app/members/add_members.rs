@@ -37,12 +37,14 @@ impl App {
         let mut conn = self.pool.get().await?;
         let outcome = conn
             .transaction::<_, Error, _>(async |tx| self.add_within(tx, caller, chat_id, &welcome, &unwelcome).await);
-        let outcome = outcome.await?;
+        let (outcome, told) = outcome.await?;
         drop(conn);
         self.deliver_updates(chat_id).await?;
+        self.deliver_privately(&told).await;
         Ok(outcome)
     }
 
+    /// Returns also whose own logs are told.
     async fn add_within(
         &self,
         tx: &mut Connection,
@@ -50,7 +52,7 @@ impl App {
         chat_id: ChatId,
         welcome: &[UserId],
         unwelcome: &[(UserId, Refusal)],
-    ) -> Result<AddedMembers, Error> {
+    ) -> Result<(AddedMembers, Vec<UserId>), Error> {
         let mut chat = lock_for(tx, caller, chat_id, Right::AddMembers).await?.chat;
         let everybody: Vec<UserId> = welcome.iter().copied().chain(unwelcome.iter().map(|(id, _)| *id)).collect();
         let members: HashSet<_> = store::members_among(tx, chat_id, &everybody).await?.into_iter().collect();
@@ -75,8 +77,9 @@ impl App {
             }
         }
         if joiners.is_empty() {
-            return Ok(AddedMembers { added: Vec::new(), refused });
+            return Ok((AddedMembers { added: Vec::new(), refused }, Vec::new()));
         }
-        Ok(AddedMembers { added: self.let_in(tx, &mut chat, &joiners, caller).await?, refused })
+        let arrival = self.let_in(tx, &mut chat, &joiners, caller).await?;
+        Ok((AddedMembers { added: arrival.members, refused }, arrival.told))
     }
 }

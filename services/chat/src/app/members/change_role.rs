@@ -29,7 +29,7 @@ impl App {
             let mut chat = lock_for(tx, caller, chat_id, Right::ChangeRoles).await?.chat;
             let before = store::member_of(tx, chat_id, user_id).await?.ok_or(Error::MemberNotFound)?;
             if before.role == role {
-                return Ok(before);
+                return Ok((before, Vec::new()));
             }
             if !MADE.contains(&before.role) || !MADE.contains(&role) {
                 return Err(Error::MemberProtected);
@@ -44,11 +44,12 @@ impl App {
                 store::save_chat(tx, &chat).await?;
             }
             self.append(tx, &chat, Some(caller), outgoing::roles_changed(&[member])).await?;
-            Ok(member)
+            Ok((member, self.tell_new_role(tx, &chat, before, role, Some(caller)).await?))
         });
-        let member = changed.await?;
+        let (member, told) = changed.await?;
         drop(conn);
         self.deliver_updates(chat_id).await?;
+        self.deliver_privately(&told).await;
         Ok(member)
     }
 }

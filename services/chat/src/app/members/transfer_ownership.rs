@@ -31,10 +31,13 @@ impl App {
             }
             acting.chat.version = acting.chat.version.next();
             store::save_chat(tx, &acting.chat).await?;
-            self.append(tx, &acting.chat, Some(caller), outgoing::roles_changed(&[owner, admin])).await
+            self.append(tx, &acting.chat, Some(caller), outgoing::roles_changed(&[owner, admin])).await?;
+            self.tell_new_role(tx, &acting.chat, heir, Role::Owner, Some(caller)).await
         });
-        moved.await?;
+        let told = moved.await?;
         drop(conn);
-        self.deliver_updates(chat_id).await
+        self.deliver_updates(chat_id).await?;
+        self.deliver_privately(&told).await;
+        Ok(())
     }
 }
