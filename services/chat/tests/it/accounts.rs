@@ -107,6 +107,33 @@ async fn a_chat_whose_owner_is_gone_passes_on_or_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_is_gone_waits_nowhere_and_an_heir_is_told_who_does() {
+    let bed = Bed::new().await;
+    let (ada, bob, gone, guest) = (bed.person(), bed.person(), bed.person(), bed.person());
+    let owner = bed.client(0, ada);
+    let chat = owner.group(&[bob]).await;
+    let code = owner.invite(&chat.id, 0, true).await.unwrap().code;
+    for asker in [gone, guest] {
+        bed.client(1, asker).join(&code).await.unwrap();
+    }
+    for _ in 0..2 {
+        handle(&bed, &[purged(gone)]).await.unwrap();
+        let ended = pb::JoinRequestsChanged {
+            chat_id: chat.id.clone(),
+            join_request_count: 1,
+            removed_user_ids: vec![gone.to_string()],
+            ..Default::default()
+        };
+        assert_eq!(bed.neighbours.changes_of(&ada.to_string())[3..], [Change::JoinRequestsChanged(ended)]);
+    }
+    assert_eq!(owner.get(&chat.id).await.unwrap().join_request_count, 1);
+    handle(&bed, &[purged(ada)]).await.unwrap();
+    let counted = pb::JoinRequestsChanged { chat_id: chat.id.clone(), join_request_count: 1, ..Default::default() };
+    assert_eq!(bed.neighbours.changes_of(&bob.to_string())[1..], [Change::JoinRequestsChanged(counted)]);
+    assert_eq!(bed.client(1, bob).get(&chat.id).await.unwrap().join_request_count, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_may_come_back_stays_and_what_is_no_event_is_poison() {
     let bed = Bed::new().await;
     let (ada, bob) = (bed.person(), bed.person());

@@ -81,7 +81,8 @@ async fn who_is_in_ten_thousand_chats_joins_no_other() {
 #[tokio::test(flavor = "multi_thread")]
 async fn at_most_ten_thousand_wait_to_be_let_in() {
     let bed = Bed::new().await;
-    let owner = bed.client(0, bed.person());
+    let ada = bed.person();
+    let owner = bed.client(0, ada);
     let chat = owner.group(&[]).await;
     let code = owner.invite(&chat.id, 0, true).await.unwrap().code;
     execute(
@@ -95,6 +96,7 @@ async fn at_most_ten_thousand_wait_to_be_let_in() {
     .await;
     assert_eq!(refusal(&bed.client(1, bed.person()).join(&code).await), "TOO_MANY_JOIN_REQUESTS");
     assert_eq!(owner.get(&chat.id).await.unwrap().join_request_count, 10_000);
+    assert!(bed.neighbours.log_of(&ada.to_string()).is_empty(), "who was refused is told of to nobody");
 }
 
 #[tokio::test(flavor = "multi_thread")]

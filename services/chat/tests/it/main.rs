@@ -12,6 +12,7 @@ mod groups;
 mod harness;
 mod internal;
 mod invites;
+mod join_requests;
 mod limits;
 mod lists;
 mod matrix;
