@@ -4,11 +4,16 @@
 use std::collections::BTreeMap;
 
 use godwit_contract::v1::update::Change;
-use godwit_contract::v1::{Chat, ChatInfo, ChatRole, LinkPreview, Message, ReactionCount, Receipt, ReplyInfo, Update};
+use godwit_contract::v1::{
+    Chat, ChatInfo, ChatRole, JoinRequestsChanged, LinkPreview, Message, ReactionCount, Receipt, ReplyInfo, Update,
+};
+use pbjson_types::Timestamp;
 
 /// A chat and those of its messages that the client has.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ChatState {
+    /// The chat's own id.
+    id: String,
     /// The user who looks at it.
     viewer_id: String,
     /// What the group or channel says of itself.
@@ -25,6 +30,11 @@ pub struct ChatState {
     pub read_seq: u64,
     /// The newest pin first.
     pub pinned_message_ids: Vec<String>,
+    /// How many wait to be let in, as far as the viewer may answer them.
+    pub join_request_count: u32,
+    /// Since when they wait, by user id: all of them when they are as many as the count; else the list is asked for, and put
+    /// in here, when somebody wants to see it.
+    pub join_requests: BTreeMap<String, Timestamp>,
     /// The messages that the client has, by seq.
     pub messages: BTreeMap<u64, Message>,
     /// Nobody is a member any more.
@@ -36,6 +46,7 @@ impl ChatState {
     pub fn of(viewer_id: &str, chat: &Chat, messages: impl IntoIterator<Item = Message>) -> Self {
         let receipts = chat.receipts.iter().map(|receipt| (receipt.user_id.clone(), receipt.clone()));
         Self {
+            id: chat.id.clone(),
             viewer_id: viewer_id.to_owned(),
             info: chat.info.clone(),
             member_count: chat.member_count,
@@ -44,6 +55,8 @@ impl ChatState {
             receipts: receipts.collect(),
             read_seq: chat.read_seq,
             pinned_message_ids: chat.pinned_message_ids.clone(),
+            join_request_count: chat.join_request_count,
+            join_requests: BTreeMap::new(),
             messages: messages.into_iter().map(|message| (message.seq, message)).collect(),
             is_deleted: false,
         }
@@ -78,7 +91,7 @@ impl ChatState {
             Change::ReceiptAdvanced(advanced) => {
                 self.advance(&update.actor_id, advanced.read_seq, advanced.delivered_seq);
             }
-            Change::OwnReadAdvanced(own) if self.is_of(&own.chat_id) => self.read_seq = self.read_seq.max(own.read_seq),
+            Change::OwnReadAdvanced(own) if own.chat_id == self.id => self.read_seq = self.read_seq.max(own.read_seq),
             Change::PinsChanged(changed) => self.pinned_message_ids = changed.pinned_message_ids,
             Change::ChatInfoChanged(changed) => self.info = changed.info,
             Change::MembersAdded(added) => {
@@ -98,7 +111,13 @@ impl ChatState {
             }
             Change::ChatDeleted(_) => *self = Self { is_deleted: true, ..Self::default() },
             Change::LinkPreviewAdded(added) => self.preview(&added.message_id, added.link_preview),
+            Change::JoinRequestsChanged(changed) if changed.chat_id == self.id => self.change_join_requests(changed),
+            // Who is out answers nobody, and may be back as one who does not.
+            Change::ChatLeft(left) if left.chat_id == self.id => {
+                self.change_join_requests(JoinRequestsChanged::default());
+            }
             Change::OwnReadAdvanced(_)
+            | Change::JoinRequestsChanged(_)
             | Change::ChatSettingsChanged(_)
             | Change::FoldersChanged(_)
             | Change::ChatJoined(_)
@@ -106,10 +125,6 @@ impl ChatState {
             | Change::ScheduledChanged(_)
             | Change::CallLogged(_) => {}
         }
-    }
-
-    fn is_of(&self, chat_id: &str) -> bool {
-        self.messages.values().next().is_none_or(|message| message.chat_id == chat_id)
     }
 
     fn put(&mut self, message: Option<Message>) {
@@ -176,6 +191,15 @@ impl ChatState {
         self.receipts.remove(user_id);
     }
 
+    fn change_join_requests(&mut self, changed: JoinRequestsChanged) {
+        self.join_request_count = changed.join_request_count;
+        if !changed.added_user_id.is_empty() {
+            self.join_requests.insert(changed.added_user_id, changed.requested_at.unwrap_or_default());
+        }
+        let has_ended = |user_id: &String| changed.removed_user_ids.contains(user_id);
+        self.join_requests.retain(|user_id, _| changed.join_request_count > 0 && !has_ended(user_id));
+    }
+
     fn preview(&mut self, message_id: &str, link_preview: Option<LinkPreview>) {
         if let Some(message) = self.messages.values_mut().find(|message| message.id == message_id) {
             message.link_preview = link_preview;
@@ -186,8 +210,8 @@ impl ChatState {
 #[cfg(test)]
 mod tests {
     use godwit_contract::v1::{
-        Member, MemberRemoved, MembersAdded, MessageCreated, MessageDeleted, MessageEdited, PinsChanged,
-        ReactionsChanged, ReceiptAdvanced,
+        ChatLeft, Member, MemberRemoved, MembersAdded, MessageCreated, MessageDeleted, MessageEdited, OwnReadAdvanced,
+        PinsChanged, ReactionsChanged, ReceiptAdvanced,
     };
 
     use super::*;
@@ -214,7 +238,7 @@ mod tests {
     }
 
     fn state(updates: &[Update]) -> ChatState {
-        let mut state = ChatState::of(ME, &Chat::default(), []);
+        let mut state = ChatState::of(ME, &Chat { id: "c".to_owned(), ..Chat::default() }, []);
         for update in updates {
             state.apply(update);
         }
@@ -288,5 +312,50 @@ mod tests {
         let removed = MemberRemoved { user_id: ME.to_owned(), member_count: 2, ..MemberRemoved::default() };
         state.apply(&update(3, "ada", Change::MemberRemoved(removed)));
         assert_eq!((state.member_count, state.my_role), (2, None));
+    }
+
+    fn requests(chat: &str, count: u32, added: &str, removed: &[&str]) -> Update {
+        let changed = JoinRequestsChanged {
+            chat_id: chat.to_owned(),
+            join_request_count: count,
+            added_user_id: added.to_owned(),
+            requested_at: Some(Timestamp { seconds: count.into(), nanos: 0 }),
+            removed_user_ids: removed.iter().map(|user_id| (*user_id).to_owned()).collect(),
+        };
+        update(1, "ada", Change::JoinRequestsChanged(changed))
+    }
+
+    #[test]
+    fn who_asks_to_come_in_is_known_until_they_ask_no_longer() {
+        let mut state =
+            state(&[requests("c", 1, "bob", &[]), requests("c", 2, "eve", &[]), requests("d", 9, "x", &[])]);
+        let waiting = |state: &ChatState| {
+            let waiting: Vec<_> = state.join_requests.iter().map(|(id, at)| (id.clone(), at.seconds)).collect();
+            (state.join_request_count, waiting)
+        };
+        let (bob, eve) = (("bob".to_owned(), 1), ("eve".to_owned(), 2));
+        assert_eq!(waiting(&state), (2, vec![bob, eve.clone()]));
+        state.apply(&requests("c", 1, "", &["bob", "somebody whom the client never knew"]));
+        assert_eq!(waiting(&state), (1, vec![eve]));
+        // Who answers no longer is told of nobody; who does again, how many there are.
+        for count in [0, 3] {
+            state.apply(&requests("c", count, "", &[]));
+            assert_eq!(waiting(&state), (count, vec![]));
+        }
+        for (chat_id, count) in [("d", 3), ("c", 0)] {
+            let left = ChatLeft { chat_id: chat_id.to_owned(), ..ChatLeft::default() };
+            state.apply(&update(2, ME, Change::ChatLeft(left)));
+            assert_eq!(state.join_request_count, count);
+        }
+    }
+
+    #[test]
+    fn what_the_own_log_says_of_another_chat_is_not_of_this_one() {
+        let mut state = state(&[]);
+        for (chat_id, read_seq) in [("d", 0), ("c", 5)] {
+            let own = OwnReadAdvanced { chat_id: chat_id.to_owned(), read_seq: 5 };
+            state.apply(&update(1, ME, Change::OwnReadAdvanced(own)));
+            assert_eq!(state.read_seq, read_seq);
+        }
     }
 }
