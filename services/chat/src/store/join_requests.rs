@@ -44,7 +44,8 @@ pub async fn join_request_count(conn: &mut Connection, chat_id: ChatId, max: u32
     Ok(u32::try_from(row.number).unwrap_or(max))
 }
 
-/// Keeps that somebody waits to be let into a locked chat.
+/// Keeps that somebody waits to be let into a locked chat, who did not before. Returns it as it is kept: to the
+/// microsecond.
 ///
 /// # Errors
 /// When the database does.
@@ -53,19 +54,18 @@ pub async fn add_join_request(
     chat_id: ChatId,
     request: JoinRequest,
     code: &InviteCode,
-) -> Result<(), Error> {
-    diesel::insert_into(join_requests::table)
+) -> Result<JoinRequest, Error> {
+    let requested_at = diesel::insert_into(join_requests::table)
         .values((
             join_requests::chat_id.eq(chat_id.as_uuid()),
             join_requests::user_id.eq(request.user_id.as_uuid()),
             join_requests::invite_code.eq(code.as_str()),
             join_requests::requested_at.eq(request.requested_at),
         ))
-        .on_conflict((join_requests::chat_id, join_requests::user_id))
-        .do_nothing()
-        .execute(conn)
+        .returning(join_requests::requested_at)
+        .get_result(conn)
         .await?;
-    Ok(())
+    Ok(JoinRequest { requested_at, ..request })
 }
 
 /// Nobody of these waits for a locked chat any more; who did.

@@ -91,7 +91,7 @@ impl App {
         }
         store::use_invite(tx, &invite.code).await?;
         let request = JoinRequest { user_id: caller, requested_at: now };
-        store::add_join_request(tx, chat.id, request, &invite.code).await?;
+        let request = store::add_join_request(tx, chat.id, request, &invite.code).await?;
         self.tell_asked(tx, chat.id, request, waiting_count + 1).await
     }
 }
