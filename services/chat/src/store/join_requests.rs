@@ -55,7 +55,7 @@ pub async fn add_join_request(
     request: JoinRequest,
     code: &InviteCode,
 ) -> Result<JoinRequest, Error> {
-    let requested_at = diesel::insert_into(join_requests::table)
+    let requested_at: OffsetDateTime = diesel::insert_into(join_requests::table)
         .values((
             join_requests::chat_id.eq(chat_id.as_uuid()),
             join_requests::user_id.eq(request.user_id.as_uuid()),

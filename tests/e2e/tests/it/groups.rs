@@ -1,16 +1,21 @@
 //! Groups and channels through the gateways: who hears what, and who no longer.
 
+use std::time::Duration;
+
 use godwit_contract::chat::v1::{
     AddMembersResponse, CreateChannelResponse, CreateGroupResponse, CreateInviteResponse, GetChatResponse,
     JoinByInviteResponse, ListChatsResponse,
 };
 use godwit_contract::message::v1::SyncResponse;
 use godwit_contract::v1::update::Change;
-use godwit_contract::v1::{Chat, ChatKind, RemovalCause};
-use godwit_testkit::TestCluster;
+use godwit_contract::v1::{Chat, ChatKind, JoinRequestsChanged, RemovalCause, Update};
+use godwit_testkit::{TestCluster, eventually};
 use serde_json::json;
 
 use crate::support::{Account, Encoding, Socket, embedded, separate, unique};
+
+/// In which a change that others are told of comes into their logs.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The owner at the first gateway, the members in turn at the other and the first.
 struct Group {
@@ -218,6 +223,58 @@ async fn invites_let_people_in_up_to_their_number() {
     assert_eq!(joined.chat.expect("the chat is returned").member_count, 3);
     late.rest.post(&format!("/invites/{code}/join"), json!({})).await.problem(404);
     guest.send(&chat_id, "1", "hello").await;
+}
+
+/// What an update tells of join requests.
+fn of_requests(update: Update) -> Option<JoinRequestsChanged> {
+    match update.change {
+        Some(Change::JoinRequestsChanged(changed)) => Some(changed),
+        _ => None,
+    }
+}
+
+/// What comes next of them in somebody's own log.
+async fn heard_of_requests(socket: &mut Socket, person: &Account) -> JoinRequestsChanged {
+    loop {
+        if let Some(changed) = of_requests(socket.update(&person.user_id).await) {
+            return changed;
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_answers_join_requests_hears_of_them_at_once_or_when_they_are_back() {
+    let cluster = separate().await;
+    let Group { owner, members, chat_id } = Group::create(cluster, &["admin", "member"]).await;
+    let (admin, member) = (&members[0], &members[1]);
+    let path = format!("/chats/{chat_id}/members/{}", admin.user_id);
+    owner.rest.patch(&path, json!({"role": "CHAT_ROLE_ADMIN"})).await.ok::<serde_json::Value>();
+    for person in [&owner, admin, member] {
+        // It begins their own log.
+        person.rest.get("/chats/saved").await.ok::<serde_json::Value>();
+    }
+    let invited: CreateInviteResponse =
+        owner.rest.post(&format!("/chats/{chat_id}/invites"), json!({"needs_approval": true})).await.created();
+    let code = invited.invite.expect("the invite is returned").code;
+    let guest = Account::create(cluster, "guest").await;
+    let mut socket = admin.connect(Encoding::Json).await;
+    let asked: JoinByInviteResponse = guest.rest.post(&format!("/invites/{code}/join"), json!({})).await.ok();
+    assert!(asked.is_waiting, "{asked:?}");
+    let added = heard_of_requests(&mut socket, admin).await;
+    assert_eq!((&added.chat_id, &added.added_user_id, added.join_request_count), (&chat_id, &guest.user_id, 1));
+    assert_eq!(chat(admin, &chat_id).await.join_request_count, 1);
+    let path = format!("/chats/{chat_id}/join-requests/{}/accept", guest.user_id);
+    owner.rest.post(&path, json!({})).await.ok::<serde_json::Value>();
+    let ended = heard_of_requests(&mut socket, admin).await;
+    assert_eq!((ended.removed_user_ids.as_slice(), ended.join_request_count), ([guest.user_id.clone()].as_slice(), 0));
+
+    // Nobody waits for what others are told, so it may come behind the answer.
+    let log = async |person: &Account| -> Vec<JoinRequestsChanged> {
+        person.whole_log(&person.user_id).await.into_iter().filter_map(of_requests).collect()
+    };
+    eventually(PATIENCE, || async { log(&owner).await.len() == 2 }).await;
+    assert_eq!(log(&owner).await, [added, ended]);
+    assert!(log(member).await.is_empty(), "that is for who may answer");
 }
 
 #[tokio::test]
