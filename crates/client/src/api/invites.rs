@@ -54,7 +54,8 @@ impl Client {
         self.call(self.http().post(&["invites", code, "join"])).await
     }
 
-    /// `GET /chats/{chat_id}/join-requests`: who waits for an answer, the oldest first.
+    /// `GET /chats/{chat_id}/join-requests`: who waits for an answer, the oldest first. Who comes and goes is
+    /// told by `JoinRequestsChanged`.
     ///
     /// # Errors
     /// See [`Error`].

@@ -37,7 +37,7 @@ impl Client {
         self.call_with(self.http().post(&["chats", &chat_id.to_string(), "members"]), request).await
     }
 
-    /// `PATCH /chats/{chat_id}/members/{user_id}`.
+    /// `PATCH /chats/{chat_id}/members/{user_id}`: at most 50 admins of a chat, besides its owner.
     /// What the path names is not looked at in `request`.
     ///
     /// # Errors
@@ -61,7 +61,7 @@ impl Client {
         self.call(self.http().delete(&["chats", &chat_id.to_string(), "members", &user_id.to_string()])).await
     }
 
-    /// `POST /chats/{chat_id}/transfer`: the caller becomes an admin, the other the owner.
+    /// `POST /chats/{chat_id}/transfer`: the caller becomes an admin, one of at most 50, the other the owner.
     /// What the path names is not looked at in `request`.
     ///
     /// # Errors
