@@ -187,7 +187,7 @@ async fn what_comes_while_the_database_of_the_index_is_away_is_found_once_it_is_
         eventually(SOON, async || handler.refused.load(Ordering::Relaxed) > 1).await;
         let refused = world.app.search_messages(ada, &asked("tide")).await.unwrap_err();
         assert_eq!(refused.reason(), "DATABASE_UNAVAILABLE");
-        let refused = world.app.build_page(Part::Messages, "1/a").await.unwrap_err();
+        let refused = world.app.build_page(Part::Messages, &world.order("1/a")).await.unwrap_err();
         assert_eq!(refused.reason(), "DATABASE_UNAVAILABLE");
 
         set_back(&world.db).await;
