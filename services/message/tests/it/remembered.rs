@@ -115,6 +115,26 @@ async fn a_log_that_another_wrote_to_is_asked_for_and_has_no_gap() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_told_at_once_is_what_is_kept() {
+    let bed = Bed::new().await;
+    let mut appender = Appender::new(&bed).await;
+    let (id, sender) = (chat_id(), user());
+    appender.commit(&[beginning(id)]).await;
+    for number in 0..5 {
+        let outcome = appender.commit_one(message(id, sender, &number.to_string(), "hi")).await;
+        let placed = placed(&outcome);
+        let micros = placed.occurred_at.unix_timestamp_nanos() / 1_000;
+        assert_eq!(placed.occurred_at.nanosecond() % 1_000, 0);
+        let kept = format!(
+            "SELECT count(*) FROM messages m JOIN sync_log l USING (chat_id, seq) WHERE seq = {} AND sent_at = occurred_at
+             AND (extract(epoch FROM sent_at) * 1000000)::bigint = {micros}",
+            placed.seq.get()
+        );
+        assert_eq!(bed.number(&kept).await, 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn many_who_write_to_the_same_logs_at_once_lose_nothing() {
     const WRITERS: usize = 4;
     const ROUNDS: usize = 40;

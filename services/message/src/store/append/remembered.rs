@@ -29,10 +29,12 @@ struct Clock {
 }
 
 impl Clock {
-    /// What it says now, or a little less: it was read before its answer came.
+    /// What it says now, or a little less: it was read before its answer came. In microseconds, as it is kept: what is told at
+    /// once must be what is read later.
     fn now(self) -> Option<OffsetDateTime> {
         let since = self.at.elapsed();
-        (since < CLOCK_KEPT).then(|| self.said + since)
+        let micros = u64::try_from(since.as_micros()).ok()?;
+        (since < CLOCK_KEPT).then(|| self.said + Duration::from_micros(micros))
     }
 }
 
