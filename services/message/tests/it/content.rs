@@ -302,11 +302,14 @@ async fn fifty_pins_are_read_by_as_many_statements_as_one() {
             let sent = writer.send(chat_id, &number.to_string(), "hi").await.unwrap();
             writer.pin(chat_id, &sent.id).await.unwrap();
         }
-        // A connection that has rested is asked whether it lives.
-        reader.pins(chat_id).await.unwrap();
-        let before = statements.load(Ordering::Relaxed);
-        assert_eq!(reader.pins(chat_id).await.unwrap().len(), all);
-        counts.push(statements.load(Ordering::Relaxed) - before);
+        // A connection that has rested is asked whether it lives, so the least of some readings counts.
+        let mut least = usize::MAX;
+        for _ in 0..5 {
+            let before = statements.load(Ordering::Relaxed);
+            assert_eq!(reader.pins(chat_id).await.unwrap().len(), all);
+            least = least.min(statements.load(Ordering::Relaxed) - before);
+        }
+        counts.push(least);
     }
     assert_eq!(counts, [1, 1]);
 }
