@@ -7,12 +7,11 @@ use std::time::Duration;
 use diesel::connection::InstrumentationEvent;
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, SimpleAsyncConnection as _};
 use futures_util::future::join_all;
-use godwit_kernel::{ChatId, MessageId, Seq, SystemClock, SystemEntropy};
+use godwit_kernel::{ChatId, Clock as _, MessageId, Seq, SystemClock, SystemEntropy};
 use godwit_message::domain::{
     Act, Action, Change, Entry, Extras, Headers, MembershipVersion, Outcome, Placed, Refusal, Reply,
 };
 use godwit_message::store::{self, Raise, Remembered};
-use time::OffsetDateTime;
 
 use crate::append::{beginning, commit, commit_remembering, message};
 use crate::harness::{Bed, user};
@@ -246,7 +245,7 @@ async fn what_waits_for_long_is_dated_anew() {
     holder.batch_execute("BEGIN; SELECT FROM chat_heads FOR UPDATE").await.unwrap();
     let release = async {
         tokio::time::sleep(Duration::from_millis(1_500)).await;
-        let released_at = OffsetDateTime::now_utc();
+        let released_at = SystemClock.now();
         holder.batch_execute("COMMIT").await.unwrap();
         released_at
     };

@@ -64,7 +64,7 @@ impl View {
     }
 
     /// Without those who wait of whom another does not know: who became an admin is told how many they are, and not who.
-    fn as_known_to(mut self, other: &Self) -> Self {
+    fn seen_by(mut self, other: &Self) -> Self {
         self.chat.join_requests.retain(|user_id, _| other.chat.join_requests.contains_key(user_id));
         self
     }
@@ -398,7 +398,7 @@ async fn assert_converged(people: &mut [Person], chat_id: ChatId) {
                 timeout(TIMEOUT, person.follow(chat_id, fresh.seq, fresh.own_seq)).await.expect("every update comes");
                 let applied = person.view.clone().compared();
                 let unread_count = applied.chat.unread_count();
-                let said = fresh.view.as_known_to(&applied);
+                let said = fresh.view.seen_by(&applied);
                 if applied == said && unread_count == fresh.unread_count as usize {
                     break;
                 }
