@@ -40,6 +40,12 @@ pub fn message(chat_id: ChatId, sender_id: UserId, name: &str, text: &str) -> En
     Entry { chat_id, headers: Headers::new(), change }
 }
 
+/// So many sends, to one chat after the other.
+pub fn messages_to(chats: &[ChatId], sender: UserId, round: usize, count: usize) -> Vec<Entry> {
+    let to = |number: usize| message(chats[number % chats.len()], sender, &format!("{round}-{number}"), "hi");
+    (0..count).map(to).collect()
+}
+
 /// The beginning of a chat's log as it reaches the store.
 pub fn beginning(chat_id: ChatId) -> Entry {
     let created = created(chat_id, &[]);
@@ -83,9 +89,7 @@ async fn a_batch_takes_the_same_number_of_statements_whatever_its_size() {
     let sender = user();
     let mut counts = Vec::new();
     for (round, size) in [1_usize, 2, 50, 1_000].into_iter().enumerate() {
-        let entries: Vec<Entry> = (0..size)
-            .map(|number| message(chats[number % chats.len()], sender, &format!("{round}-{number}"), "hi"))
-            .collect();
+        let entries = messages_to(&chats, sender, round, size);
         let before = statements.load(Ordering::Relaxed);
         let written = commit(&mut conn, &entries).await;
         assert!(written.outcomes.iter().all(|outcome| matches!(outcome, Outcome::Appended(_))));

@@ -13,7 +13,7 @@ use godwit_message::domain::{
 };
 use godwit_message::store::{self, Raise, Remembered};
 
-use crate::append::{beginning, commit, commit_remembering, message};
+use crate::append::{beginning, commit, commit_remembering, message, messages_to};
 use crate::harness::{Bed, user};
 
 /// A chat, and an appender that has just written to it.
@@ -80,9 +80,7 @@ async fn messages_of_remembered_logs_take_one_statement_whatever_their_number() 
     let sender = user();
     let mut counts = Vec::new();
     for (round, size) in [1_usize, 2, 50, 1_000].into_iter().enumerate() {
-        let entries: Vec<Entry> = (0..size)
-            .map(|number| message(chats[number % chats.len()], sender, &format!("{round}-{number}"), "hi"))
-            .collect();
+        let entries = messages_to(&chats, sender, round, size);
         let (outcomes, count) = appender.counted(&entries).await;
         assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Appended(_))));
         counts.push(count);
