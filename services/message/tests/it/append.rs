@@ -269,7 +269,7 @@ async fn every_statement_reaches_rows_by_key_even_in_small_tables() {
     commit_remembering(&mut conn, &[beginning(id)], &mut remembered).await;
     for round in 0..3 {
         commit(&mut conn, &[beginning(own_log(sender))]).await;
-        // The first by what it is remembered of the log, the others do not know of what was written meanwhile.
+        // In the first round as remembered; in the others the log was written to meanwhile.
         commit_remembering(&mut conn, &[message(id, sender, &format!("{round}r"), "hi")], &mut remembered).await;
         let written = commit(&mut conn, &[message(id, sender, &round.to_string(), "hi")]).await;
         let Outcome::Appended(placed) = &written.outcomes[0] else { panic!("{written:?}") };

@@ -16,7 +16,7 @@ use godwit_message::store::{self, Raise, Remembered};
 use crate::append::{beginning, commit, commit_remembering, message, messages_to};
 use crate::harness::{Bed, user};
 
-/// A chat, and an appender that has just written to it.
+/// An appender that remembers, and whose statements are counted.
 struct Appender {
     conn: AsyncPgConnection,
     remembered: Remembered,
