@@ -16,9 +16,9 @@ use crate::domain::{MessageChange, MessageState};
 const WRITE: &str = "\
 INSERT INTO entries (chat_id, seq, epoch, version, is_deleted, sent_at, terms)
 SELECT c.chat_id, c.seq, c.epoch, c.version, c.is_deleted, c.sent_at, ($7::int[])[c.first_term : c.last_term]
-FROM unnest($1, $2, $3, $4, $5, $6, $8, $9)
+FROM (SELECT unnest($1), unnest($2), unnest($3), unnest($4), unnest($5), unnest($6), unnest($8), unnest($9))
     AS c (chat_id, seq, epoch, version, is_deleted, sent_at, first_term, last_term)
-WHERE NOT EXISTS (SELECT FROM deleted_chats d WHERE d.chat_id = c.chat_id)
+WHERE c.chat_id <> ALL (ARRAY(SELECT d.chat_id FROM deleted_chats d WHERE d.chat_id = ANY ($1)))
 ON CONFLICT (chat_id, seq) DO UPDATE
 SET epoch = excluded.epoch, version = excluded.version, is_deleted = excluded.is_deleted, terms = excluded.terms,
     sent_at = CASE WHEN excluded.is_deleted AND entries.epoch = excluded.epoch

@@ -220,14 +220,16 @@ impl HeadColumns {
     }
 }
 
-/// The rows of messages and of the log.
+/// The rows of messages and of the log. Each array is unnested in the list of columns: `FROM unnest($1, …)` would first fill a
+/// store for each of them, of at least 16 KiB that the backend takes from the system and gives back for every batch.
 macro_rules! new_rows {
     () => {
         "WITH new_messages AS (
              INSERT INTO messages (chat_id, seq, sender_id, client_message_id, content_hash, text, sent_at, extras, reply_to_seq)
-             SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9)
+             SELECT unnest($1), unnest($2), unnest($3), unnest($4), unnest($5), unnest($6), unnest($7), unnest($8), unnest($9)
          ), new_updates AS (
-             INSERT INTO sync_log (chat_id, seq, payload, occurred_at) SELECT * FROM unnest($10, $11, $12, $13)
+             INSERT INTO sync_log (chat_id, seq, payload, occurred_at)
+             SELECT unnest($10), unnest($11), unnest($12), unnest($13)
          )"
     };
 }
@@ -239,11 +241,12 @@ const WRITE: &str = concat!(
         INSERT INTO outbox_batches (batch_id, chat_ids, seqs, next_attempt_at)
         VALUES ($14, $10, $11, clock_timestamp() + interval '2 seconds')
     ), new_events AS (
-        INSERT INTO applied_events (chat_id, event_id, seq) SELECT * FROM unnest($20, $21, $22)
+        INSERT INTO applied_events (chat_id, event_id, seq) SELECT unnest($20), unnest($21), unnest($22)
     )
     UPDATE chat_heads h
     SET last_seq = n.last_seq, membership_version = n.membership_version, changed_at = n.changed_at, active_at = n.active_at
-    FROM unnest($15, $16, $17, $18, $19) AS n (chat_id, last_seq, membership_version, changed_at, active_at)
+    FROM (SELECT unnest($15), unnest($16), unnest($17), unnest($18), unnest($19))
+        AS n (chat_id, last_seq, membership_version, changed_at, active_at)
     WHERE h.chat_id = n.chat_id"
 );
 
@@ -256,7 +259,7 @@ const WRITE_AS_REMEMBERED: &str = concat!(
         VALUES ($14, $10, $11, least(now(), $22), clock_timestamp() + interval '2 seconds')
     ), moved AS (
         UPDATE chat_heads h SET last_seq = n.last_seq, changed_at = n.changed_at, active_at = n.active_at
-        FROM unnest($15, $16, $17, $18, $19, $20, $21)
+        FROM (SELECT unnest($15), unnest($16), unnest($17), unnest($18), unnest($19), unnest($20), unnest($21))
             AS n (chat_id, last_seq, membership_version, changed_at, active_at, last_seq_before, epoch)
         WHERE h.chat_id = n.chat_id AND h.last_seq = n.last_seq_before AND h.epoch = n.epoch
             AND h.membership_version = n.membership_version
