@@ -20,6 +20,8 @@ pub const SYNC_DEFAULT: u32 = 500;
 pub const INTERNAL_PAGE_MAX: u32 = 10_000;
 /// The most ids of a look-up by ids.
 pub const BATCH_IDS_MAX: usize = 200;
+/// The largest answer of one service to another, in bytes: 200 of the longest messages fit, and 1,000 drafts.
+pub const ANSWER_BYTES: usize = 32 * 1024 * 1024;
 /// The most messages of one caller to one chat that go to the message service together.
 pub const SEND_MESSAGES_MAX: usize = 64;
 /// A WebSocket frame from a client.

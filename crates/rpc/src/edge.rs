@@ -3,13 +3,13 @@ use std::net::IpAddr;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tonic::Request;
 
-use crate::Caller;
 use crate::call::REQUEST_ID;
+use crate::{Caller, InvalidField};
 
 const CLIENT_ADDRESS: &str = "godwit-client-address";
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-/// The longest `Idempotency-Key` that is passed on, in bytes.
-const IDEMPOTENCY_KEY_BYTES: usize = 128;
+/// The longest `Idempotency-Key`, as of the ids that clients choose, in bytes.
+const IDEMPOTENCY_KEY_BYTES: usize = 64;
 
 /// What the edge vouches for when it passes a request of the outside on.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +36,7 @@ impl EdgeRequest<'_> {
         if let Some(address) = self.client_address.and_then(|a| HeaderValue::from_str(&a.to_string()).ok()) {
             headers.insert(CLIENT_ADDRESS, address);
         }
-        if let Some(key) = incoming.get(IDEMPOTENCY_KEY).filter(|key| key.len() <= IDEMPOTENCY_KEY_BYTES) {
+        if let Some(key) = incoming.get(IDEMPOTENCY_KEY) {
             headers.insert(IDEMPOTENCY_KEY, key.clone());
         }
         headers
@@ -48,9 +48,43 @@ pub fn client_address<T>(request: &Request<T>) -> Option<IpAddr> {
     request.metadata().get(CLIENT_ADDRESS)?.to_str().ok()?.parse().ok()
 }
 
+/// What a client calls its request, so that a repeat is known: the `Idempotency-Key` header, with or without the quotes that
+/// draft-ietf-httpapi-idempotency-key-header wants; `None` when there is none. It holds where a body has no such id.
+///
+/// # Errors
+/// When it is not 1 to 64 of `A-Z a-z 0-9 _ -`.
+pub fn idempotency_key<T>(request: &Request<T>) -> Result<Option<String>, InvalidField> {
+    let Some(value) = request.metadata().get(IDEMPOTENCY_KEY.as_str()) else { return Ok(None) };
+    let key = value.to_str().unwrap_or_default();
+    let key = key.strip_prefix('"').and_then(|key| key.strip_suffix('"')).unwrap_or(key);
+    let is_one = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    if key.is_empty() || key.len() > IDEMPOTENCY_KEY_BYTES || !key.bytes().all(is_one) {
+        return Err(InvalidField::new("idempotency-key", "must be 1 to 64 of A-Z a-z 0-9 _ -"));
+    }
+    Ok(Some(key.to_owned()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_is_taken_with_or_without_quotes_and_nothing_else_is() {
+        let key_of = |text: &'static str| {
+            let mut request = Request::new(());
+            request.metadata_mut().insert("idempotency-key", text.parse().unwrap());
+            idempotency_key(&request).map_err(|invalid| invalid.field)
+        };
+        for text in ["a-1_B", "\"a-1_B\""] {
+            assert_eq!(key_of(text), Ok(Some("a-1_B".to_owned())));
+        }
+        for text in
+            ["", "\"", "\"\"", "a b", "a\"", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"]
+        {
+            assert_eq!(key_of(text), Err("idempotency-key"), "{text}");
+        }
+        assert_eq!(idempotency_key(&Request::new(())), Ok(None));
+    }
 
     #[test]
     fn a_caller_in_the_headers_of_the_outside_is_not_believed() {

@@ -15,15 +15,12 @@ use godwit_contract::chat::v1::{
 use godwit_contract::media::v1::DescribeAttachmentsRequest;
 use godwit_contract::media::v1::media_internal_service_client::MediaInternalServiceClient;
 use godwit_contract::v1 as pb;
-use godwit_kernel::{ChatId, MediaId, UserId};
+use godwit_kernel::{ChatId, MediaId, UserId, limits};
 use godwit_rpc::{Channel, Directory, Target, retry_idempotent};
 use tonic::{Code, Status};
 
 use crate::domain::{Attachment, ChatKind, MembershipVersion, Posting, PostingPolicy, Right, Rights};
 use crate::wire::decode_attachment;
-
-/// 1,000 drafts of 4,096 characters with their entities fit.
-const DRAFTS_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// The chat service.
 #[derive(Clone, Debug)]
@@ -45,7 +42,7 @@ impl Chats {
     /// The chat service where the directory says it is.
     pub fn new(directory: &Directory) -> Self {
         let channel = directory.channel(Target::Chat);
-        let drafts = DraftInternalServiceClient::new(channel.clone()).max_decoding_message_size(DRAFTS_BYTES_MAX);
+        let drafts = DraftInternalServiceClient::new(channel.clone()).max_decoding_message_size(limits::ANSWER_BYTES);
         Self { client: ChatInternalServiceClient::new(channel), drafts }
     }
 

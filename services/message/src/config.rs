@@ -3,6 +3,7 @@ use std::time::Duration;
 use godwit_outbound::Reach;
 
 use crate::app::AppenderOptions;
+use crate::domain::CURSOR_AGE_MAX;
 
 /// A batch with this many bytes takes no more messages.
 const BATCH_BYTES_MAX: usize = 1024 * 1024;
@@ -134,6 +135,12 @@ impl Config {
             0 => None,
             days => Some(Duration::from_secs(days as u64 * 86_400)),
         }
+    }
+
+    /// How old an account's cursor may be: what it has not given must still be in the logs, also while it is read.
+    pub fn cursor_age_max(&self) -> time::Duration {
+        let kept = self.log_retention().and_then(|kept| time::Duration::try_from(kept).ok());
+        kept.map_or(CURSOR_AGE_MAX, |kept| CURSOR_AGE_MAX.min(kept - time::Duration::HOUR))
     }
 
     /// How often the cleaner looks.

@@ -21,6 +21,7 @@ use crate::app::{
 };
 use crate::clients::{Calls, Chats, Media, Users};
 use crate::config::Config;
+use crate::events::incoming::{AccountsHandler, accounts_group};
 use crate::grpc::Server;
 use crate::{store, workers};
 
@@ -43,7 +44,12 @@ impl Service for Message {
             pages: config.link_previews.reach().map(PageReader::new).transpose()?,
             tasks: platform.tasks.clone(),
         };
-        let server = Server(parts.launch(&config));
+        let app = parts.launch(&config);
+        let (stream, handler) = (Arc::clone(&platform.events), Arc::new(AccountsHandler(Arc::clone(&app))));
+        platform.tasks.spawn("message.accounts", move |stop| async move {
+            Ok(stream.consume(accounts_group(), handler, stop).await?)
+        });
+        let server = Server(app);
         platform.grpc.add(MessageServiceServer::new(server.clone()));
         platform.grpc.add(ReactionServiceServer::new(server.clone()));
         platform.grpc.add(ReceiptServiceServer::new(server.clone()));
@@ -111,6 +117,7 @@ impl Parts {
             publisher: weak_publisher,
             clock,
             entropy,
+            cursor_age_max: config.cursor_age_max(),
         });
         let sender = Arc::clone(&app);
         tasks.spawn("message.scheduled", |stop| workers::send_scheduled(sender, stop));

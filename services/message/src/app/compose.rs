@@ -10,7 +10,7 @@ use godwit_rpc::{InvalidField, parse_id};
 use super::App;
 use super::send_message::SendMessage;
 use crate::domain::{
-    Attachment, Change, Chosen, ClientMessageId, ContentHash, Entity, EntityKind, Entry, Extras, MessageText,
+    Attachment, Change, Chosen, ClientMessageId, ContentHash, Entity, EntityKind, Entry, Extras, Message, MessageText,
     NewMessage, PostingPolicy, Reply, Violation, check_entities, find_mentions, limits,
 };
 use crate::error::Error;
@@ -21,14 +21,27 @@ use crate::wire::{canonical_entities, decode_entities};
 /// The most names that are looked up for one text.
 const NAMES_MAX: usize = 100;
 
+/// What tells a repeat of a message from another one.
+pub(super) struct Named {
+    pub chat_id: ChatId,
+    pub client_message_id: ClientMessageId,
+    pub content_hash: ContentHash,
+}
+
 /// A message that may be written as it is.
 pub(super) struct Draft {
-    pub chat_id: ChatId,
-    client_message_id: ClientMessageId,
+    pub named: Named,
     text: MessageText,
     extras: Option<Arc<Extras>>,
     mentions: Vec<UserId>,
-    content_hash: ContentHash,
+}
+
+/// What a client's message comes to.
+pub(super) enum Composed {
+    /// It can be appended.
+    Draft(Draft),
+    /// It could not be composed again, and was sent before.
+    Sent(Box<Message>),
 }
 
 /// A message of which everything is known: a copy of another one.
@@ -50,6 +63,10 @@ pub struct SendCopy {
 struct Request {
     chat_id: ChatId,
     client_message_id: ClientMessageId,
+    content: Content,
+}
+
+struct Content {
     text: MessageText,
     entities: Vec<Entity>,
     media_ids: Vec<MediaId>,
@@ -65,10 +82,43 @@ pub(super) struct Annotated {
 
 impl App {
     /// Checks and completes what a client sends. A plain text needs nothing but this process.
-    pub(super) async fn compose(&self, caller: UserId, send: SendMessage) -> Result<Draft, Error> {
-        let request = Request::read(send)?;
-        let content_hash = request.hash();
-        let Request { chat_id, client_message_id, text, entities, media_ids, reply_to, is_silent } = request;
+    pub(super) async fn compose(&self, caller: UserId, send: SendMessage) -> Result<Composed, Error> {
+        let Request { chat_id, client_message_id, content } = Request::read(send)?;
+        let named = Named { chat_id, client_message_id, content_hash: content.hash() };
+        match self.complete(caller, chat_id, content).await {
+            Ok((text, extras, mentions)) => Ok(Composed::Draft(Draft { named, text, extras, mentions })),
+            Err(error) => self.or_sent_before(caller, &named, error).await.map(|sent| Composed::Sent(Box::new(sent))),
+        }
+    }
+
+    /// The first result of a message that cannot be sent now, if it was sent before: what it answers can be deleted since, a
+    /// file gone, the right to post taken away.
+    ///
+    /// # Errors
+    /// `error` when it was not; those of the database.
+    pub(super) async fn or_sent_before(&self, caller: UserId, named: &Named, error: Error) -> Result<Message, Error> {
+        let is_of_now = matches!(
+            error,
+            Error::ReplyNotFound | Error::AttachmentNotFound | Error::PostingNotAllowed | Error::Blocked
+        );
+        if !is_of_now {
+            return Err(error);
+        }
+        // Members alone may read.
+        self.policies.get(named.chat_id, caller).await?;
+        let mut conn = self.pool.get().await?;
+        store::message_sent_as(&mut conn, named.chat_id, caller, &named.client_message_id, &named.content_hash)
+            .await?
+            .ok_or(error)
+    }
+
+    async fn complete(
+        &self,
+        caller: UserId,
+        chat_id: ChatId,
+        content: Content,
+    ) -> Result<(MessageText, Option<Arc<Extras>>, Vec<UserId>), Error> {
+        let Content { text, entities, media_ids, reply_to, is_silent } = content;
         let has_mentions = text.as_str().contains('@') || entities.iter().any(is_mention);
         if has_mentions || !media_ids.is_empty() || reply_to.is_some() {
             // What is looked up below is for members.
@@ -86,7 +136,7 @@ impl App {
         };
         let extras = Extras { entities, attachments, reply_to, is_silent, ..Extras::default() };
         let extras = (!extras.is_empty()).then(|| Arc::new(extras));
-        Ok(Draft { chat_id, client_message_id, text, extras, mentions, content_hash })
+        Ok((text, extras, mentions))
     }
 
     /// The parts of a text with a meaning: what the client named, but mentions only of members, and the members whom the
@@ -176,9 +226,12 @@ impl Request {
             "" => None,
             id => Some(parse_id("reply_to_message_id", id)?),
         };
-        Ok(Self { chat_id, client_message_id, text, entities, media_ids, reply_to, is_silent })
+        let content = Content { text, entities, media_ids, reply_to, is_silent };
+        Ok(Self { chat_id, client_message_id, content })
     }
+}
 
+impl Content {
     fn hash(&self) -> ContentHash {
         let entities = canonical_entities(&self.entities);
         let chosen = Chosen {
@@ -236,7 +289,8 @@ impl Draft {
         let chosen = Chosen { forwarded_from: Some(&source), is_silent: extras.is_silent, ..Chosen::default() };
         let content_hash = ContentHash::of_all("", chosen);
         let extras = (!extras.is_empty()).then(|| Arc::new(extras));
-        Self { chat_id, client_message_id, text, extras, mentions: Vec::new(), content_hash }
+        let named = Named { chat_id, client_message_id, content_hash };
+        Self { named, text, extras, mentions: Vec::new() }
     }
 
     /// Whether there is nothing but a text.
@@ -247,17 +301,21 @@ impl Draft {
     pub fn new_message(&self, sender_id: UserId, policy: PostingPolicy) -> NewMessage {
         NewMessage {
             sender_id,
-            client_message_id: self.client_message_id.clone(),
+            client_message_id: self.named.client_message_id.clone(),
             text: self.text.clone(),
             extras: self.extras.clone(),
             mentions: self.mentions.clone(),
-            content_hash: self.content_hash,
+            content_hash: self.named.content_hash,
             policy_version: policy.version,
             slow_mode_secs: policy.pause_secs(),
         }
     }
 
     pub fn entry(&self, new: &NewMessage) -> Entry {
-        Entry { chat_id: self.chat_id, headers: outgoing::current_headers(), change: Change::Message(new.clone()) }
+        Entry {
+            chat_id: self.named.chat_id,
+            headers: outgoing::current_headers(),
+            change: Change::Message(new.clone()),
+        }
     }
 }

@@ -27,4 +27,16 @@ impl App {
             ChangeOutcome::BeingSent => Err(Error::ScheduledBeingSent),
         }
     }
+
+    /// Forgets all that somebody has scheduled who deleted their account.
+    ///
+    /// # Errors
+    /// The database's.
+    #[tracing::instrument(name = "message.forget_scheduled", skip_all, err(level = "debug"))]
+    pub async fn forget_scheduled(&self, user_id: UserId) -> Result<(), Error> {
+        let mut conn = self.pool.get().await?;
+        let forgotten = store::forget_scheduled_of(&mut conn, user_id).await?;
+        metrics::counter!("godwit_message_scheduled_forgotten_total").increment(forgotten as u64);
+        Ok(())
+    }
 }

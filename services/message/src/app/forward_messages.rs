@@ -3,12 +3,12 @@ use std::collections::{HashMap, HashSet};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use godwit_contract::auth::v1::AccessAction;
 use godwit_kernel::{ChatId, MessageId, UserId};
-use godwit_rpc::{Access, ServiceError as _};
+use godwit_rpc::{Access, InvalidField, ServiceError as _};
 
 use super::App;
 use super::act::hide_chat;
 use super::compose::SendCopy;
-use crate::domain::{Forward, Message, Source};
+use crate::domain::{FORWARD_BYTES_MAX, Forward, Message, Source};
 use crate::error::Error;
 
 /// Messages that are read at once, and chats that are written to at once.
@@ -31,7 +31,7 @@ impl App {
     /// of its own, so asking again makes none twice.
     ///
     /// # Errors
-    /// [`Error::MessageNotFound`]; those of other services and the database.
+    /// [`Error::MessageNotFound`]; [`Error::Invalid`] when the copies are too many bytes; those of other services and the database.
     #[tracing::instrument(
         name = "message.forward_messages",
         skip_all,
@@ -44,6 +44,10 @@ impl App {
             .buffered(PARALLEL_MAX)
             .try_collect()
             .await?;
+        let copy_bytes: usize = sources.iter().map(Source::size_bytes).sum();
+        if copy_bytes * forward.chat_ids.len() > FORWARD_BYTES_MAX {
+            return Err(InvalidField::new("message_ids", "the copies must have at most 16 MiB together").into());
+        }
         self.hide_senders(caller, &mut sources).await?;
         let copies = futures_util::stream::iter(forward.chat_ids.clone())
             .map(|chat_id| self.copy_to(caller, chat_id, &forward, &sources));

@@ -11,6 +11,8 @@ pub struct Cleaner {
     pool: Pool,
     /// `None`: logs are kept for ever.
     retention: Option<Duration>,
+    /// The deleted chats up to it were looked at in this round.
+    purged_to: Option<ChatId>,
     /// The logs up to this chat were looked at in this walk; `None` before a walk.
     walked_to: Option<ChatId>,
     /// When all logs had been looked at.
@@ -32,7 +34,7 @@ pub enum Progress {
 impl Cleaner {
     /// One that keeps logs for `retention`.
     pub const fn new(pool: Pool, retention: Option<Duration>) -> Self {
-        Self { pool, retention, walked_to: None, walked_at: None }
+        Self { pool, retention, purged_to: None, walked_to: None, walked_at: None }
     }
 
     /// Does a little of everything.
@@ -53,15 +55,19 @@ impl Cleaner {
         Ok(Progress::More)
     }
 
-    async fn purge(&self) -> Result<Progress, AppendError> {
+    async fn purge(&mut self) -> Result<Progress, AppendError> {
         let mut conn = self.pool.get().await?;
-        let Some(chat_id) = store::next_purge(&mut conn).await? else {
+        let Some(chat_id) = store::next_purge(&mut conn, self.purged_to).await? else {
+            self.purged_to = None;
             return Ok(Progress::Done);
         };
         let purged = store::purge_some(&mut conn, chat_id).await?;
         count("chats", purged);
-        // What is still on its way to the log is waited for until the next round.
-        Ok(if purged > 0 { Progress::More } else { Progress::Done })
+        if purged == 0 {
+            // What is still on its way to the stream is waited for until the next round; other chats do not wait with it.
+            self.purged_to = Some(chat_id);
+        }
+        Ok(Progress::More)
     }
 
     async fn expire(&mut self) -> Result<Progress, AppendError> {

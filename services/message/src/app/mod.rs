@@ -99,4 +99,6 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// For ids.
     pub entropy: Arc<dyn Entropy>,
+    /// What is younger is in the logs, so that a cursor of that age can be continued.
+    pub cursor_age_max: time::Duration,
 }

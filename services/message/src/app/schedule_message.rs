@@ -1,6 +1,7 @@
 use godwit_kernel::{ChatId, EventId, UserId};
-use godwit_rpc::{InvalidField, parse_id};
+use godwit_rpc::{InvalidField, ServiceError as _, parse_id};
 use time::OffsetDateTime;
+use tonic::Code;
 
 use super::App;
 use super::compose::{invalid, read_entities, read_media_ids};
@@ -31,8 +32,6 @@ impl App {
         let ScheduleMessage { send, send_at } = schedule;
         let (chat_id, client_message_id, content) = read(send)?;
         tracing::Span::current().record("chat.id", tracing::field::display(chat_id));
-        self.check_may_post(caller, chat_id).await?;
-        self.check_parts(caller, chat_id, &content).await?;
         let new = NewScheduled {
             id: ScheduledId::generate(&*self.clock, &*self.entropy),
             chat_id,
@@ -42,8 +41,14 @@ impl App {
             send_at: to_micros(send_at),
             event_id: EventId::generate(&*self.clock, &*self.entropy),
         };
+        let checked = self.check_new(caller, &new).await;
         let mut conn = self.pool.get().await?;
-        let outcome = store::schedule(&mut conn, &new).await?;
+        let outcome = match checked {
+            Ok(()) => store::schedule(&mut conn, &new).await?,
+            Err(error) if error.code() == Code::Unavailable => return Err(error),
+            // What cannot be scheduled now can have been before.
+            Err(error) => store::scheduled_before(&mut conn, &new).await?.ok_or(error)?,
+        };
         drop(conn);
         match outcome {
             ScheduleOutcome::Scheduled(scheduled) => {
@@ -56,6 +61,11 @@ impl App {
             ScheduleOutcome::TooMany => Err(Error::TooManyScheduled),
             ScheduleOutcome::NotThen(violation) => Err(invalid("send_at", violation).into()),
         }
+    }
+
+    async fn check_new(&self, caller: UserId, new: &NewScheduled) -> Result<(), Error> {
+        self.check_may_post(caller, new.chat_id).await?;
+        self.check_parts(caller, new.chat_id, &new.content).await
     }
 
     async fn check_may_post(&self, caller: UserId, chat_id: ChatId) -> Result<(), Error> {

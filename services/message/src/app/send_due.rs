@@ -9,9 +9,9 @@ use tonic::Code;
 use super::App;
 use super::schedule_message::count;
 use super::send_message::SendMessage;
-use crate::domain::{Attempt, Message, Scheduled, ScheduledId};
+use crate::domain::{Attempt, Message, Scheduled};
 use crate::error::Error;
-use crate::store::{self, DueMessage, Settled, UntoldChange};
+use crate::store::{self, DueMessage, Settled, Tried, UntoldChange};
 use crate::wire::encode_entities;
 
 /// Messages that are claimed at once.
@@ -20,6 +20,9 @@ const CLAIMED_MAX: i64 = 256;
 const PARALLEL_MAX: usize = 16;
 /// What can still not be sent so long after it was due is given up, with the reason why.
 const GIVEN_UP_AFTER: Duration = Duration::from_secs(60 * 60);
+/// How long a message that could not be sent waits for its next try at first, and at most.
+const PAUSE_FIRST: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// A try that fails in a way that nobody foresaw is made so often.
 const UNFORESEEN_MAX: i32 = 5;
 
@@ -63,22 +66,22 @@ impl App {
         let sends = group.iter().map(|due| send_of(&due.scheduled)).collect();
         let results = self.send_messages(sender_id, sends).await;
         let event_id = EventId::generate(&*self.clock, &*self.entropy);
-        let mut settled: Vec<(ChatId, ScheduledId, Settled)> = Vec::with_capacity(group.len());
+        let mut tried: Vec<Tried> = Vec::with_capacity(group.len());
         for (due, result) in group.iter().zip(results) {
-            let outcome = match self.judge(due, result).await? {
+            let settled = match self.judge(due, result).await? {
                 Attempt::Sent => {
                     metrics::histogram!("godwit_message_scheduled_late_seconds").record(due.late);
                     Settled::Ended(event_id)
                 }
                 Attempt::Refused(reason) => Settled::Failed(reason, event_id),
-                Attempt::Postponed => Settled::Released,
+                Attempt::Postponed(pause) => Settled::Released(pause),
                 Attempt::Unknown => continue,
             };
-            settled.push((chat_id, due.scheduled.id, outcome));
+            tried.push(Tried { chat_id, id: due.scheduled.id, attempt: due.attempt, settled });
         }
         let mut conn = self.pool.get().await?;
-        store::settle_scheduled(&mut conn, &settled).await?;
-        let is_changed = settled.iter().any(|(.., settled)| !matches!(settled, Settled::Released));
+        store::settle_scheduled(&mut conn, &tried).await?;
+        let is_changed = tried.iter().any(|tried| !matches!(tried.settled, Settled::Released(_)));
         Ok(is_changed.then_some(UntoldChange { sender_id, chat_id, event_id }))
     }
 
@@ -95,7 +98,7 @@ impl App {
         count(match &attempt {
             Attempt::Sent => "sent",
             Attempt::Refused(_) => "refused",
-            Attempt::Postponed => "postponed",
+            Attempt::Postponed(_) => "postponed",
             Attempt::Unknown => "unknown",
         });
         Ok(attempt)
@@ -120,12 +123,22 @@ fn send_of(scheduled: &Scheduled) -> SendMessage {
     }
 }
 
+/// How long a message waits for its next try, so that one that cannot be sent now does not stand before those that can.
+fn pause(attempt: i32) -> Duration {
+    let doublings = attempt.clamp(1, 16).unsigned_abs() - 1;
+    PAUSE_FIRST.saturating_mul(1 << doublings).min(PAUSE_MAX)
+}
+
 /// What a refusal means for the message.
 fn attempt_of(error: &Error, due: &DueMessage) -> Attempt {
     let attempt = match error {
+        // Two that are due within a chat's pause follow each other by it.
+        Error::SlowMode { retry_after } => Attempt::Postponed(*retry_after),
         // Nothing was written.
-        Error::Overloaded | Error::LogNotReady | Error::MembersChanging => Attempt::Postponed,
-        Error::Chats(_) | Error::Media(_) if error.code() == Code::Unavailable => Attempt::Postponed,
+        Error::Overloaded | Error::LogNotReady | Error::MembersChanging => Attempt::Postponed(pause(due.attempt)),
+        Error::Chats(_) | Error::Media(_) if error.code() == Code::Unavailable => {
+            Attempt::Postponed(pause(due.attempt))
+        }
         // It may be written all the same: until that is known nobody may change it.
         Error::Stopping | Error::AppendUnavailable => return Attempt::Unknown,
         Error::Database(_) if error.code() == Code::Unavailable => return Attempt::Unknown,

@@ -58,7 +58,7 @@ impl App {
             return Ok(measured("account_first", empty_page(fresh, false)));
         }
         let cursor = AccountCursor::decode(cursor)?;
-        if cursor.check(clock.generation, clock.now).is_err() {
+        if cursor.check(clock.generation, clock.now, self.cursor_age_max).is_err() {
             return Ok(measured("account_reset", empty_page(fresh, true)));
         }
         let mut round = cursor.round.unwrap_or(Round { gives_until: clock.visible_until(), position: START });

@@ -227,7 +227,9 @@ impl Entry {
                 message.text.as_str().len() + message.extras.as_ref().map_or(0, |extras| extras.size_bytes())
             }
             Change::Event(event) => event.partial_update.len(),
-            Change::Action(Action { act: Act::Edit(edit), .. }) => edit.text.as_str().len() + edit.entities.len() * 64,
+            Change::Action(Action { act: Act::Edit(edit), .. }) => {
+                edit.text.as_str().len() + edit.entities.iter().map(Entity::size_bytes).sum::<usize>()
+            }
             Change::Action(_) => 0,
             Change::Preview(preview) => preview.preview.size_bytes(),
         };

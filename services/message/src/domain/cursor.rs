@@ -10,7 +10,7 @@ const FORM: u8 = 1;
 /// So releases that go back by these 30 s from what they read understand a cursor, and theirs are understood.
 const SAID_LATER: Duration = Duration::seconds(30);
 /// A client that was away longer loads its chats again.
-const RETENTION: Duration = Duration::days(30);
+pub const CURSOR_AGE_MAX: Duration = Duration::days(30);
 
 /// How far one account has synced, over all its chats. The text form is opaque to clients, who may forge one: it
 /// decides only where reading begins, never what may be read.
@@ -95,14 +95,14 @@ impl AccountCursor {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// Whether it can be continued now, by the log's clock and name. One of the future cannot: the clock was set back, and
-    /// what occurs now is dated before it.
+    /// Whether it can be continued now, by the log's clock and name, given that no log has lost what is younger than
+    /// `age_max`. One of the future cannot: the clock was set back, and what occurs now is dated before it.
     ///
     /// # Errors
     /// When it cannot.
-    pub fn check(&self, generation: Uuid, now: OffsetDateTime) -> Result<(), StaleCursor> {
+    pub fn check(&self, generation: Uuid, now: OffsetDateTime, age_max: Duration) -> Result<(), StaleCursor> {
         let newest = self.round.map_or(self.given_until, |round| round.gives_until.max(self.given_until));
-        if self.generation != generation || self.given_until < now - RETENTION || newest > now {
+        if self.generation != generation || self.given_until < now - age_max || newest > now {
             return Err(StaleCursor);
         }
         Ok(())
@@ -182,22 +182,31 @@ mod tests {
             let text = URL_SAFE_NO_PAD.encode(&bytes);
             if let Ok(cursor) = AccountCursor::decode(&text) {
                 prop_assert_eq!(cursor.encode(), text);
-                cursor.check(GENERATION, NOW).ok();
+                cursor.check(GENERATION, NOW, CURSOR_AGE_MAX).ok();
             }
         }
     }
 
     #[test]
+    fn a_cursor_is_continued_for_as_long_as_no_log_has_lost_what_is_younger() {
+        assert_eq!(cursor(Duration::days(2)).check(GENERATION, NOW, Duration::days(2)), Ok(()));
+        assert_eq!(cursor(Duration::days(3)).check(GENERATION, NOW, Duration::days(2)), Err(StaleCursor));
+    }
+
+    #[test]
     fn a_cursor_is_continued_for_30_days() {
-        assert_eq!(cursor(Duration::days(30)).check(GENERATION, NOW), Ok(()));
-        assert_eq!(cursor(Duration::days(30) + Duration::SECOND).check(GENERATION, NOW), Err(StaleCursor));
+        assert_eq!(cursor(Duration::days(30)).check(GENERATION, NOW, CURSOR_AGE_MAX), Ok(()));
+        assert_eq!(
+            cursor(Duration::days(30) + Duration::SECOND).check(GENERATION, NOW, CURSOR_AGE_MAX),
+            Err(StaleCursor)
+        );
     }
 
     #[test]
     fn a_cursor_of_another_log_or_of_the_future_is_not_continued() {
-        assert_eq!(cursor(Duration::ZERO).check(Uuid::nil(), NOW), Err(StaleCursor));
-        assert_eq!(cursor(Duration::ZERO).check(GENERATION, NOW), Ok(()));
-        assert_eq!(cursor(-Duration::SECOND).check(GENERATION, NOW), Err(StaleCursor));
+        assert_eq!(cursor(Duration::ZERO).check(Uuid::nil(), NOW, CURSOR_AGE_MAX), Err(StaleCursor));
+        assert_eq!(cursor(Duration::ZERO).check(GENERATION, NOW, CURSOR_AGE_MAX), Ok(()));
+        assert_eq!(cursor(-Duration::SECOND).check(GENERATION, NOW, CURSOR_AGE_MAX), Err(StaleCursor));
     }
 
     /// Its releases wrote when a round began, and went back by 30 s from that when they read it.

@@ -49,6 +49,16 @@ pub enum EntityKind {
 }
 
 impl Entity {
+    /// What it takes in memory, roughly.
+    pub fn size_bytes(&self) -> usize {
+        let more = match &self.kind {
+            EntityKind::Link { url } => url.len(),
+            EntityKind::CodeBlock { language } => language.len(),
+            _ => 0,
+        };
+        more + 64
+    }
+
     /// Where it ends, exclusive.
     fn end(&self) -> u64 {
         u64::from(self.offset) + u64::from(self.length)
@@ -65,6 +75,10 @@ pub fn check_entities(text: &str, mut entities: Vec<Entity>) -> Result<Vec<Entit
     }
     if entities.len() > limits::ENTITIES_MAX {
         return Err(Violation("must have at most 100 items"));
+    }
+    let url_bytes = |entity: &Entity| if let EntityKind::Link { url } = &entity.kind { url.len() } else { 0 };
+    if entities.iter().map(url_bytes).sum::<usize>() > limits::LINK_URLS_BYTES {
+        return Err(Violation("the urls of a text must have at most 8192 bytes together"));
     }
     let boundaries = Utf16Boundaries::of(text);
     for entity in &entities {
@@ -230,6 +244,17 @@ mod tests {
         ] {
             assert!(!check(url), "{url}");
         }
+    }
+
+    #[test]
+    fn the_links_of_a_text_have_a_limit_together() {
+        let link = |bytes: usize| {
+            let kind = EntityKind::Link { url: format!("https:{}", "x".repeat(bytes - 6)) };
+            Entity { offset: 0, length: 1, kind }
+        };
+        assert!(check_entities("abc", vec![link(2_048); 4]).is_ok());
+        assert!(check_entities("abc", [vec![link(2_048); 4], vec![link(10)]].concat()).is_err());
+        assert!(check_entities("abc", vec![link(80); 100]).is_ok());
     }
 
     #[test]

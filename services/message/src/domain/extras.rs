@@ -32,7 +32,8 @@ impl Extras {
     pub fn size_bytes(&self) -> usize {
         let preview = self.link_preview.as_ref().map_or(0, LinkPreview::size_bytes);
         let reply = self.reply_to.as_ref().map_or(0, |reply| reply.snippet.len() + 64);
-        self.entities.len() * 64 + self.attachments.len() * 512 + reply + preview + 64
+        let entities: usize = self.entities.iter().map(Entity::size_bytes).sum();
+        entities + self.attachments.len() * 512 + reply + preview + 64
     }
 
     /// Forgets what a reply says of a message that is deleted.

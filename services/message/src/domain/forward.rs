@@ -6,6 +6,8 @@ use super::{ChatKind, ClientMessageId, Extras, ForwardOrigin, Message, PostingPo
 pub const FORWARDED_MAX: usize = 100;
 /// Chats of one forward.
 pub const FORWARD_TARGETS_MAX: usize = 20;
+/// The copies of one forward together.
+pub const FORWARD_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Characters of a forward's id.
 const FORWARD_ID_BYTES: usize = 40;
 
@@ -82,6 +84,11 @@ impl Source {
             is_silent,
             link_preview: None,
         }
+    }
+
+    /// What a copy takes in memory, roughly.
+    pub fn size_bytes(&self) -> usize {
+        self.message.text.as_str().len() + self.message.extras.as_ref().map_or(0, |extras| extras.size_bytes()) + 512
     }
 
     /// The message that is copied: with it a repeat of the same forward is told from another one.

@@ -26,11 +26,11 @@ pub use append::{
     ReceiptAudience, Refusal, own_log,
 };
 pub use content::{Chosen, ClientMessageId, ContentHash, MessageText, Violation};
-pub use cursor::{AccountCursor, InvalidCursor, Position, Round, StaleCursor};
+pub use cursor::{AccountCursor, CURSOR_AGE_MAX, InvalidCursor, Position, Round, StaleCursor};
 pub use entity::{Entity, EntityKind, NamedMention, check_entities, find_mentions};
 pub use epoch::Epoch;
 pub use extras::{Attachment, AttachmentKind, AttachmentLook, Extras, ForwardOrigin, LinkPreview, Reply};
-pub use forward::{ClientForwardId, FORWARD_TARGETS_MAX, FORWARDED_MAX, Forward, Source};
+pub use forward::{ClientForwardId, FORWARD_BYTES_MAX, FORWARD_TARGETS_MAX, FORWARDED_MAX, Forward, Source};
 pub use head::Head;
 pub use listed_message::ListedMessage;
 pub use log_clock::LogClock;
@@ -56,8 +56,8 @@ pub const COMMIT_MARGIN: Duration = Duration::seconds(30);
 pub const CLOCK_MARGIN: Duration = Duration::seconds(2);
 /// How long after reading the log's clock an appender may still begin the commit.
 pub const COMMIT_DEADLINE: std::time::Duration = std::time::Duration::from_secs(5);
-/// The largest change of an update that another service may have appended, encoded.
-pub const CHANGE_BYTES_MAX: usize = 64 * 1024;
+/// The largest change of an update that another service may have appended, encoded: 20 folders of 200 chats fit.
+pub const CHANGE_BYTES_MAX: usize = 256 * 1024;
 /// The most bytes of stored updates, or of message texts, in one answer; one item is always given.
 pub const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 /// The most stored bytes of an answer to who was away for a moment only.

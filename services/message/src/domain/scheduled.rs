@@ -112,8 +112,8 @@ pub enum Attempt {
     Sent,
     /// It was refused, and will be.
     Refused(&'static str),
-    /// It is not committed, and may be later.
-    Postponed,
+    /// It is not committed, and may be after this time.
+    Postponed(std::time::Duration),
     /// Whether it is committed is not known: the next try tells.
     Unknown,
 }

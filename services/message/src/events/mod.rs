@@ -1,3 +1,4 @@
-//! Updates as they travel to live and to the stream.
+//! Updates as they travel to live and to the stream, and what the stream brings.
 
+pub mod incoming;
 pub mod outgoing;

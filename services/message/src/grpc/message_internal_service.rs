@@ -160,7 +160,7 @@ fn decode_update(request: AppendUpdateRequest) -> Result<AppendUpdate, InvalidFi
     let (announced_to, membership) = (announced_to(&update), membership(&update));
     let partial_update = partial_update(update);
     if partial_update.len() > CHANGE_BYTES_MAX {
-        return Err(InvalidField::new("update.change", "must have at most 65536 bytes"));
+        return Err(InvalidField::new("update.change", "must have at most 262144 bytes"));
     }
     Ok(AppendUpdate { event_id, chat_id, membership_version, partial_update, announced_to, membership })
 }

@@ -10,11 +10,11 @@ use godwit_contract::message::v1::{
 };
 use godwit_kernel::limits::{PAGE_DEFAULT, PAGE_MAX, RESUME_MAX, SYNC_CHAT_DEFAULT, SYNC_DEFAULT, SYNC_MAX, page_size};
 use godwit_kernel::{MessageId, Seq};
-use godwit_rpc::{Caller, InvalidField, instant, parse_id, timestamp, to_status};
+use godwit_rpc::{Caller, InvalidField, idempotency_key, instant, parse_id, timestamp, to_status};
 use tonic::{Request, Response, Status, async_trait};
 
 use super::scheduled_service::no_instant;
-use super::{Server, decode_seq, encode_page};
+use super::{Server, decode_seq, encode_page, or_key};
 use crate::app::{ChatCursor, EditMessage, ListMessages, Place, ReportMessage, ScheduleMessage, SendMessage};
 use crate::domain::{ClientForwardId, Direction, FORWARD_TARGETS_MAX, FORWARDED_MAX, Forward, ReportComment};
 use crate::error::Error;
@@ -27,6 +27,7 @@ impl MessageService for Server {
         request: Request<SendMessageRequest>,
     ) -> Result<Response<SendMessageResponse>, Status> {
         let caller = Caller::of(&request)?;
+        let key = idempotency_key(&request).map_err(to_status)?;
         let SendMessageRequest {
             chat_id,
             client_message_id,
@@ -37,6 +38,7 @@ impl MessageService for Server {
             is_silent,
             send_at,
         } = request.into_inner();
+        let client_message_id = or_key(client_message_id, key);
         let send =
             SendMessage { chat_id, client_message_id, text, entities, media_ids, reply_to_message_id, is_silent };
         if let Some(send_at) = send_at {

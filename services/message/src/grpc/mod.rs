@@ -40,6 +40,11 @@ fn decode_update(update: StoredUpdate) -> Result<pb::Update, Error> {
     pb::Update::decode(update.payload).map_err(|_| damaged)
 }
 
+/// The `Idempotency-Key` where a client names its message in no other way.
+fn or_key(client_message_id: String, key: Option<String>) -> String {
+    if client_message_id.is_empty() { key.unwrap_or_default() } else { client_message_id }
+}
+
 fn decode_seq(field: &'static str, number: u64) -> Result<Seq, InvalidField> {
     Seq::new(number).ok_or_else(|| InvalidField::new(field, "must be below 2^63"))
 }

@@ -3,10 +3,10 @@ use godwit_contract::message::v1::{
     DeleteScheduledRequest, DeleteScheduledResponse, ListScheduledRequest, ListScheduledResponse,
     ScheduleMessageRequest, ScheduleMessageResponse, UpdateScheduledRequest, UpdateScheduledResponse,
 };
-use godwit_rpc::{Caller, InvalidField, instant, parse_id, to_status};
+use godwit_rpc::{Caller, InvalidField, idempotency_key, instant, parse_id, to_status};
 use tonic::{Request, Response, Status, async_trait};
 
-use super::Server;
+use super::{Server, or_key};
 use crate::app::{ScheduleMessage, SendMessage, UpdateScheduled};
 use crate::wire::encode_scheduled;
 
@@ -27,6 +27,7 @@ impl ScheduledService for Server {
         request: Request<ScheduleMessageRequest>,
     ) -> Result<Response<ScheduleMessageResponse>, Status> {
         let caller = Caller::of(&request)?;
+        let key = idempotency_key(&request).map_err(to_status)?;
         let ScheduleMessageRequest {
             chat_id,
             client_message_id,
@@ -39,6 +40,7 @@ impl ScheduledService for Server {
         } = request.into_inner();
         let send_at = send_at.ok_or_else(|| to_status(InvalidField::new("send_at", "is missing")))?;
         let send_at = instant(&send_at).ok_or_else(no_instant)?;
+        let client_message_id = or_key(client_message_id, key);
         let send =
             SendMessage { chat_id, client_message_id, text, entities, media_ids, reply_to_message_id, is_silent };
         let schedule = ScheduleMessage { send, send_at };

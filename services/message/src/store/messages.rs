@@ -9,7 +9,9 @@ use uuid::Uuid;
 
 use super::message_row::OptionalMessageRow;
 use super::prepared::Prepared;
-use crate::domain::{ANSWER_BYTES_MAX, Direction, MembershipVersion, Message, MessageText, Version};
+use crate::domain::{
+    ANSWER_BYTES_MAX, ClientMessageId, ContentHash, Direction, MembershipVersion, Message, MessageText, Version,
+};
 use crate::wire::decode_version_entities;
 
 /// Messages of a chat that a member may see, and the version of its member list at the same moment.
@@ -200,6 +202,32 @@ pub async fn messages_by_id(conn: &mut Connection, ids: &[MessageId]) -> Result<
     .bind::<Array<BigInt>, _>(ids.iter().map(|id| id.seq.as_i64()).collect::<Vec<_>>());
     let rows: Vec<PlainRow> = Prepared(query).load(conn).await?;
     Ok(rows.into_iter().filter_map(|row| row.message.into_message(ChatId::from_uuid(row.chat_id))).collect())
+}
+
+/// What somebody sent under a name before, if it was this; deleted or not.
+///
+/// # Errors
+/// When the database does.
+pub async fn message_sent_as(
+    conn: &mut Connection,
+    chat_id: ChatId,
+    sender_id: UserId,
+    client_message_id: &ClientMessageId,
+    content_hash: &ContentHash,
+) -> Result<Option<Message>, Error> {
+    let query = sql_query(
+        "SELECT m.chat_id, m.seq, m.sender_id, m.client_message_id, m.text, m.sent_at, m.extras, m.reactions,
+             m.edited_at, m.edit_count, m.deleted_at, NULL::text AS my_reaction
+         FROM messages m
+         WHERE m.chat_id = $1 AND m.sender_id = $2 AND m.client_message_id = $3 COLLATE \"C\"
+           AND (m.deleted_at IS NOT NULL OR m.content_hash = $4)",
+    )
+    .bind::<SqlUuid, _>(chat_id.as_uuid())
+    .bind::<SqlUuid, _>(sender_id.as_uuid())
+    .bind::<Text, _>(client_message_id.as_str())
+    .bind::<Binary, _>(content_hash.as_bytes());
+    let rows: Vec<PlainRow> = Prepared(query).load(conn).await?;
+    Ok(rows.into_iter().find_map(|row| row.message.into_message(ChatId::from_uuid(row.chat_id))))
 }
 
 #[derive(QueryableByName)]

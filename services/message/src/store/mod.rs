@@ -22,7 +22,9 @@ pub use index::{list_all_messages, seen_messages};
 pub use members::{
     LogPresence, MessageReceipts, Raise, members_among, membership_version, message_receipts, raise_membership_version,
 };
-pub use messages::{FoundMessages, find_message, list_messages, messages_by_id, pinned_messages, versions};
+pub use messages::{
+    FoundMessages, find_message, list_messages, message_sent_as, messages_by_id, pinned_messages, versions,
+};
 pub use outbox::{
     Backlog, Lease, OutboxBatch, Sweep, backlog, claim_batches, forget_batches, renew_lease, stored_payloads,
 };
@@ -31,9 +33,9 @@ pub use reactions::{GivenReaction, list_reactions};
 pub use reports::{NewReport, UnpublishedReport, insert_report, reports_published, unpublished_reports};
 pub use retention::{LogPart, expire_logs};
 pub use scheduled::{
-    ChangeOutcome, DueMessage, NewScheduled, ScheduleOutcome, Settled, UntoldChange, change_scheduled, change_told,
-    claim_due_messages, delete_scheduled, forget_ended, is_scheduled_sent, list_scheduled, schedule, settle_scheduled,
-    tell_later, untold_changes,
+    ChangeOutcome, DueMessage, NewScheduled, ScheduleOutcome, Settled, Tried, UntoldChange, change_scheduled,
+    change_told, claim_due_messages, delete_scheduled, forget_ended, forget_scheduled_of, is_scheduled_sent,
+    list_scheduled, schedule, scheduled_before, settle_scheduled, tell_later, untold_changes,
 };
 pub use scrubs::scrub_some;
 pub use sync::{ChangedChat, ChatLog, LogPage, changed_chats, chat_log, log_clock, updates_from};

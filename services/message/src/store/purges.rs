@@ -1,6 +1,6 @@
 use diesel::QueryableByName;
 use diesel::sql_query;
-use diesel::sql_types::{BigInt, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Nullable, Uuid as SqlUuid};
 use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
 use godwit_kernel::ChatId;
 use godwit_pg::{Connection, Error};
@@ -17,12 +17,13 @@ struct Row {
     chat_id: Uuid,
 }
 
-/// A deleted chat of which something is left.
+/// The first deleted chat behind another one of which something is left.
 ///
 /// # Errors
 /// When the database does.
-pub async fn next_purge(conn: &mut Connection) -> Result<Option<ChatId>, Error> {
-    let query = sql_query("SELECT chat_id FROM purges ORDER BY chat_id LIMIT 1");
+pub async fn next_purge(conn: &mut Connection, after: Option<ChatId>) -> Result<Option<ChatId>, Error> {
+    let query = sql_query("SELECT chat_id FROM purges WHERE $1 IS NULL OR chat_id > $1 ORDER BY chat_id LIMIT 1")
+        .bind::<Nullable<SqlUuid>, _>(after.map(|chat_id| chat_id.as_uuid()));
     let rows: Vec<Row> = Prepared(query).load(conn).await?;
     Ok(rows.as_slice().first().map(|row| ChatId::from_uuid(row.chat_id)))
 }

@@ -4,7 +4,9 @@ use godwit_contract::message::v1 as api;
 use godwit_contract::v1 as pb;
 use godwit_kernel::{ChatId, MessageId};
 use godwit_live::Channel;
-use godwit_message::domain::{Change, Entry, Headers, LinkPreview, NewPreview, Outcome};
+use godwit_message::domain::{
+    Act, Action, Change, Entry, Headers, LinkPreview, MembershipVersion, NewPreview, Outcome,
+};
 use tonic::Code;
 
 use crate::append::{commit, message};
@@ -279,4 +281,38 @@ async fn nothing_but_its_head_is_left_of_a_deleted_chat() {
         assert_eq!(rows, 0, "{table}");
     }
     assert_eq!(writer.messages(kept).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_that_is_changed_in_the_batch_of_the_deletion_says_nothing_of_it() {
+    let bed = Bed::new().await;
+    let replica = bed.replica();
+    let (ada, bob) = (user(), user());
+    let chat_id = bed.chat(&replica, &[ada, bob]).await;
+    let sent = replica.client(ada).send(chat_id, "m", SECRET).await.unwrap();
+    let answer = reply(&replica.client(bob), chat_id, "answer", &sent).await;
+    replica.client(bob).edit(&answer.id, "another answer").await.unwrap();
+    bed.drained().await;
+    assert!(rows_with_secret(&bed).await > 2);
+
+    let act = |actor_id, act| Entry {
+        chat_id,
+        headers: Headers::new(),
+        change: Change::Action(Action {
+            actor_id,
+            policy_version: MembershipVersion::new(1).unwrap(),
+            may_be_absent: true,
+            act,
+        }),
+    };
+    let seq = |message: &pb::Message| message.id.parse::<MessageId>().unwrap().seq;
+    let emoji = godwit_message::domain::Emoji::parse("👍").unwrap();
+    let batch = [
+        act(ada, Act::React { seq: seq(&answer), emoji: Some(emoji), is_anonymous: false }),
+        act(ada, Act::Delete { seq: seq(&sent), may_be_of_others: false }),
+    ];
+    let written = commit(&mut bed.pool.get().await.unwrap(), &batch).await;
+    assert!(written.outcomes.iter().all(|outcome| matches!(outcome, Outcome::Appended(_))), "{written:?}");
+    bed.drained().await;
+    assert_eq!(rows_with_secret(&bed).await, 0);
 }

@@ -188,3 +188,30 @@ async fn a_forward_beyond_the_limits_is_refused_with_its_field() {
     }
     assert_eq!(client.whole_log(chat, 100).await.len(), 2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_copies_than_an_answer_can_hold_are_refused_before_any_is_made() {
+    let bed = Bed::new().await;
+    let replica = bed.replica();
+    let ada = user();
+    let source = bed.chat(&replica, &[ada, user()]).await;
+    let client = replica.client(ada);
+    let text = "🙂".repeat(4_096);
+    let sends = (0..100).map(|number| (number.to_string(), text.clone()));
+    let mut ids = Vec::new();
+    for (name, text) in sends {
+        ids.push(client.send(source, &name, &text).await.unwrap().id);
+    }
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let mut targets = Vec::new();
+    for _ in 0..20 {
+        targets.push(bed.chat(&replica, &[ada, user()]).await);
+    }
+    let failure = Failure::from_status(&forward(&client, "f", &ids, &targets).await.unwrap_err());
+    assert_eq!((failure.code, failure.fields[0].field.as_str()), (Code::InvalidArgument, "message_ids"));
+    for target in &targets {
+        assert_eq!(client.head(*target).await.last_seq, 1);
+    }
+    let some = forward(&client, "f", &ids, &targets[..5]).await.unwrap();
+    assert!(some.iter().all(|result| result.messages.len() == 100));
+}

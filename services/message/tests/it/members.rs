@@ -8,7 +8,7 @@ use godwit_live::Channel;
 use prost::Message as _;
 use tonic::{Code, Request};
 
-use crate::harness::{Bed, append, reason, seqs, texts, user};
+use crate::harness::{Bed, append, event_id, reason, seqs, texts, user};
 
 fn left_in(payload: bytes::Bytes) -> Option<(Vec<String>, bool)> {
     match LivePayload::decode(payload).unwrap().payload {
@@ -156,4 +156,28 @@ async fn hidden_history_is_nowhere_for_who_came_later() {
     let given: Vec<pb::Update> = pages.into_iter().flat_map(|page| page.updates).collect();
     assert_eq!((seqs(&given)[0], texts(&given)), (4, vec!["after".to_owned()]));
     late.react(&new.id, "👍").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_largest_change_of_another_service_is_appended() {
+    let bed = Bed::new().await;
+    let replica = bed.replica();
+    let ada = user();
+    let own = bed.chat_as(&replica, pb::ChatKind::Saved, &[ada]).await;
+    let folder = |number: u32| pb::Folder {
+        id: user().to_string(),
+        title: number.to_string().repeat(64),
+        chat_ids: (0..200).map(|_| user().to_string()).collect(),
+    };
+    let change = pb::update::Change::FoldersChanged(pb::FoldersChanged { folders: (0..20).map(folder).collect() });
+    let update =
+        pb::Update { chat_id: own.to_string(), actor_id: ada.to_string(), change: Some(change), ..Default::default() };
+    let request = api::AppendUpdateRequest {
+        event_id: event_id().to_string(),
+        update: Some(update.clone()),
+        membership_version: 1,
+        ..Default::default()
+    };
+    replica.client(ada).server().append_update(Request::new(request)).await.unwrap();
+    assert_eq!(replica.client(ada).whole_log(own, 0).await.pop().unwrap().change, update.change);
 }

@@ -1,5 +1,6 @@
 use godwit_contract::v1 as pb;
 use godwit_message::Config;
+use godwit_message::domain::AccountCursor;
 use godwit_testkit::eventually;
 
 use crate::harness::{Bed, PATIENCE, append, config, seqs, user};
@@ -77,4 +78,47 @@ async fn what_the_stream_has_not_got_is_kept_however_old_it_is() {
         }
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_chat_that_waits_for_the_stream_does_not_keep_others_waiting() {
+    let bed = Bed::new().await;
+    let replica = bed.replica_with(&Config { clean_interval_ms: 20, ..config(2) });
+    let members = [user(), user()];
+    let mut chats = Vec::new();
+    for _ in 0..3 {
+        chats.push(bed.chat(&replica, &members).await);
+    }
+    bed.drained().await;
+    bed.stream.take_down();
+    for chat_id in &chats {
+        replica.client(members[0]).send(*chat_id, "m", "text").await.unwrap();
+        let change = pb::update::Change::ChatDeleted(pb::ChatDeleted {});
+        replica.app.append_update(append(*chat_id, change, 2)).await.unwrap();
+    }
+    eventually(PATIENCE, || async {
+        match bed.number("SELECT count(*) FROM messages").await {
+            0 => Ok(()),
+            rows => Err(format!("{rows} messages of deleted chats are kept")),
+        }
+    })
+    .await;
+    assert!(bed.number("SELECT count(*) FROM sync_log").await >= 6, "what the stream has not got is kept");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cursor_that_is_older_than_the_logs_begins_anew() {
+    let bed = Bed::new().await;
+    let replica = bed.replica_with(&Config { log_retention_days: 2, ..config(2) });
+    let (ada, bob) = (user(), user());
+    let chat_id = bed.chat(&replica, &[ada, bob]).await;
+    let reader = replica.client(bob);
+    replica.client(ada).send(chat_id, "m", "text").await.unwrap();
+    let now = AccountCursor::decode(&reader.sync("", 0).await.unwrap().next_cursor).unwrap();
+    let of_days_ago =
+        |days| AccountCursor { given_until: now.given_until - time::Duration::days(days), ..now }.encode();
+    let young = reader.sync(&of_days_ago(1), 0).await.unwrap();
+    assert!(!young.reset && young.chats.len() == 1, "{young:?}");
+    assert!(reader.sync(&of_days_ago(3), 0).await.unwrap().reset);
+    assert!(!bed.replica().client(bob).sync(&of_days_ago(3), 0).await.unwrap().reset, "where logs are kept for ever");
 }

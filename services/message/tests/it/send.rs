@@ -1,10 +1,14 @@
 use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
+use godwit_contract::message::v1 as api;
+use godwit_contract::v1 as pb;
+use godwit_contract::v1::RolesChanged;
+use godwit_contract::v1::update::Change;
 use godwit_message::Config;
 use tonic::Code;
 
-use crate::harness::{Bed, config, reason, seqs, texts, user};
+use crate::harness::{Bed, append, config, reason, seqs, texts, user};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sent_message_is_in_the_log_when_the_send_returns() {
@@ -146,4 +150,42 @@ async fn a_full_queue_refuses_and_loses_nothing_it_took() {
     }
     let logged: BTreeSet<String> = texts(&client.whole_log(chat_id, 0).await).into_iter().skip(1).collect();
     assert_eq!(logged, acked);
+}
+
+/// The client did not hear that it was sent, and asks again when it could not be sent any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resend_returns_the_first_result_also_when_it_could_not_be_sent_now() {
+    let bed = Bed::new().await;
+    let replica = bed.replica();
+    let (ada, bob) = (user(), user());
+    let chat_id = bed.chat_as(&replica, pb::ChatKind::Group, &[ada, bob]).await;
+    let asked = replica.client(ada).send(chat_id, "question", "question").await.unwrap();
+    let client = replica.client(bob);
+    let answer = api::SendMessageRequest {
+        chat_id: chat_id.to_string(),
+        client_message_id: "answer".to_owned(),
+        text: "answer".to_owned(),
+        reply_to_message_id: asked.id.clone(),
+        ..api::SendMessageRequest::default()
+    };
+    let first = client.send_full(answer.clone()).await.unwrap();
+    let plain = client.send(chat_id, "plain", "plain").await.unwrap();
+    replica.client(ada).delete(&asked.id).await.unwrap();
+
+    let again = client.send_full(answer.clone()).await.unwrap();
+    assert_eq!((again.id, again.text.as_str()), (first.id.clone(), "answer"));
+    let other = api::SendMessageRequest { text: "other".to_owned(), ..answer.clone() };
+    assert_eq!(reason(&client.send_full(other).await.unwrap_err()), "REPLY_NOT_FOUND");
+    let new = api::SendMessageRequest { client_message_id: "new".to_owned(), ..answer.clone() };
+    assert_eq!(reason(&client.send_full(new).await.unwrap_err()), "REPLY_NOT_FOUND");
+
+    let version = bed.chats.silence(chat_id);
+    replica.app.append_update(append(chat_id, Change::RolesChanged(RolesChanged::default()), version)).await.unwrap();
+    assert_eq!(client.send(chat_id, "plain", "plain").await.unwrap().id, plain.id);
+    assert_eq!(client.send_full(answer.clone()).await.unwrap().id, first.id);
+    assert_eq!(reason(&client.send(chat_id, "x", "x").await.unwrap_err()), "POSTING_NOT_ALLOWED");
+
+    bed.leave(&replica, chat_id, bob).await;
+    assert_eq!(reason(&client.send(chat_id, "plain", "plain").await.unwrap_err()), "CHAT_NOT_FOUND");
+    assert_eq!(reason(&client.send_full(answer).await.unwrap_err()), "CHAT_NOT_FOUND");
 }

@@ -19,15 +19,24 @@ use crate::store::prepared::Prepared;
 use crate::wire::{Scrub, decode_extras, encode_extras, scrub_update};
 
 /// Takes the content of the batch's deleted messages out of all that holds it, but for their own rows. Of the replies to
-/// them only the first 500 are reached; the rest is left to the worker.
+/// them only the first 500 are reached, and those that the batch changes; the rest is left to the worker.
 pub(super) async fn erase(conn: &mut Connection, changes: &Changes) -> Result<(), AppendError> {
     let replies = replies(conn, &changes.erased).await?;
     if i64::try_from(replies.len()).is_ok_and(|count| count >= REPLIES_PER_DELETION) {
         request_scrubs(conn, &changes.erased).await?;
     }
     forget_snippets(conn, replies.iter().filter(|reply| !changes.messages.contains_key(&reply.id))).await?;
-    scrub_updates(conn, &changes.erased, &replies).await?;
+    let holders: HashSet<MessageId> = replies.iter().map(|reply| reply.id).chain(changed_replies(changes)).collect();
+    scrub_updates(conn, &changes.erased, &holders).await?;
     delete_rows(conn, &changes.erased).await
+}
+
+/// The replies to deleted messages that the batch changes. Their rows are written already, and are no more found as replies.
+fn changed_replies(changes: &Changes) -> impl Iterator<Item = MessageId> {
+    changes.messages.values().filter_map(|message| {
+        let answered = MessageId { chat_id: message.chat_id, seq: message.reply_to_seq()? };
+        changes.erased.contains(&answered).then(|| message.id())
+    })
 }
 
 /// Empties the snippets of at most 500 more replies to a deleted message; how many there were. In the transaction of the
@@ -36,7 +45,7 @@ pub(in crate::store) async fn erase_replies(conn: &mut Connection, id: MessageId
     let erased = HashSet::from([id]);
     let replies = replies(conn, &erased).await?;
     forget_snippets(conn, replies.iter()).await?;
-    scrub_updates(conn, &erased, &replies).await?;
+    scrub_updates(conn, &erased, &replies.iter().map(|reply| reply.id).collect()).await?;
     Ok(replies.len())
 }
 
@@ -116,9 +125,9 @@ struct StoredPayload {
 async fn scrub_updates(
     conn: &mut Connection,
     erased: &HashSet<MessageId>,
-    replies: &[ReplyRow],
+    replies: &HashSet<MessageId>,
 ) -> Result<(), AppendError> {
-    let (chats, seqs) = keys(erased.iter().chain(replies.iter().map(|reply| &reply.id)));
+    let (chats, seqs) = keys(erased.union(replies));
     let query = sql_query(
         "WITH k AS (
              SELECT * FROM unnest($1, $2) AS k (chat_id, seq)

@@ -50,7 +50,7 @@ pub async fn change_scheduled<E: Send>(
         };
         let query = sql_query(
             "UPDATE scheduled_messages
-             SET payload = $3, send_at = $4, failure = NULL, attempts = 0, untold_event_id = $5, changed_at = $6
+             SET payload = $3, send_at = $4, failure = NULL, attempts = 0, next_try_at = NULL, untold_event_id = $5, changed_at = $6
              WHERE chat_id = $1 AND id = $2",
         )
         .bind::<SqlUuid, _>(after.chat_id.as_uuid())

@@ -100,7 +100,11 @@ impl NewScheduled {
     }
 }
 
-async fn scheduled_before(conn: &mut Connection, new: &NewScheduled) -> Result<Option<ScheduleOutcome>, Error> {
+/// What was scheduled under the same client message id before, if anything was.
+///
+/// # Errors
+/// When the database does.
+pub async fn scheduled_before(conn: &mut Connection, new: &NewScheduled) -> Result<Option<ScheduleOutcome>, Error> {
     let query = sql_query(FIND_REPEATED)
         .bind::<SqlUuid, _>(new.chat_id.as_uuid())
         .bind::<SqlUuid, _>(new.sender_id.as_uuid())

@@ -1,222 +1,21 @@
+//! Several replicas, of which some die: each message is sent once, in its order and in time.
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, SimpleAsyncConnection as _};
 use futures_util::future::join_all;
 use godwit_contract::message::v1 as api;
-use godwit_contract::message::v1::scheduled_service_server::ScheduledService as _;
 use godwit_contract::v1 as pb;
-use godwit_contract::v1::update::Change;
 use godwit_kernel::{ChatId, Clock as _, SystemClock, UserId};
-use godwit_message::store;
-use godwit_rpc::{Failure, timestamp};
+use godwit_message::store::{self, Settled};
+use godwit_rpc::timestamp;
 use godwit_runtime::{Stage, Tasks};
 use godwit_testkit::eventually;
 use time::OffsetDateTime;
-use tonic::{Code, Status};
 
+use super::{ahead, check_lateness, delete, list, request, schedule, sent, sent_count, update};
 use crate::harness::{Bed, Client, PATIENCE, Replica, reason, user};
-
-/// How late a message may be sent.
-const LATE_MS_MAX: i128 = 1_000;
-/// How much longer a single one may take here: all other tests run beside this one.
-const BUSY_MS_MAX: i128 = 2_000;
-
-/// So long from now.
-pub fn ahead(ms: i64) -> OffsetDateTime {
-    SystemClock.now() + time::Duration::milliseconds(ms)
-}
-
-/// A text that is to be sent then.
-pub fn request(chat_id: ChatId, id: &str, text: &str, send_at: OffsetDateTime) -> api::ScheduleMessageRequest {
-    api::ScheduleMessageRequest {
-        chat_id: chat_id.to_string(),
-        client_message_id: id.to_owned(),
-        text: text.to_owned(),
-        send_at: Some(timestamp(send_at)),
-        ..api::ScheduleMessageRequest::default()
-    }
-}
-
-/// Schedules a message.
-pub async fn schedule(client: &Client, request: api::ScheduleMessageRequest) -> Result<api::ScheduledMessage, Status> {
-    Ok(client.server().schedule_message(client.request(request)).await?.into_inner().scheduled.unwrap())
-}
-
-/// What the client has scheduled in a chat.
-pub async fn list(client: &Client, chat_id: ChatId) -> Result<Vec<api::ScheduledMessage>, Status> {
-    let request = api::ListScheduledRequest { chat_id: chat_id.to_string() };
-    Ok(client.server().list_scheduled(client.request(request)).await?.into_inner().scheduled)
-}
-
-/// Changes a scheduled message.
-pub async fn update(client: &Client, request: api::UpdateScheduledRequest) -> Result<api::ScheduledMessage, Status> {
-    Ok(client.server().update_scheduled(client.request(request)).await?.into_inner().scheduled.unwrap())
-}
-
-/// Deletes a scheduled message.
-pub async fn delete(client: &Client, id: &str) -> Result<(), Status> {
-    let request = api::DeleteScheduledRequest { scheduled_id: id.to_owned() };
-    client.server().delete_scheduled(client.request(request)).await.map(drop)
-}
-
-/// The messages of a chat, oldest first.
-async fn sent(client: &Client, chat_id: ChatId) -> Vec<pb::Message> {
-    let log = client.whole_log(chat_id, 1_000).await;
-    log.iter().filter_map(crate::harness::message_in).collect()
-}
-
-/// Waits until so many messages are in a chat.
-async fn sent_count(client: &Client, chat_id: ChatId, count: usize) -> Vec<pb::Message> {
-    eventually(PATIENCE, async || {
-        let messages = sent(client, chat_id).await;
-        if messages.len() == count { Ok(messages) } else { Err(format!("{} messages", messages.len())) }
-    })
-    .await
-}
-
-/// How often a person's devices were told to list again.
-async fn told(client: &Client, owner: UserId, chat_id: ChatId) -> usize {
-    let own = ChatId::from_uuid(owner.as_uuid());
-    let changed = Change::ScheduledChanged(pb::ScheduledChanged { chat_id: chat_id.to_string() });
-    let log = client.whole_log(own, 1_000).await;
-    log.iter().filter(|update| update.change.as_ref() == Some(&changed)).count()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_scheduled_is_sent_when_it_is_due_as_if_its_sender_sent_it_then() {
-    let bed = Bed::new().await;
-    let replica = bed.replica();
-    let (ada, bob) = (user(), user());
-    let chat_id = bed.chat(&replica, &[ada, bob]).await;
-    let client = replica.client(ada);
-    let first = client.send(chat_id, "first", "first").await.unwrap();
-    let send_at = ahead(3_000);
-    let bold = pb::MessageEntity { kind: pb::EntityKind::Bold.into(), length: 5, ..pb::MessageEntity::default() };
-    let later = api::ScheduleMessageRequest {
-        entities: vec![bold.clone()],
-        reply_to_message_id: first.id.clone(),
-        is_silent: true,
-        ..request(chat_id, "later", "later", send_at)
-    };
-    let scheduled = schedule(&client, later).await.unwrap();
-    assert_eq!((scheduled.text.as_str(), scheduled.is_silent), ("later", true));
-    assert_eq!(list(&client, chat_id).await.unwrap(), std::slice::from_ref(&scheduled));
-    assert!(list(&replica.client(bob), chat_id).await.unwrap().is_empty(), "it is its sender's alone");
-    assert_eq!(sent(&client, chat_id).await.len(), 1);
-
-    let messages = sent_count(&client, chat_id, 2).await;
-    let message = messages.last().unwrap();
-    assert_eq!((message.text.as_str(), message.sender_id.as_str()), ("later", ada.to_string().as_str()));
-    assert_eq!((&message.entities[..], message.is_silent), (&[bold][..], true));
-    assert_eq!(message.reply_to.as_ref().unwrap().message_id, first.id);
-    assert_eq!(message.client_message_id, format!("scheduled-{}", scheduled.id));
-    check_lateness("one message", std::slice::from_ref(message), |_| send_at);
-    eventually(PATIENCE, async || list(&client, chat_id).await.unwrap().is_empty()).await;
-    // Once when it was scheduled, once when it was sent.
-    eventually(PATIENCE, async || told(&client, ada, chat_id).await == 2).await;
-    let kept = "SELECT count(*) FROM scheduled_messages WHERE octet_length(payload) > 0";
-    assert_eq!(bed.number(kept).await, 0, "nothing that it said is kept beside the message");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_send_with_a_time_is_scheduled_and_a_repeat_schedules_no_other_also_once_it_is_sent() {
-    let bed = Bed::new().await;
-    let replica = bed.replica();
-    let ada = user();
-    let chat_id = bed.chat(&replica, &[ada, user()]).await;
-    let client = replica.client(ada);
-    let send = api::SendMessageRequest {
-        chat_id: chat_id.to_string(),
-        client_message_id: "later".to_owned(),
-        text: "later".to_owned(),
-        send_at: Some(timestamp(ahead(3_000))),
-        ..api::SendMessageRequest::default()
-    };
-    let answer = async |send: api::SendMessageRequest| {
-        use godwit_contract::message::v1::message_service_server::MessageService as _;
-        let answer = client.server().send_message(client.request(send)).await.unwrap().into_inner();
-        assert!(answer.message.is_none());
-        answer.scheduled.unwrap()
-    };
-    let first = answer(send.clone()).await;
-    assert_eq!(answer(send.clone()).await, first);
-    let other = request(chat_id, "later", "other", ahead(3_000));
-    assert_eq!(reason(&schedule(&client, other).await.unwrap_err()), "CLIENT_MESSAGE_ID_REUSED");
-    sent_count(&client, chat_id, 1).await;
-    eventually(PATIENCE, async || list(&client, chat_id).await.unwrap().is_empty()).await;
-    assert_eq!(answer(send).await.id, first.id);
-    assert!(list(&client, chat_id).await.unwrap().is_empty());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_scheduled_is_refused() {
-    let bed = Bed::new().await;
-    let replica = bed.replica();
-    let (ada, bob) = (user(), user());
-    let chat_id = bed.chat(&replica, &[ada, bob]).await;
-    let client = replica.client(ada);
-    for (field, refused) in [
-        ("send_at", request(chat_id, "a", "text", ahead(900))),
-        ("send_at", request(chat_id, "a", "text", ahead(-1))),
-        ("send_at", request(chat_id, "a", "text", SystemClock.now() + time::Duration::days(367))),
-        ("send_at", api::ScheduleMessageRequest { send_at: None, ..request(chat_id, "a", "text", ahead(2_000)) }),
-        ("text", request(chat_id, "a", " ", ahead(60_000))),
-        ("client_message_id", request(chat_id, "", "text", ahead(60_000))),
-    ] {
-        let failure = Failure::from_status(&schedule(&client, refused).await.unwrap_err());
-        assert_eq!((failure.code, failure.fields[0].field.as_str()), (Code::InvalidArgument, field));
-    }
-    let stranger = replica.client(user());
-    let refused = schedule(&stranger, request(chat_id, "a", "text", ahead(60_000))).await.unwrap_err();
-    assert_eq!(reason(&refused), "CHAT_NOT_FOUND");
-    assert_eq!(reason(&list(&stranger, chat_id).await.unwrap_err()), "CHAT_NOT_FOUND");
-
-    let many = (0..100).map(|number| schedule(&client, request(chat_id, &number.to_string(), "text", ahead(600_000))));
-    let many: Result<Vec<_>, _> = join_all(many).await.into_iter().collect();
-    let one = many.unwrap().swap_remove(0);
-    let refused = schedule(&client, request(chat_id, "x", "text", ahead(600_000))).await.unwrap_err();
-    assert_eq!(reason(&refused), "TOO_MANY_SCHEDULED");
-    schedule(&replica.client(bob), request(chat_id, "x", "text", ahead(600_000))).await.unwrap();
-    for client in [&replica.client(bob), &stranger] {
-        assert_eq!(reason(&delete(client, &one.id).await.unwrap_err()), "SCHEDULED_NOT_FOUND");
-        let theirs = api::UpdateScheduledRequest { scheduled_id: one.id.clone(), ..Default::default() };
-        assert_eq!(reason(&update(client, theirs).await.unwrap_err()), "SCHEDULED_NOT_FOUND");
-    }
-    delete(&client, &one.id).await.unwrap();
-    assert_eq!(reason(&delete(&client, &one.id).await.unwrap_err()), "SCHEDULED_NOT_FOUND");
-    schedule(&client, request(chat_id, "x", "text", ahead(600_000))).await.unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn permission_is_asked_when_it_is_due_and_a_refusal_is_kept_until_it_is_changed() {
-    let bed = Bed::new().await;
-    let replica = bed.replica();
-    let ada = user();
-    let chat_id = bed.chat_as(&replica, pb::ChatKind::Group, &[user(), ada]).await;
-    let client = replica.client(ada);
-    let scheduled = schedule(&client, request(chat_id, "later", "later", ahead(3_000))).await.unwrap();
-    let version = bed.chats.silence(chat_id);
-    let raise = crate::harness::append(chat_id, Change::RolesChanged(pb::RolesChanged::default()), version);
-    replica.app.append_update(raise).await.unwrap();
-    let failed = eventually(PATIENCE, async || {
-        list(&client, chat_id).await.unwrap().into_iter().find(|message| !message.failure.is_empty())
-    })
-    .await;
-    assert_eq!((failed.failure.as_str(), failed.id.as_str()), ("POSTING_NOT_ALLOWED", scheduled.id.as_str()));
-    eventually(PATIENCE, async || told(&client, ada, chat_id).await == 2).await;
-    assert!(sent(&client, chat_id).await.is_empty());
-
-    bed.chats.unsilence(chat_id);
-    let again = api::UpdateScheduledRequest {
-        scheduled_id: scheduled.id,
-        text: Some("at last".to_owned()),
-        send_at: Some(timestamp(ahead(3_000))),
-        ..Default::default()
-    };
-    assert_eq!(update(&client, again).await.unwrap().failure, "");
-    assert_eq!(sent_count(&client, chat_id, 1).await[0].text, "at last");
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn while_somebody_sends_the_first_nobody_else_gets_what_follows_it() {
@@ -282,20 +81,6 @@ async fn what_a_dead_replica_held_another_one_sends_once() {
     })
     .await;
     assert_eq!(sent(&heirs[1].client(ada), chat_id).await.len(), MESSAGES);
-}
-
-#[expect(clippy::print_stderr, reason = "a measurement is printed")]
-fn check_lateness(what: &str, messages: &[pb::Message], send_at: impl Fn(&pb::Message) -> OffsetDateTime) {
-    let mut late_ms: Vec<i128> = messages
-        .iter()
-        .map(|message| godwit_rpc::instant(message.sent_at.as_ref().unwrap()).unwrap() - send_at(message))
-        .map(|late| late.whole_milliseconds())
-        .collect();
-    late_ms.sort_unstable();
-    let (median, most) = (late_ms[late_ms.len() / 2], late_ms[late_ms.len() - 1]);
-    eprintln!("{what}: {} scheduled messages, {median} ms late in the middle, {most} ms at most", messages.len());
-    assert!(late_ms[0] >= 0, "not before");
-    assert!(median <= LATE_MS_MAX && most <= LATE_MS_MAX + BUSY_MS_MAX, "{what}: too late");
 }
 
 /// Messages that four people scheduled by two replicas, due one 10 ms after the other; each says its number.
@@ -443,4 +228,34 @@ async fn a_sent_message_that_a_dead_replica_did_not_note_is_not_a_refusal() {
     assert_eq!(bed.number("SELECT count(*) FROM scheduled_messages WHERE failure IS NOT NULL").await, 0);
     let texts: Vec<String> = sent(&client, chat_id).await.into_iter().map(|message| message.text).collect();
     assert_eq!(texts, ["", "answer"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_slow_replica_tells_of_an_earlier_try_does_not_end_the_claim_of_another() {
+    let bed = Bed::new().await;
+    let tasks = Tasks::new();
+    let replica = bed.replica_on(bed.db.pool(&store::SCHEMA), tasks.clone());
+    let ada = user();
+    let chat_id = bed.chat(&replica, &[ada, user()]).await;
+    let due = ahead(2_000);
+    schedule(&replica.client(ada), request(chat_id, "later", "later", due)).await.unwrap();
+    tasks.stop(Stage::Work, tokio::time::Instant::now()).await;
+    let mut conn = bed.pool.get().await.unwrap();
+    let claim = async |conn: &mut godwit_pg::Connection| store::claim_due_messages(conn, 10).await.unwrap().pop();
+    let first = eventually(PATIENCE, async || claim(&mut bed.pool.get().await.unwrap()).await).await;
+    let second = eventually(PATIENCE, async || claim(&mut bed.pool.get().await.unwrap()).await).await;
+    assert_eq!((first.attempt, second.attempt), (1, 2));
+    let claimed = "SELECT count(*) FROM scheduled_messages WHERE claimed_until IS NOT NULL";
+    let tell = |due: &store::DueMessage, settled| store::Tried {
+        chat_id,
+        id: due.scheduled.id,
+        attempt: due.attempt,
+        settled,
+    };
+    let released = Settled::Released(Duration::from_secs(60));
+    store::settle_scheduled(&mut conn, &[tell(&first, released.clone())]).await.unwrap();
+    assert_eq!(bed.number(claimed).await, 1);
+    store::settle_scheduled(&mut conn, &[tell(&second, released)]).await.unwrap();
+    assert_eq!(bed.number(claimed).await, 0);
+    assert!(claim(&mut conn).await.is_none(), "it waits for its next try");
 }
