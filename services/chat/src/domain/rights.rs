@@ -104,6 +104,7 @@ const TABLE: &[Row] = &[
             (R::Post, NotBlocked),
             (R::React, NotBlocked),
             (R::Pin, NotBlocked),
+            (R::DeleteAny, NotBlocked),
             (R::SeeReceipts, Always),
             (R::ListMembers, Always),
         ],

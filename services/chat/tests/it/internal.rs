@@ -19,6 +19,7 @@ async fn a_policy_is_of_members_only() {
         pb::ChatRight::Post,
         pb::ChatRight::React,
         pb::ChatRight::Pin,
+        pb::ChatRight::DeleteAny,
         pb::ChatRight::SeeReceipts,
         pb::ChatRight::ListMembers,
     ];

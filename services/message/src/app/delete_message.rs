@@ -2,24 +2,19 @@ use godwit_kernel::{MessageId, UserId};
 
 use super::App;
 use super::act::hide_chat;
-use crate::domain::{Act, ChatKind, Right};
+use crate::domain::{Act, Right};
 use crate::error::Error;
 
 impl App {
-    /// Deletes a message for everyone: nothing that it said is left when this returns. Its sender may, who may delete any, and
-    /// both of a direct chat. What is deleted stays so.
+    /// Deletes a message for everyone: nothing that it said is left when this returns. Its sender may, and who may delete any.
+    /// What is deleted stays so.
     ///
     /// # Errors
     /// [`Error::MessageNotFound`]; [`Error::DeletionNotAllowed`]; those of the appender.
     #[tracing::instrument(name = "message.delete_message", skip_all, fields(message.id = %id), err(level = "debug"))]
     pub async fn delete_message(&self, caller: UserId, id: MessageId) -> Result<(), Error> {
         let delete = |may_be_of_others| Act::Delete { seq: id.seq, may_be_of_others };
-        let mut result = self
-            .act(caller, id.chat_id, |policy| {
-                let is_between_two = matches!(policy.kind, ChatKind::Direct | ChatKind::Saved);
-                Ok(delete(is_between_two || policy.rights.has(Right::DeleteAny)))
-            })
-            .await;
+        let mut result = self.act(caller, id.chat_id, |policy| Ok(delete(policy.rights.has(Right::DeleteAny)))).await;
         if matches!(result, Err(Error::DeletionNotAllowed)) {
             // The caller can have been made an admin since.
             self.policies.reload(id.chat_id, caller).await.map_err(hide_chat)?;

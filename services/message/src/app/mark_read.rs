@@ -2,7 +2,7 @@ use godwit_kernel::{ChatId, UserId};
 
 use super::App;
 use crate::domain::limits::RECEIPT_MEMBERS_MAX;
-use crate::domain::{Act, Cursors, Outcome, ReceiptAudience};
+use crate::domain::{Act, ChatKind, Cursors, Outcome, ReceiptAudience};
 use crate::error::Error;
 
 /// How far somebody has come.
@@ -16,7 +16,7 @@ pub struct Standing {
 
 impl App {
     /// Moves the caller's cursors in a chat; none goes back, nor beyond the log. One update tells it: to the chat, or where
-    /// that has more than 200 members to the caller's own devices.
+    /// that is a channel or has more than 200 members to the caller's own devices.
     ///
     /// # Errors
     /// [`Error::ChatNotFound`] for who is not a member; those of the appender.
@@ -24,8 +24,8 @@ impl App {
     pub async fn mark_read(&self, caller: UserId, chat_id: ChatId, cursors: Cursors) -> Result<Standing, Error> {
         let outcome = self
             .act(caller, chat_id, |policy| {
-                let is_large = policy.member_count > RECEIPT_MEMBERS_MAX;
-                let audience = if is_large { ReceiptAudience::Own } else { ReceiptAudience::Chat };
+                let is_told_nobody = policy.kind == ChatKind::Channel || policy.member_count > RECEIPT_MEMBERS_MAX;
+                let audience = if is_told_nobody { ReceiptAudience::Own } else { ReceiptAudience::Chat };
                 Ok(Act::Advance { cursors, audience })
             })
             .await?;

@@ -109,7 +109,7 @@ const NO_MESSAGE: [&str; 4] = ["MESSAGE_NOT_FOUND"; 4];
 // Of a group: owner, admin, member, reader; of a channel: owner, admin, subscriber; one of two, and one who is blocked.
 const POSTING: [&str; 9] = [YES, YES, YES, QUIET, YES, YES, QUIET, YES, BLOCK];
 const EDITING: [&str; 9] = [EDIT, EDIT, EDIT, QUIET, EDIT, EDIT, QUIET, EDIT, BLOCK];
-const DELETING: [&str; 9] = [YES, YES, DELETE, DELETE, YES, YES, DELETE, YES, YES];
+const DELETING: [&str; 9] = [YES, YES, DELETE, DELETE, YES, YES, DELETE, YES, DELETE];
 const PINNING: [&str; 9] = [YES, YES, PIN, PIN, YES, YES, PIN, YES, PIN];
 const REACTING: [&str; 9] = [YES, YES, YES, YES, YES, YES, YES, YES, REACT];
 const REACTIONS: [&str; 9] = [YES, YES, YES, YES, YES, YES, "REACTIONS_HIDDEN", YES, YES];

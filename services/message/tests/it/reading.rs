@@ -73,6 +73,21 @@ async fn in_a_large_chat_only_the_reader_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn in_a_channel_of_any_size_only_the_reader_is_told() {
+    let bed = Bed::new().await;
+    let replica = bed.replica();
+    let (ada, bob) = (user(), user());
+    let chat_id = bed.chat_as(&replica, pb::ChatKind::Channel, &[ada, bob]).await;
+    replica.client(ada).send(chat_id, "m", "news").await.unwrap();
+    let reader = replica.client(bob);
+    reader.deliver(chat_id, 2).await.unwrap();
+    reader.read(chat_id, 2).await.unwrap();
+    assert_eq!(replica.client(ada).whole_log(chat_id, 0).await.len(), 2, "who subscribes is not told");
+    let own = reader.whole_log(own_log(bob), 0).await.pop().unwrap();
+    assert!(matches!(&own.change, Some(pb::update::Change::OwnReadAdvanced(read)) if read.read_seq == 2), "{own:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn receipts_of_a_message_are_those_of_the_others_who_came_to_it() {
     let bed = Bed::new().await;
     let replica = bed.replica();
