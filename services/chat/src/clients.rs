@@ -12,7 +12,7 @@ use godwit_contract::message::v1::{
     RankChatsRequest,
 };
 use godwit_contract::v1 as pb;
-use godwit_kernel::{ChatId, MediaId, UserId};
+use godwit_kernel::{ChatId, MediaId, UserId, limits};
 use godwit_rpc::{Channel, Directory, Target, instant, retry_idempotent, timestamp};
 use time::OffsetDateTime;
 use tonic::Status;
@@ -60,7 +60,8 @@ pub struct Logs {
 impl Logs {
     /// The message service where the directory says it is.
     pub fn new(directory: &Directory) -> Self {
-        let client = MessageInternalServiceClient::new(directory.channel(Target::Message));
+        let client = MessageInternalServiceClient::new(directory.channel(Target::Message))
+            .max_decoding_message_size(limits::ANSWER_BYTES);
         Self { directory: directory.clone(), client }
     }
 

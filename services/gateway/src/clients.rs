@@ -21,15 +21,13 @@ use godwit_contract::presence::v1::presence_internal_service_client::PresenceInt
 use godwit_contract::presence::v1::{ReportNodeRequest, ReportNodeResponse};
 use godwit_contract::rest::{RoutingKey, Upstream};
 use godwit_contract::v1::Message;
-use godwit_kernel::limits::INTERNAL_PAGE_MAX;
+use godwit_kernel::limits::{self, INTERNAL_PAGE_MAX};
 use godwit_kernel::{ChatId, MessageId, SessionId, UserId};
 use godwit_rpc::{Channel, Directory, Failure, Target, retry_idempotent, timestamp};
 use time::OffsetDateTime;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Extensions, Request, Status};
 
-/// The most bytes of one sync answer that the gateway takes.
-const SYNC_ANSWER_BYTES: usize = 32 * 1024 * 1024;
 /// The most pages of a user's chats, so that a faulty answer cannot keep the gateway asking.
 const CHAT_PAGES_MAX: usize = 100;
 
@@ -165,7 +163,7 @@ impl Services {
         let answer = retry_idempotent(|| async {
             let request = Request::from_parts(metadata.clone(), Extensions::new(), cursor.clone());
             let client = MessageServiceClient::new(channel.clone());
-            client.max_decoding_message_size(SYNC_ANSWER_BYTES).sync_chat(request).await
+            client.max_decoding_message_size(limits::ANSWER_BYTES).sync_chat(request).await
         })
         .await?;
         answer.into_inner().chat.ok_or_else(|| Status::internal("an answer without its chat"))

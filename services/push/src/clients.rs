@@ -53,7 +53,8 @@ impl Peers {
         Self {
             chat: ChatInternalServiceClient::new(directory.channel(Target::Chat)),
             auth: AuthInternalServiceClient::new(directory.channel(Target::Auth)),
-            message: MessageInternalServiceClient::new(directory.channel(Target::Message)),
+            message: MessageInternalServiceClient::new(directory.channel(Target::Message))
+                .max_decoding_message_size(limits::ANSWER_BYTES),
             listeners: ListenerInternalServiceClient::new(directory.channel(Target::Chat)),
             foreground: ForegroundInternalServiceClient::new(directory.channel(Target::Presence)),
             access: AccessChecks::new(directory),

@@ -176,9 +176,6 @@ impl People {
     }
 }
 
-/// Messages of a page with their texts, entities and attachments, each within what an update may have, fit.
-const MESSAGES_BYTES_MAX: usize = 32 * 1024 * 1024;
-
 /// The message service, which knows what messages say now and who may see them.
 #[derive(Clone)]
 pub struct Logs {
@@ -189,7 +186,7 @@ impl Logs {
     /// The message service of the directory.
     pub fn new(directory: &Directory) -> Self {
         let client = IndexInternalServiceClient::new(directory.channel(Target::Message));
-        Self { client: client.max_decoding_message_size(MESSAGES_BYTES_MAX) }
+        Self { client: client.max_decoding_message_size(limits::ANSWER_BYTES) }
     }
 
     /// Messages as a member of their chats may see them now; those that they may not see, and those that are gone, are

@@ -2,7 +2,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use godwit_kernel::{ChatId, Clock, Entropy, EventId, InvalidId};
+use godwit_kernel::{ChatId, Clock, Entropy, EventId, InvalidId, UserId};
+use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::info::{Problem, label};
@@ -20,6 +21,14 @@ impl FolderId {
     /// A new one.
     pub fn generate(clock: &dyn Clock, entropy: &dyn Entropy) -> Self {
         Self(EventId::generate(clock, entropy).as_uuid())
+    }
+
+    /// The one that a person makes under an idempotency key, whenever they ask (RFC 9562, section 5.8).
+    pub fn of_key(user_id: UserId, key: &str) -> Self {
+        let digest = Sha256::new().chain_update(user_id.as_uuid()).chain_update(key).finalize();
+        let mut bytes = [0; 16];
+        bytes.iter_mut().zip(digest).for_each(|(byte, digit)| *byte = digit);
+        Self(uuid::Builder::from_custom_bytes(bytes).into_uuid())
     }
 
     /// As it was stored.

@@ -3,7 +3,7 @@ use godwit_contract::chat::v1::{
     CreateChannelRequest, CreateChannelResponse, GetChannelRequest, GetChannelResponse, ListSubscribersRequest,
     ListSubscribersResponse, SubscribeRequest, SubscribeResponse, UnsubscribeRequest, UnsubscribeResponse,
 };
-use godwit_rpc::{Caller, InvalidField, parse_id, to_status};
+use godwit_rpc::{Caller, InvalidField, idempotency_key, parse_id, to_status};
 use tonic::{Request, Response, Status, async_trait};
 
 use super::Server;
@@ -21,7 +21,8 @@ impl ChannelService for Server {
         request: Request<CreateChannelRequest>,
     ) -> Result<Response<CreateChannelResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let wish = decode_channel(request.into_inner()).map_err(to_status)?;
+        let key = idempotency_key(&request).map_err(to_status)?;
+        let wish = decode_channel(request.into_inner(), key).map_err(to_status)?;
         let made = self.0.create_chat(caller.user_id, wish).await.map_err(to_status)?;
         Ok(Response::new(CreateChannelResponse { chat: Some(encode_chat(made.chat)) }))
     }
@@ -68,7 +69,7 @@ impl ChannelService for Server {
     }
 }
 
-fn decode_channel(request: CreateChannelRequest) -> Result<ChatToMake, InvalidField> {
+fn decode_channel(request: CreateChannelRequest, key: Option<String>) -> Result<ChatToMake, InvalidField> {
     let (title, description) = (title(&request.title)?, description(&request.description)?);
     let avatar_id = optional_id("avatar_media_id", &request.avatar_media_id)?;
     let info = Info::first(Kind::Channel, title, description, avatar_id);
@@ -76,6 +77,6 @@ fn decode_channel(request: CreateChannelRequest) -> Result<ChatToMake, InvalidFi
         kind: Kind::Channel,
         info: Info { handle: handle(&request.handle)?, ..info },
         member_ids: Vec::new(),
-        client_chat_id: client_chat_id(request.client_chat_id)?,
+        client_chat_id: client_chat_id(request.client_chat_id, key)?,
     })
 }

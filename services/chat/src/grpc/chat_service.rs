@@ -6,7 +6,7 @@ use godwit_contract::chat::v1::{
 };
 use godwit_contract::v1 as pb;
 use godwit_kernel::ChatId;
-use godwit_rpc::{Caller, InvalidField, parse_id, to_status};
+use godwit_rpc::{Caller, InvalidField, idempotency_key, parse_id, to_status};
 use tonic::{Request, Response, Status, async_trait};
 
 use super::Server;
@@ -55,7 +55,8 @@ impl ChatService for Server {
         request: Request<CreateGroupRequest>,
     ) -> Result<Response<CreateGroupResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let wish = decode_group(request.into_inner()).map_err(to_status)?;
+        let key = idempotency_key(&request).map_err(to_status)?;
+        let wish = decode_group(request.into_inner(), key).map_err(to_status)?;
         let made = self.0.create_chat(caller.user_id, wish).await.map_err(to_status)?;
         let (chat, refused) = (Some(encode_chat(made.chat)), encode_refused(made.refused));
         Ok(Response::new(CreateGroupResponse { chat, refused }))
@@ -93,14 +94,14 @@ fn decode_list(request: &ListChatsRequest) -> Result<(ChatsOf, Option<TimeCursor
     Ok((of, cursor, limit))
 }
 
-fn decode_group(request: CreateGroupRequest) -> Result<ChatToMake, InvalidField> {
+fn decode_group(request: CreateGroupRequest, key: Option<String>) -> Result<ChatToMake, InvalidField> {
     let (title, description) = (title(&request.title)?, description(&request.description)?);
     let avatar_id = optional_id("avatar_media_id", &request.avatar_media_id)?;
     Ok(ChatToMake {
         kind: Kind::Group,
         info: Info::first(Kind::Group, title, description, avatar_id),
         member_ids: ids("member_ids", &request.member_ids, FIRST_MEMBERS_MAX)?,
-        client_chat_id: client_chat_id(request.client_chat_id)?,
+        client_chat_id: client_chat_id(request.client_chat_id, key)?,
     })
 }
 

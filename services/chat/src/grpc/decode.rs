@@ -36,11 +36,11 @@ pub(super) fn optional_id<T: std::str::FromStr>(name: &'static str, text: &str) 
     if text.is_empty() { Ok(None) } else { parse_id(name, text).map(Some) }
 }
 
-/// `None` when it is empty.
-pub(super) fn client_chat_id(text: String) -> Result<Option<String>, InvalidField> {
+/// The `Idempotency-Key` when it is empty.
+pub(super) fn client_chat_id(text: String, key: Option<String>) -> Result<Option<String>, InvalidField> {
     let is_one = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     match text.len() {
-        0 => Ok(None),
+        0 => Ok(key),
         1..=64 if text.bytes().all(is_one) => Ok(Some(text)),
         _ => Err(InvalidField::new("client_chat_id", "must be 1 to 64 of A-Z a-z 0-9 _ -")),
     }

@@ -5,7 +5,7 @@ use godwit_contract::chat::v1::{
     ListInvitesResponse, ListJoinRequestsRequest, ListJoinRequestsResponse, RejectJoinRequestRequest,
     RejectJoinRequestResponse, RevokeInvitesRequest, RevokeInvitesResponse,
 };
-use godwit_rpc::{Caller, InvalidField, instant, parse_id, timestamp, to_status};
+use godwit_rpc::{Caller, InvalidField, idempotency_key, instant, parse_id, timestamp, to_status};
 use tonic::{Request, Response, Status, async_trait};
 
 use super::Server;
@@ -24,8 +24,9 @@ impl InviteService for Server {
     ) -> Result<Response<CreateInviteResponse>, Status> {
         let caller = Caller::of(&request)?;
         let chat_id = parse_id("chat_id", &request.get_ref().chat_id).map_err(to_status)?;
+        let key = idempotency_key(&request).map_err(to_status)?;
         let terms = decode_terms(request.get_ref()).map_err(to_status)?;
-        let invite = self.0.create_invite(caller.user_id, chat_id, terms).await.map_err(to_status)?;
+        let invite = self.0.create_invite(caller.user_id, chat_id, terms, key).await.map_err(to_status)?;
         Ok(Response::new(CreateInviteResponse { invite: Some(encode_invite(&invite)) }))
     }
 

@@ -7,7 +7,7 @@ use godwit_contract::chat::v1::{
     UpdateFolderResponse,
 };
 use godwit_kernel::ChatId;
-use godwit_rpc::{Caller, InvalidField, instant, parse_id, to_status};
+use godwit_rpc::{Caller, InvalidField, idempotency_key, instant, parse_id, to_status};
 use time::OffsetDateTime;
 use tonic::{Request, Response, Status, async_trait};
 
@@ -96,10 +96,11 @@ impl SettingsService for Server {
         request: Request<CreateFolderRequest>,
     ) -> Result<Response<CreateFolderResponse>, Status> {
         let caller = Caller::of(&request)?;
+        let key = idempotency_key(&request).map_err(to_status)?;
         let CreateFolderRequest { title, chat_ids } = request.get_ref();
         let title = field("title", folder_title(title)).map_err(to_status)?;
         let chat_ids = decode_chats(chat_ids).map_err(to_status)?;
-        let folder = self.0.create_folder(caller.user_id, title, chat_ids).await.map_err(to_status)?;
+        let folder = self.0.create_folder(caller.user_id, title, chat_ids, key).await.map_err(to_status)?;
         Ok(Response::new(CreateFolderResponse { folder: Some(encode_folder(&folder)) }))
     }
 

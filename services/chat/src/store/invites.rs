@@ -26,11 +26,31 @@ fn decode_invite(row: Row) -> Invite {
     }
 }
 
-/// Keeps an invite of a locked chat.
+const COLUMNS: (
+    invites::code,
+    invites::chat_id,
+    invites::created_by,
+    invites::created_at,
+    invites::expires_at,
+    invites::uses_max,
+    invites::use_count,
+    invites::needs_approval,
+) = (
+    invites::code,
+    invites::chat_id,
+    invites::created_by,
+    invites::created_at,
+    invites::expires_at,
+    invites::uses_max,
+    invites::use_count,
+    invites::needs_approval,
+);
+
+/// Keeps an invite of a locked chat, made under this key.
 ///
 /// # Errors
 /// When the database does.
-pub async fn insert_invite(conn: &mut Connection, invite: &Invite) -> Result<(), Error> {
+pub async fn insert_invite(conn: &mut Connection, invite: &Invite, key: Option<&str>) -> Result<(), Error> {
     diesel::insert_into(invites::table)
         .values((
             invites::code.eq(invite.code.as_str()),
@@ -41,10 +61,32 @@ pub async fn insert_invite(conn: &mut Connection, invite: &Invite) -> Result<(),
             invites::uses_max.eq(int(invite.uses_max)),
             invites::use_count.eq(int(invite.use_count)),
             invites::needs_approval.eq(invite.needs_approval),
+            invites::idempotency_key.eq(key),
         ))
         .execute(conn)
         .await?;
     Ok(())
+}
+
+/// What somebody made under this key in a locked chat, valid or not.
+///
+/// # Errors
+/// When the database does.
+pub async fn invite_of_key(
+    conn: &mut Connection,
+    chat_id: ChatId,
+    created_by: UserId,
+    key: &str,
+) -> Result<Option<Invite>, Error> {
+    let row: Option<Row> = invites::table
+        .filter(invites::chat_id.eq(chat_id.as_uuid()))
+        .filter(invites::created_by.eq(created_by.as_uuid()))
+        .filter(invites::idempotency_key.eq(key))
+        .select(COLUMNS)
+        .first(conn)
+        .await
+        .optional()?;
+    Ok(row.map(decode_invite))
 }
 
 /// The invite with this code, valid or not.
@@ -52,7 +94,7 @@ pub async fn insert_invite(conn: &mut Connection, invite: &Invite) -> Result<(),
 /// # Errors
 /// When the database does.
 pub async fn invite_of(conn: &mut Connection, code: &InviteCode) -> Result<Option<Invite>, Error> {
-    let row: Option<Row> = invites::table.find(code.as_str()).first(conn).await.optional()?;
+    let row: Option<Row> = invites::table.find(code.as_str()).select(COLUMNS).first(conn).await.optional()?;
     Ok(row.map(decode_invite))
 }
 
@@ -61,7 +103,8 @@ pub async fn invite_of(conn: &mut Connection, code: &InviteCode) -> Result<Optio
 /// # Errors
 /// When the database does.
 pub async fn lock_invite(conn: &mut Connection, code: &InviteCode) -> Result<Option<Invite>, Error> {
-    let row: Option<Row> = invites::table.find(code.as_str()).for_no_key_update().first(conn).await.optional()?;
+    let row = invites::table.find(code.as_str()).select(COLUMNS).for_no_key_update();
+    let row: Option<Row> = row.first(conn).await.optional()?;
     Ok(row.map(decode_invite))
 }
 
@@ -87,6 +130,7 @@ pub async fn invites_of(conn: &mut Connection, chat_id: ChatId, now: OffsetDateT
         .filter(invites::expires_at.is_null().or(invites::expires_at.gt(now)))
         .filter(invites::uses_max.eq(0).or(invites::use_count.lt(invites::uses_max)))
         .order((invites::created_at.desc(), invites::code))
+        .select(COLUMNS)
         .load(conn)
         .await?;
     Ok(rows.into_iter().map(decode_invite).collect())

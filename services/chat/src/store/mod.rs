@@ -28,7 +28,7 @@ pub use direct_chats::{NewDirectChat, create_direct_chat, direct_chat_id};
 pub use drafts::{delete_draft, draft_of, drafts_of, set_draft};
 pub use folders::{delete_folder, folders_of, save_folders, take_from_folders};
 pub use invites::{
-    delete_stale_invites, insert_invite, invite_of, invites_of, lock_invite, revoke_invites, use_invite,
+    delete_stale_invites, insert_invite, invite_of, invite_of_key, invites_of, lock_invite, revoke_invites, use_invite,
 };
 pub use join_requests::{
     add_join_request, chat_ids_asked_by, delete_join_requests, has_join_request, join_request_count, join_requests_of,

@@ -82,6 +82,7 @@ diesel::table! {
         uses_max -> Integer,
         use_count -> Integer,
         needs_approval -> Bool,
+        idempotency_key -> Nullable<Text>,
     }
 }
 

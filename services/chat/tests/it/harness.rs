@@ -81,12 +81,12 @@ impl Bed {
         let session_id = SessionId::generate(&SystemClock, &SystemEntropy);
         let device_id = DeviceId::generate(&SystemClock, &SystemEntropy);
         let caller = Caller { user_id, session_id, device_id };
-        Client { server: self.replicas[replica].server.clone(), caller: Some(caller) }
+        Client { server: self.replicas[replica].server.clone(), caller: Some(caller), key: None }
     }
 
     /// Requests that name no user.
     pub fn nobody(&self) -> Client {
-        Client { server: self.replicas[0].server.clone(), caller: None }
+        Client { server: self.replicas[0].server.clone(), caller: None, key: None }
     }
 
     pub async fn number(&self, sql: &str) -> i64 {
@@ -162,6 +162,7 @@ impl Gateway {
 pub struct Client {
     server: Server,
     caller: Option<Caller>,
+    key: Option<String>,
 }
 
 /// Methods of a client that send a request as it is, one an RPC.
@@ -224,7 +225,15 @@ impl Client {
         if let Some(caller) = &self.caller {
             caller.attach(&mut request);
         }
+        if let Some(key) = &self.key {
+            request.metadata_mut().insert("idempotency-key", key.parse().unwrap());
+        }
         request
+    }
+
+    /// The same with an `Idempotency-Key`.
+    pub fn under(&self, key: &str) -> Self {
+        Self { key: Some(key.to_owned()), ..self.clone() }
     }
 
     /// A group of the caller with these people.

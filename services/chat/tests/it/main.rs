@@ -10,6 +10,7 @@ mod direct_chats;
 mod directory;
 mod groups;
 mod harness;
+mod idempotency;
 mod internal;
 mod invites;
 mod join_requests;

@@ -11,12 +11,18 @@ use crate::store::{self, Transactional as _};
 const KEPT: time::Duration = time::Duration::DAY;
 
 impl App {
-    /// Makes a way into a group or channel.
+    /// Makes a way into a group or channel. Again under the same key: the one that was made, for as long as it is kept.
     ///
     /// # Errors
     /// [`Error::Invalid`] terms, [`Error::ChatNotFound`], [`Error::RightMissing`], [`Error::TooManyInvites`].
     #[tracing::instrument(name = "chat.create_invite", skip_all, fields(chat.id = %chat_id), err(level = "debug"))]
-    pub async fn create_invite(&self, caller: UserId, chat_id: ChatId, terms: InviteTerms) -> Result<Invite, Error> {
+    pub async fn create_invite(
+        &self,
+        caller: UserId,
+        chat_id: ChatId,
+        terms: InviteTerms,
+        key: Option<String>,
+    ) -> Result<Invite, Error> {
         let now = self.clock.now();
         terms.check(now).map_err(|(field, problem)| InvalidField::new(field, problem))?;
         let invite = Invite {
@@ -32,13 +38,18 @@ impl App {
         let mut conn = self.pool.get().await?;
         let kept = conn.transaction::<_, Error, _>(async |tx| {
             lock_for(tx, caller, chat_id, Right::Invite).await?;
+            if let Some(key) = &key
+                && let Some(made) = store::invite_of_key(tx, chat_id, caller, key).await?
+            {
+                return Ok(made);
+            }
             store::delete_stale_invites(tx, chat_id, now - KEPT).await?;
             if store::invites_of(tx, chat_id, now).await?.len() >= INVITES_MAX {
                 return Err(Error::TooManyInvites);
             }
-            Ok(store::insert_invite(tx, &invite).await?)
+            store::insert_invite(tx, &invite, key.as_deref()).await?;
+            Ok(invite)
         });
-        kept.await?;
-        Ok(invite)
+        kept.await
     }
 }

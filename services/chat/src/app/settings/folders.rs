@@ -40,17 +40,25 @@ impl App {
         Ok(store::folders_of(&mut conn, caller).await?)
     }
 
-    /// Makes a folder behind the others.
+    /// Makes a folder behind the others. Again under the same key: the one that was made, as it is now.
     ///
     /// # Errors
     /// [`Error::ChatNotFound`] when the caller is not in one of the chats, [`Error::TooManyFolders`]; [`Error::NotReady`]
     /// when it is made but the caller's log does not have it yet.
     #[tracing::instrument(name = "chat.create_folder", skip_all, err(level = "debug"))]
-    pub async fn create_folder(&self, caller: UserId, title: String, chat_ids: Vec<ChatId>) -> Result<Folder, Error> {
-        let id = FolderId::generate(self.clock.as_ref(), self.entropy.as_ref());
-        let folder = Folder { id, title, chat_ids };
-        self.change_folders(caller, Change::Add(folder.clone())).await?;
-        Ok(folder)
+    pub async fn create_folder(
+        &self,
+        caller: UserId,
+        title: String,
+        chat_ids: Vec<ChatId>,
+        key: Option<String>,
+    ) -> Result<Folder, Error> {
+        let id = match key {
+            Some(key) => FolderId::of_key(caller, &key),
+            None => FolderId::generate(self.clock.as_ref(), self.entropy.as_ref()),
+        };
+        let folders = self.change_folders(caller, Change::Add(Folder { id, title, chat_ids })).await?;
+        folders.into_iter().find(|folder| folder.id == id).ok_or(Error::FolderNotFound)
     }
 
     /// Changes a folder.
@@ -97,6 +105,7 @@ impl App {
         let before = store::folders_of(tx, caller).await?;
         let mut folders = before.clone();
         match change {
+            Change::Add(folder) if folders.iter().any(|made| made.id == folder.id) => {}
             Change::Add(folder) => {
                 if folders.len() >= FOLDERS_MAX {
                     return Err(Error::TooManyFolders);

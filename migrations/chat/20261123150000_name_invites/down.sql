@@ -1,0 +1,3 @@
+ALTER TABLE invites
+    DROP CONSTRAINT invites_idempotency_key,
+    DROP COLUMN idempotency_key;
