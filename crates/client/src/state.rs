@@ -7,6 +7,7 @@ use godwit_contract::v1::update::Change;
 use godwit_contract::v1::{
     Chat, ChatInfo, ChatRole, JoinRequestsChanged, LinkPreview, Message, ReactionCount, Receipt, ReplyInfo, Update,
 };
+use godwit_kernel::MessageId;
 use pbjson_types::Timestamp;
 
 /// A chat and those of its messages that the client has.
@@ -28,7 +29,9 @@ pub struct ChatState {
     pub receipts: BTreeMap<String, Receipt>,
     /// How far the viewer has read.
     pub read_seq: u64,
-    /// The newest pin first.
+    /// Messages before it are not for the viewer; 0 when all are.
+    pub visible_from_seq: u64,
+    /// The newest pin first, of those that are for the viewer.
     pub pinned_message_ids: Vec<String>,
     /// How many wait to be let in, as far as the viewer may answer them.
     pub join_request_count: u32,
@@ -54,6 +57,7 @@ impl ChatState {
             roles: BTreeMap::new(),
             receipts: receipts.collect(),
             read_seq: chat.read_seq,
+            visible_from_seq: chat.visible_from_seq,
             pinned_message_ids: chat.pinned_message_ids.clone(),
             join_request_count: chat.join_request_count,
             join_requests: BTreeMap::new(),
@@ -92,11 +96,14 @@ impl ChatState {
                 self.advance(&update.actor_id, advanced.read_seq, advanced.delivered_seq);
             }
             Change::OwnReadAdvanced(own) if own.chat_id == self.id => self.read_seq = self.read_seq.max(own.read_seq),
-            Change::PinsChanged(changed) => self.pinned_message_ids = changed.pinned_message_ids,
+            Change::PinsChanged(changed) => self.pin(changed.pinned_message_ids),
             Change::ChatInfoChanged(changed) => self.info = changed.info,
             Change::MembersAdded(added) => {
                 self.member_count = added.member_count;
                 for member in added.members {
+                    if added.is_history_hidden && member.user_id == self.viewer_id {
+                        self.visible_from_seq = update.seq;
+                    }
                     self.set_role(&member.user_id.clone(), member.role());
                 }
             }
@@ -153,6 +160,14 @@ impl ChatState {
                 *reply = ReplyInfo { snippet: String::new(), is_deleted: true, ..std::mem::take(reply) };
             }
         }
+    }
+
+    fn pin(&mut self, ids: Vec<String>) {
+        let is_for_viewer = |id: &String| match id.parse::<MessageId>() {
+            Ok(id) => id.seq.get() >= self.visible_from_seq,
+            Err(_) => true,
+        };
+        self.pinned_message_ids = ids.into_iter().filter(is_for_viewer).collect();
     }
 
     fn react(&mut self, message_id: &str, reactions: Option<Vec<ReactionCount>>, mine: Option<String>) {
@@ -288,6 +303,24 @@ mod tests {
         assert!(state.pinned_message_ids.is_empty());
         let quote = state.messages[&3].reply_to.as_ref().unwrap();
         assert_eq!((quote.snippet.as_str(), quote.is_deleted), ("", true));
+    }
+
+    #[test]
+    fn pins_of_before_the_viewer_came_are_not_for_them() {
+        let chat_id = godwit_kernel::ChatId::generate(&godwit_kernel::SystemClock, &godwit_kernel::SystemEntropy);
+        let id = |seq| MessageId { chat_id, seq: godwit_kernel::Seq::new(seq).unwrap() }.to_string();
+        let came = MembersAdded {
+            members: vec![Member { user_id: ME.to_owned(), ..Member::default() }],
+            is_history_hidden: true,
+            ..MembersAdded::default()
+        };
+        let pins = PinsChanged { pinned_message_ids: [6, 5, 4].map(id).to_vec(), ..PinsChanged::default() };
+        let mut state =
+            state(&[update(5, "ada", Change::MembersAdded(came)), update(7, "ada", Change::PinsChanged(pins.clone()))]);
+        assert_eq!(state.pinned_message_ids, [6, 5].map(id));
+        state.visible_from_seq = 0;
+        state.apply(&update(8, "ada", Change::PinsChanged(pins)));
+        assert_eq!(state.pinned_message_ids, [6, 5, 4].map(id));
     }
 
     #[test]

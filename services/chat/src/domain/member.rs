@@ -9,7 +9,7 @@ pub const GROUP_MEMBERS_MAX: u32 = 200_000;
 pub const RECEIPTS_MEMBERS_MAX: u32 = 200;
 /// The most admins of a chat, besides its owner: each is told of everybody who asks to be let in.
 pub const ADMINS_MAX: u32 = 50;
-/// The most groups and channels that one person is in.
+/// Who is in so many chats, of whatever kind, is taken into no group or channel.
 pub const CHATS_MAX: u32 = 10_000;
 
 /// Somebody in a chat.

@@ -68,7 +68,7 @@ pub async fn members_among(conn: &mut Connection, chat_id: ChatId, user_ids: &[U
     Ok(found.into_iter().map(UserId::from_uuid).collect())
 }
 
-/// Those of some people who are in `chats_max` chats or more already.
+/// Those of some people who are in `chats_max` chats of any kind or more already.
 ///
 /// # Errors
 /// When the database does.

@@ -176,7 +176,6 @@ async fn the_largest_change_of_another_service_is_appended() {
         event_id: event_id().to_string(),
         update: Some(update.clone()),
         membership_version: 1,
-        ..Default::default()
     };
     replica.client(ada).server().append_update(Request::new(request)).await.unwrap();
     assert_eq!(replica.client(ada).whole_log(own, 0).await.pop().unwrap().change, update.change);
