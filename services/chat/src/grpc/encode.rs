@@ -32,7 +32,8 @@ pub(super) fn encode_chat(view: ChatView) -> pb::Chat {
         settings: Some(encode_settings(settings)),
         draft: draft.and_then(encode_draft),
         pinned_message_ids: head.pinned_message_ids,
-        receipts: head.receipts,
+        // Also where a channel has no more than two members.
+        receipts: if chat.kind == Kind::Channel { Vec::new() } else { head.receipts },
         join_request_count: if standing.allows(Right::Invite) { join_request_count } else { 0 },
         visible_from_seq: head.visible_from_seq,
     }

@@ -202,6 +202,11 @@ async fn a_channel_is_read_by_who_subscribes_and_written_by_its_owner() {
     assert_eq!(owner.whole_log(&chat_id).await.len(), log_before, "a subscriber makes no update");
     let sent = owner.send(&chat_id, "1", "news").await;
     assert_eq!(socket.message(&chat_id).await, sent);
+    reader.rest.post(&format!("/chats/{chat_id}/read"), json!({"seq": sent.seq})).await.ok::<serde_json::Value>();
+    assert_eq!(owner.whole_log(&chat_id).await.len(), log_before + 1, "nor does how far they have read");
+    let seen: GetChatResponse = owner.rest.get(&format!("/chats/{chat_id}")).await.ok();
+    let seen = seen.chat.expect("the channel is returned");
+    assert_eq!((seen.receipts.len(), seen.seq), (0, sent.seq));
     assert_eq!(reader.try_send(&chat_id, "2", "me too").await.problem(403), "POSTING_NOT_ALLOWED");
     reader.rest.delete(&format!("/channels/{chat_id}/subscribe")).await.ok::<serde_json::Value>();
     owner.send(&chat_id, "3", "secret").await;
