@@ -2,6 +2,9 @@
 
 /// Message text.
 pub const MESSAGE_TEXT_CHARS: usize = 4_096;
+/// The links under one text together. With it a message is at most some 50 KB, whatever is in it, so that what answers with
+/// 200 of them has a limit.
+pub const LINK_URLS_BYTES: usize = 8_192;
 /// `client_message_id`.
 pub const CLIENT_MESSAGE_ID_BYTES: usize = 64;
 /// Items of a list when the caller names no limit.

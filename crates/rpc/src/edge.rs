@@ -8,8 +8,8 @@ use crate::{Caller, InvalidField};
 
 const CLIENT_ADDRESS: &str = "godwit-client-address";
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-/// The longest `Idempotency-Key`, as of the ids that clients choose, in bytes.
-const IDEMPOTENCY_KEY_BYTES: usize = 64;
+/// The longest id that a client chooses, in bytes.
+const CLIENT_ID_BYTES: usize = 64;
 
 /// What the edge vouches for when it passes a request of the outside on.
 #[derive(Clone, Copy, Debug)]
@@ -57,11 +57,17 @@ pub fn idempotency_key<T>(request: &Request<T>) -> Result<Option<String>, Invali
     let Some(value) = request.metadata().get(IDEMPOTENCY_KEY.as_str()) else { return Ok(None) };
     let key = value.to_str().unwrap_or_default();
     let key = key.strip_prefix('"').and_then(|key| key.strip_suffix('"')).unwrap_or(key);
-    let is_one = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    if key.is_empty() || key.len() > IDEMPOTENCY_KEY_BYTES || !key.bytes().all(is_one) {
-        return Err(InvalidField::new("idempotency-key", "must be 1 to 64 of A-Z a-z 0-9 _ -"));
+    if is_client_id(key) {
+        Ok(Some(key.to_owned()))
+    } else {
+        Err(InvalidField::new("idempotency-key", "must be 1 to 64 of A-Z a-z 0-9 _ -"))
     }
-    Ok(Some(key.to_owned()))
+}
+
+/// Whether a text is an id as clients choose them: 1 to 64 of `A-Z a-z 0-9 _ -`.
+pub fn is_client_id(text: &str) -> bool {
+    let is_one = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    (1..=CLIENT_ID_BYTES).contains(&text.len()) && text.bytes().all(is_one)
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ pub use access::{Access, AccessChecks};
 pub use caller::Caller;
 pub use channel::Channel;
 pub use directory::{Directory, InvalidEndpoint};
-pub use edge::{EdgeRequest, client_address, idempotency_key};
+pub use edge::{EdgeRequest, client_address, idempotency_key, is_client_id};
 pub use error::{FieldViolation, InvalidField, ServiceError, parse_id, to_status};
 pub use failure::Failure;
 pub use local::LocalRoutes;

@@ -1,9 +1,9 @@
 //! What requests of several services hold.
 
 use godwit_contract::v1 as pb;
-use godwit_kernel::limits::{PAGE_DEFAULT, PAGE_MAX, page_size};
+use godwit_kernel::limits::{LINK_URLS_BYTES, PAGE_DEFAULT, PAGE_MAX, page_size};
 use godwit_kernel::{ChatId, MessageId, UserId};
-use godwit_rpc::{InvalidField, parse_id};
+use godwit_rpc::{InvalidField, is_client_id, parse_id};
 
 use crate::domain::{Description, Handle, IdCursor, Problem, TimeCursor, Title, check_draft_spans, check_draft_text};
 use crate::error::Error;
@@ -38,10 +38,9 @@ pub(super) fn optional_id<T: std::str::FromStr>(name: &'static str, text: &str) 
 
 /// The `Idempotency-Key` when it is empty.
 pub(super) fn client_chat_id(text: String, key: Option<String>) -> Result<Option<String>, InvalidField> {
-    let is_one = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    match text.len() {
-        0 => Ok(key),
-        1..=64 if text.bytes().all(is_one) => Ok(Some(text)),
+    match text.as_str() {
+        "" => Ok(key),
+        id if is_client_id(id) => Ok(Some(text)),
         _ => Err(InvalidField::new("client_chat_id", "must be 1 to 64 of A-Z a-z 0-9 _ -")),
     }
 }
@@ -84,6 +83,9 @@ pub(super) fn draft(
     let spans: Vec<_> = entities.iter().map(|entity| (entity.offset, entity.length)).collect();
     field("entities", check_draft_spans(&text, &spans))?;
     entities.iter().try_for_each(check_entity)?;
+    if entities.iter().map(|entity| entity.url.len()).sum::<usize>() > LINK_URLS_BYTES {
+        return Err(InvalidField::new("entities", "the urls of a text must have at most 8192 bytes together"));
+    }
     let is_of_chat = |id: MessageId| id.chat_id == chat_id;
     if !reply_to_message_id.is_empty() && !reply_to_message_id.parse().is_ok_and(is_of_chat) {
         return Err(InvalidField::new("reply_to_message_id", "is no message of the chat"));

@@ -120,6 +120,10 @@ async fn a_draft_reaches_the_persons_devices_and_nobody_else() {
         },
         api::SetDraftRequest { entities: vec![pb::MessageEntity { kind: 99, ..bold_of(&request) }], ..request.clone() },
         api::SetDraftRequest { entities: vec![bold_of(&request); 101], ..request.clone() },
+        api::SetDraftRequest {
+            entities: vec![pb::MessageEntity { url: "x".repeat(2_000), ..bold_of(&request) }; 5],
+            ..request.clone()
+        },
         api::SetDraftRequest { reply_to_message_id: other, ..request.clone() },
         api::SetDraftRequest { reply_to_message_id: "x".to_owned(), ..request.clone() },
     ] {

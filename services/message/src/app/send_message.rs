@@ -83,8 +83,8 @@ impl App {
 
     /// Appends messages of one person in their order, each for itself: all that may go at once are in the queue before
     /// the first is waited for, so they share a commit. A message whose policy turns out to be stale goes again, and
-    /// all after it do, for a version that a chat has left does not come back: so their order stays. Behind one that may come
-    /// again none is begun.
+    /// all after it do, for a version that a chat has left does not come back: so their order stays. Behind one that is refused
+    /// for now none is begun.
     #[tracing::instrument(name = "message.send_messages", skip_all, fields(messages = sends.len()))]
     pub async fn send_messages(&self, caller: UserId, sends: Vec<SendMessage>) -> Vec<Result<Message, Error>> {
         let mut begun = Vec::with_capacity(sends.len());

@@ -1,5 +1,5 @@
 use godwit_kernel::UserId;
-use godwit_kernel::limits::{USERNAME_MAX_CHARS, USERNAME_MIN_CHARS};
+use godwit_kernel::limits::{LINK_URLS_BYTES, USERNAME_MAX_CHARS, USERNAME_MIN_CHARS};
 
 use super::{Violation, limits};
 
@@ -77,7 +77,7 @@ pub fn check_entities(text: &str, mut entities: Vec<Entity>) -> Result<Vec<Entit
         return Err(Violation("must have at most 100 items"));
     }
     let url_bytes = |entity: &Entity| if let EntityKind::Link { url } = &entity.kind { url.len() } else { 0 };
-    if entities.iter().map(url_bytes).sum::<usize>() > limits::LINK_URLS_BYTES {
+    if entities.iter().map(url_bytes).sum::<usize>() > LINK_URLS_BYTES {
         return Err(Violation("the urls of a text must have at most 8192 bytes together"));
     }
     let boundaries = Utf16Boundaries::of(text);

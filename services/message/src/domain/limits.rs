@@ -6,9 +6,6 @@ use time::Duration;
 pub const ENTITIES_MAX: usize = 100;
 /// A link under a text.
 pub const LINK_URL_BYTES: usize = 2_048;
-/// The links under one text together. With it a message is at most some 50 KB, whatever is in it, so that what answers with
-/// 200 of them has a limit.
-pub const LINK_URLS_BYTES: usize = 8_192;
 /// The name of a programming language.
 pub const CODE_LANGUAGE_BYTES: usize = 32;
 /// Files sent with one message.
