@@ -61,6 +61,13 @@ impl Message {
         (!reply.is_deleted).then_some(reply.message_id.seq)
     }
 
+    /// Forgets what it says of the message that it answers, which is deleted.
+    pub fn forget_snippet(&mut self) {
+        if let Some(extras) = &mut self.extras {
+            extras.forget_snippet();
+        }
+    }
+
     /// What is left of it once it is deleted for everyone.
     #[must_use]
     pub fn erased(&self) -> Self {

@@ -2,7 +2,7 @@
 
 use godwit_contract::message::v1 as api;
 use godwit_contract::v1 as pb;
-use godwit_kernel::{ChatId, MessageId};
+use godwit_kernel::{ChatId, MessageId, Seq};
 use godwit_live::Channel;
 use godwit_message::domain::{
     Act, Action, Change, Entry, Headers, LinkPreview, MembershipVersion, NewPreview, Outcome,
@@ -177,6 +177,45 @@ async fn the_snippets_of_any_number_of_replies_are_emptied() {
         }
     })
     .await;
+}
+
+/// One of more replies than a deletion reaches, edited before the worker comes to it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_that_is_edited_before_its_snippet_is_emptied_does_not_tell_it_again() {
+    const REPLIES: usize = 510;
+    let bed = Bed::new().await;
+    let replica = bed.replica_with(&godwit_message::Config { clean_interval_ms: 600_000, ..crate::harness::config(2) });
+    let (ada, bob) = (user(), user());
+    let chat_id = bed.chat(&replica, &[ada, bob]).await;
+    let sent = replica.client(ada).send(chat_id, "m", SECRET).await.unwrap();
+    let bob = replica.client(bob);
+    let names: Vec<String> = (0..REPLIES).map(|number| number.to_string()).collect();
+    futures_util::future::join_all(names.iter().map(|name| reply(&bob, chat_id, name, &sent))).await;
+    replica.client(ada).delete(&sent.id).await.unwrap();
+    let quoting = "SELECT count(*) FROM messages WHERE reply_to_seq IS NOT NULL";
+    let before = bed.number(quoting).await;
+    assert!(before > 0, "the worker is not there yet");
+    let seq = bed.number("SELECT min(seq) FROM messages WHERE reply_to_seq IS NOT NULL").await;
+    let id = MessageId { chat_id, seq: Seq::from_i64(seq) }.to_string();
+    bed.drained().await;
+    bed.stream.take_published();
+    let mut listener = bed.listen(&[Channel::Chat(chat_id)]).await;
+    let edited = bob.edit(&id, "another answer").await.unwrap();
+    assert!(edited.reply_to.unwrap().is_deleted);
+    assert_eq!(bed.number(quoting).await, before - 1);
+    bed.drained().await;
+    let (told, published) = (listener.payloads(), bed.stream.take_published());
+    assert!(!told.is_empty() && !published.is_empty());
+    assert!(!told.iter().chain(&published).any(|payload| has_secret(payload)));
+    let log = bob.whole_log(chat_id, 1_000).await;
+    let of_reply = |update: &&pb::Update| match &update.change {
+        Some(pb::update::Change::MessageCreated(created)) => created.message.as_ref().unwrap().id == id,
+        Some(pb::update::Change::MessageEdited(edited)) => edited.message.as_ref().unwrap().id == id,
+        _ => false,
+    };
+    let of_reply: Vec<&pb::Update> = log.iter().filter(of_reply).collect();
+    assert_eq!(of_reply.len(), 2);
+    assert!(!of_reply.iter().any(|update| has_secret(&prost::Message::encode_to_vec(*update))));
 }
 
 #[tokio::test(flavor = "multi_thread")]

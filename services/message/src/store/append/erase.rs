@@ -13,8 +13,8 @@ use uuid::Uuid;
 
 use super::AppendError;
 use super::write::keys;
-use crate::domain::Changes;
 use crate::domain::limits::REPLIES_PER_DELETION;
+use crate::domain::{Changes, Message};
 use crate::store::prepared::Prepared;
 use crate::wire::{Scrub, decode_extras, encode_extras, scrub_update};
 
@@ -47,6 +47,24 @@ pub(in crate::store) async fn erase_replies(conn: &mut Connection, id: MessageId
     forget_snippets(conn, replies.iter()).await?;
     scrub_updates(conn, &erased, &replies.iter().map(|reply| reply.id).collect()).await?;
     Ok(replies.len())
+}
+
+/// Empties the snippets of some replies to deleted messages that were not reached yet. In the transaction of the caller, who
+/// holds the locks on the chats' heads.
+pub(super) async fn erase_quotations(conn: &mut Connection, replies: &[Message]) -> Result<(), AppendError> {
+    let erased = replies
+        .iter()
+        .filter_map(|reply| Some(MessageId { chat_id: reply.chat_id, seq: reply.reply_to_seq()? }))
+        .collect();
+    let rows: Vec<ReplyRow> = replies
+        .iter()
+        .map(|reply| ReplyRow {
+            id: reply.id(),
+            extras: reply.extras.as_deref().map(encode_extras).unwrap_or_default(),
+        })
+        .collect();
+    forget_snippets(conn, rows.iter()).await?;
+    scrub_updates(conn, &erased, &rows.iter().map(|reply| reply.id).collect()).await
 }
 
 /// A message that answers a deleted one.

@@ -12,7 +12,7 @@ use godwit_pg::Connection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::AppendError;
+use super::{AppendError, erase};
 use crate::domain::{Act, Action, Change, ContentHash, EarlierResult, Emoji, Entry, Known, Message, Participant, Pin};
 use crate::store::message_row::OptionalMessageRow;
 use crate::store::prepared::Prepared;
@@ -21,7 +21,7 @@ use crate::store::prepared::Prepared;
 pub(super) async fn load(conn: &mut Connection, entries: &[Entry], mut known: Known) -> Result<Known, AppendError> {
     let needs = Needs::of(entries);
     if !needs.targets.is_empty() {
-        known.targets = targets(conn, &needs.targets).await?;
+        known.targets = targets(conn, &needs).await?;
     }
     if !needs.reactors.is_empty() {
         known.reactions = reactions(conn, &needs.reactors).await?;
@@ -38,6 +38,8 @@ pub(super) async fn load(conn: &mut Connection, entries: &[Entry], mut known: Kn
 #[derive(Default)]
 struct Needs {
     targets: HashSet<MessageId>,
+    /// Those of them that are edited: told again with what they quote.
+    edited: HashSet<MessageId>,
     reactors: HashSet<(MessageId, UserId)>,
     participants: HashSet<(ChatId, UserId)>,
     pins: HashSet<ChatId>,
@@ -62,6 +64,9 @@ impl Needs {
     fn act(&mut self, chat_id: ChatId, action: &Action) {
         self.participants.insert((chat_id, action.actor_id));
         match &action.act {
+            Act::Edit(edit) => {
+                self.edited.insert(MessageId { chat_id, seq: edit.seq });
+            }
             Act::React { seq, .. } => {
                 self.reactors.insert((MessageId { chat_id, seq: *seq }, action.actor_id));
             }
@@ -172,19 +177,36 @@ struct TargetRow {
     chat_id: Uuid,
     #[diesel(embed)]
     message: OptionalMessageRow,
+    #[diesel(sql_type = Bool)]
+    quotes_deleted: bool,
 }
 
-async fn targets(conn: &mut Connection, ids: &HashSet<MessageId>) -> Result<Vec<Message>, AppendError> {
+/// What is edited while it still quotes a deleted message, as one of very many replies to it, loses the quotation first.
+async fn targets(conn: &mut Connection, needs: &Needs) -> Result<Vec<Message>, AppendError> {
+    let ids = &needs.targets;
     let (chats, seqs): (Vec<Uuid>, Vec<i64>) = ids.iter().map(|id| (id.chat_id.as_uuid(), id.seq.as_i64())).unzip();
     let query = sql_query(
         "SELECT m.chat_id, m.seq, m.sender_id, m.client_message_id, m.text, m.sent_at, m.extras, m.reactions,
-             m.edited_at, m.edit_count, m.deleted_at, NULL::text AS my_reaction
+             m.edited_at, m.edit_count, m.deleted_at, NULL::text AS my_reaction,
+             EXISTS (SELECT FROM scrubs s WHERE s.chat_id = m.chat_id AND s.seq = m.reply_to_seq) AS quotes_deleted
          FROM unnest($1, $2) AS k (chat_id, seq) JOIN messages m ON m.chat_id = k.chat_id AND m.seq = k.seq",
     )
     .bind::<Array<SqlUuid>, _>(chats)
     .bind::<Array<BigInt>, _>(seqs);
     let rows: Vec<TargetRow> = Prepared(query).load(conn).await?;
-    Ok(rows.into_iter().filter_map(|row| row.message.into_message(ChatId::from_uuid(row.chat_id))).collect())
+    let (mut messages, mut quoting) = (Vec::with_capacity(rows.len()), Vec::new());
+    for row in rows {
+        let Some(mut message) = row.message.into_message(ChatId::from_uuid(row.chat_id)) else { continue };
+        if row.quotes_deleted && needs.edited.contains(&message.id()) {
+            quoting.push(message.clone());
+            message.forget_snippet();
+        }
+        messages.push(message);
+    }
+    if !quoting.is_empty() {
+        erase::erase_quotations(conn, &quoting).await?;
+    }
+    Ok(messages)
 }
 
 #[derive(QueryableByName)]
