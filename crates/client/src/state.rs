@@ -1,5 +1,6 @@
 //! One chat as its updates make it: what a client shows. Pure. A snapshot and the updates after its seq give what a fresh
-//! snapshot would: every update says what is after it, so none needs another question.
+//! snapshot would: every update says what is after it, so none needs another question. Who is taken out keeps nothing, and
+//! begins with a snapshot when they are back.
 
 use std::collections::BTreeMap;
 
@@ -79,6 +80,9 @@ impl ChatState {
             Change::ChatCreated(created) => {
                 self.info = created.info;
                 self.member_count = u32::try_from(created.member_ids.len()).unwrap_or(u32::MAX);
+                if created.member_ids.contains(&self.viewer_id) {
+                    self.read_seq = self.read_seq.max(update.seq);
+                }
             }
             Change::MessageCreated(created) => self.put(created.message),
             Change::MessageEdited(edited) => self.edit(edited.message),
@@ -101,8 +105,8 @@ impl ChatState {
             Change::MembersAdded(added) => {
                 self.member_count = added.member_count;
                 for member in added.members {
-                    if added.is_history_hidden && member.user_id == self.viewer_id {
-                        self.visible_from_seq = update.seq;
+                    if member.user_id == self.viewer_id {
+                        self.come(update.seq, added.is_history_hidden);
                     }
                     self.set_role(&member.user_id.clone(), member.role());
                 }
@@ -198,9 +202,20 @@ impl ChatState {
         self.roles.insert(user_id.to_owned(), role);
     }
 
+    /// The viewer is a member from now on: nothing before is unread, and where history is hidden nothing before is theirs.
+    fn come(&mut self, seq: u64, is_history_hidden: bool) {
+        self.read_seq = self.read_seq.max(seq);
+        if is_history_hidden {
+            self.visible_from_seq = seq;
+        }
+    }
+
+    /// A chat that the viewer is out of is not theirs to keep.
     fn forget(&mut self, user_id: &str) {
         if user_id == self.viewer_id {
-            self.my_role = None;
+            let (id, viewer_id) = (std::mem::take(&mut self.id), std::mem::take(&mut self.viewer_id));
+            *self = Self { id, viewer_id, member_count: self.member_count, ..Self::default() };
+            return;
         }
         self.roles.remove(user_id);
         self.receipts.remove(user_id);
@@ -345,6 +360,23 @@ mod tests {
         let removed = MemberRemoved { user_id: ME.to_owned(), member_count: 2, ..MemberRemoved::default() };
         state.apply(&update(3, "ada", Change::MemberRemoved(removed)));
         assert_eq!((state.member_count, state.my_role), (2, None));
+    }
+
+    #[test]
+    fn what_was_there_before_the_viewer_came_is_not_unread_and_who_is_out_keeps_nothing() {
+        let me = Member { user_id: ME.to_owned(), role: ChatRole::Member.into(), joined_at: None };
+        let added = MembersAdded { members: vec![me], member_count: 3, is_history_hidden: false };
+        let mut state = state(&[
+            created(1, "ada", "before"),
+            update(2, "ada", Change::MembersAdded(added)),
+            created(3, "ada", "after"),
+        ]);
+        assert_eq!((state.messages.len(), state.unread_count(), state.read_seq), (2, 1, 2));
+        let removed = MemberRemoved { user_id: ME.to_owned(), member_count: 2, ..MemberRemoved::default() };
+        state.apply(&update(4, "ada", Change::MemberRemoved(removed)));
+        let out =
+            ChatState { member_count: 2, ..ChatState::of(ME, &Chat { id: "c".to_owned(), ..Chat::default() }, []) };
+        assert_eq!(state, ChatState { my_role: None, ..out });
     }
 
     fn requests(chat: &str, count: u32, added: &str, removed: &[&str]) -> Update {

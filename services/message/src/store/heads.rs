@@ -182,7 +182,9 @@ const SEEN_HEADS: &str = "
         ) AS x
     ) AS r
     CROSS JOIN LATERAL (
-        SELECT coalesce(p.read_seq, 0) AS read_seq, coalesce(p.cleared_seq, 0) AS cleared_seq,
+        SELECT coalesce(p.cleared_seq, 0) AS cleared_seq,
+            CASE WHEN p.user_id IS NULL AND cardinality(r.users) > 2 THEN h.last_seq
+                ELSE greatest(p.read_seq, p.joined_seq, 0) END AS read_seq,
             CASE WHEN p.user_id IS NULL AND cardinality(r.users) > 2 THEN h.last_seq + 1
                 ELSE coalesce(p.visible_from_seq, 0) END AS visible_from_seq,
             CASE WHEN h.chat_id = $2 THEN h.last_seq
