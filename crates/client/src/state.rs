@@ -9,6 +9,7 @@ use godwit_contract::v1::{
     Chat, ChatInfo, ChatRole, JoinRequestsChanged, LinkPreview, Message, ReactionCount, Receipt, ReplyInfo, Update,
 };
 use godwit_kernel::MessageId;
+use godwit_kernel::limits::RECEIPT_MEMBERS_MAX;
 use pbjson_types::Timestamp;
 
 /// A chat and those of its messages that the client has.
@@ -104,6 +105,9 @@ impl ChatState {
             Change::ChatInfoChanged(changed) => self.info = changed.info,
             Change::MembersAdded(added) => {
                 self.member_count = added.member_count;
+                if self.is_large() {
+                    self.receipts.clear();
+                }
                 for member in added.members {
                     if member.user_id == self.viewer_id {
                         self.come(update.seq, added.is_history_hidden);
@@ -114,6 +118,9 @@ impl ChatState {
             Change::MemberRemoved(removed) => {
                 self.member_count = removed.member_count;
                 self.forget(&removed.user_id);
+                for receipt in removed.receipts {
+                    self.advance(&receipt.user_id, receipt.read_seq, receipt.delivered_seq);
+                }
             }
             Change::RolesChanged(changed) => {
                 for member in changed.members {
@@ -189,10 +196,18 @@ impl ChatState {
             self.read_seq = self.read_seq.max(read_seq);
             return;
         }
+        if self.is_large() {
+            return;
+        }
         let receipt = self.receipts.entry(user_id.to_owned()).or_default();
         user_id.clone_into(&mut receipt.user_id);
         receipt.read_seq = receipt.read_seq.max(read_seq);
         receipt.delivered_seq = receipt.delivered_seq.max(delivered_seq);
+    }
+
+    /// No more than counts of who has read are told.
+    const fn is_large(&self) -> bool {
+        self.member_count > RECEIPT_MEMBERS_MAX
     }
 
     fn set_role(&mut self, user_id: &str, role: ChatRole) {
@@ -360,6 +375,23 @@ mod tests {
         let removed = MemberRemoved { user_id: ME.to_owned(), member_count: 2, ..MemberRemoved::default() };
         state.apply(&update(3, "ada", Change::MemberRemoved(removed)));
         assert_eq!((state.member_count, state.my_role), (2, None));
+    }
+
+    #[test]
+    fn receipts_do_not_count_among_more_than_200_members_and_are_told_again_when_there_are_fewer() {
+        let advanced = |seq| Change::ReceiptAdvanced(ReceiptAdvanced { read_seq: seq, delivered_seq: seq });
+        let added = MembersAdded { member_count: 201, ..MembersAdded::default() };
+        let mut state = state(&[update(2, "ada", advanced(1))]);
+        state.apply(&update(3, "ada", Change::MembersAdded(added)));
+        state.apply(&update(4, "bob", advanced(3)));
+        assert!(state.receipts.is_empty());
+        let bob = Receipt { user_id: "bob".to_owned(), read_seq: 4, delivered_seq: 5 };
+        let (user_id, receipts) = ("eve".to_owned(), vec![bob.clone()]);
+        let removed = MemberRemoved { user_id, member_count: 200, receipts, ..MemberRemoved::default() };
+        state.apply(&update(5, "eve", Change::MemberRemoved(removed)));
+        assert_eq!(state.receipts.values().collect::<Vec<_>>(), [&bob]);
+        state.apply(&update(6, "ada", advanced(6)));
+        assert_eq!(state.receipts.len(), 2);
     }
 
     #[test]

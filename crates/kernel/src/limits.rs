@@ -27,6 +27,8 @@ pub const BATCH_IDS_MAX: usize = 200;
 pub const ANSWER_BYTES: usize = 32 * 1024 * 1024;
 /// The most messages of one caller to one chat that go to the message service together.
 pub const SEND_MESSAGES_MAX: usize = 64;
+/// A group with more members tells each only how far they themselves have read.
+pub const RECEIPT_MEMBERS_MAX: u32 = 200;
 /// A WebSocket frame from a client.
 pub const CLIENT_FRAME_BYTES: usize = 64 * 1024;
 /// A JSON body.

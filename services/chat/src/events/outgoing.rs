@@ -60,6 +60,8 @@ pub fn member_removed(chat: &Chat, user_id: UserId, cause: Cause) -> Change {
         user_id: user_id.to_string(),
         cause: encode_cause(cause).into(),
         member_count: chat.member_count,
+        // The log knows them.
+        receipts: Vec::new(),
     })
 }
 

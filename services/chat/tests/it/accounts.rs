@@ -72,6 +72,7 @@ async fn who_is_gone_for_ever_is_in_no_group_or_channel_any_more() {
             user_id: bob.to_string(),
             cause: pb::RemovalCause::AccountDeleted.into(),
             member_count: 1,
+            receipts: Vec::new(),
         };
         assert_eq!(bed.neighbours.changes_of(&group.id)[1..], [Change::MemberRemoved(removed)]);
         assert_eq!(bed.neighbours.raises_of(&channel.id).len(), 2);

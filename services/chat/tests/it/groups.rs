@@ -188,8 +188,12 @@ async fn who_is_removed_is_out_when_the_call_returns() {
     assert_eq!(refusal(&bed.client(1, bob).get(&chat.id).await), "CHAT_NOT_FOUND");
     assert_eq!(bed.neighbours.version_of(&chat.id), 2, "the log knows");
     assert_eq!(gateway.told_to_stop().await, [chat.id.as_str()]);
-    let removed =
-        pb::MemberRemoved { user_id: bob.to_string(), cause: pb::RemovalCause::Removed.into(), member_count: 1 };
+    let removed = pb::MemberRemoved {
+        user_id: bob.to_string(),
+        cause: pb::RemovalCause::Removed.into(),
+        member_count: 1,
+        ..Default::default()
+    };
     assert_eq!(bed.neighbours.changes_of(&chat.id)[1..], [Change::MemberRemoved(removed)]);
     assert_eq!(own_log(&bed, bob), [left(&chat.id, pb::RemovalCause::Removed)]);
 

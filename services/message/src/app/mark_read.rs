@@ -1,7 +1,7 @@
+use godwit_kernel::limits::RECEIPT_MEMBERS_MAX;
 use godwit_kernel::{ChatId, UserId};
 
 use super::App;
-use crate::domain::limits::RECEIPT_MEMBERS_MAX;
 use crate::domain::{Act, ChatKind, Cursors, Outcome, ReceiptAudience};
 use crate::error::Error;
 

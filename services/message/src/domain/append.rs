@@ -88,6 +88,8 @@ pub struct Membership {
     pub is_history_hidden: bool,
     /// Who is no member any more.
     pub left: Vec<UserId>,
+    /// There are so few members from it on that all are told how far each has come.
+    pub are_receipts_told_again: bool,
     /// Nobody is, and nothing is to be left of the chat.
     pub is_chat_deleted: bool,
 }

@@ -22,8 +22,6 @@ pub const EDIT_WINDOW: Duration = Duration::hours(48);
 pub const EDITS_MAX: u32 = 100;
 /// Pinned messages of one chat.
 pub const PINS_MAX: usize = 50;
-/// A chat with more members tells each only how far they themselves have read.
-pub const RECEIPT_MEMBERS_MAX: u32 = 200;
 /// Unread messages are counted up to here.
 pub const UNREAD_MAX: u32 = 10_000;
 /// Replies whose snippets are emptied in the transaction that deletes what they answer.

@@ -2,6 +2,7 @@ use diesel::QueryableByName;
 use diesel::sql_query;
 use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl as _;
+use godwit_kernel::limits::RECEIPT_MEMBERS_MAX;
 use godwit_kernel::{ChatId, Seq, UserId};
 use godwit_pg::{Connection, Error};
 use time::OffsetDateTime;
@@ -9,7 +10,7 @@ use uuid::Uuid;
 
 use super::message_row::OptionalMessageRow;
 use super::prepared::Prepared;
-use crate::domain::limits::{RECEIPT_MEMBERS_MAX, UNREAD_MAX};
+use crate::domain::limits::UNREAD_MAX;
 use crate::domain::{Cursors, Epoch, Message};
 
 /// Where a chat's log stands.

@@ -4,12 +4,12 @@ use diesel::QueryableByName;
 use diesel::sql_query;
 use diesel::sql_types::{Array, BigInt, Uuid as SqlUuid};
 use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
+use godwit_kernel::limits::RECEIPT_MEMBERS_MAX;
 use godwit_kernel::{ChatId, MessageId, Seq, UserId};
 use godwit_pg::{Connection, Error};
 use uuid::Uuid;
 
 use super::prepared::Prepared;
-use crate::domain::limits::RECEIPT_MEMBERS_MAX;
 use crate::domain::{Cursors, MembershipVersion};
 
 /// A change of a chat's member list that makes no update.

@@ -1,6 +1,7 @@
 use godwit_contract::v1 as pb;
 use godwit_contract::v1::update::Change;
 use godwit_kernel::UserId;
+use godwit_kernel::limits::RECEIPT_MEMBERS_MAX;
 
 use crate::domain::Membership;
 
@@ -15,7 +16,8 @@ pub fn membership(update: &pb::Update) -> Membership {
             ..none
         },
         Some(Change::MemberRemoved(removed)) => {
-            Membership { left: users(std::slice::from_ref(&removed.user_id)), ..none }
+            let left = users(std::slice::from_ref(&removed.user_id));
+            Membership { left, are_receipts_told_again: removed.member_count == RECEIPT_MEMBERS_MAX, ..none }
         }
         Some(Change::ChatDeleted(_)) => Membership { is_chat_deleted: true, ..none },
         _ => none,

@@ -1,4 +1,4 @@
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use godwit_contract::v1 as pb;
 use godwit_contract::v1::update::Change as PbChange;
 use godwit_kernel::{ChatId, MessageId, Seq};
@@ -20,15 +20,14 @@ pub fn encode_update(entry: &Entry, planned: &Planned) -> Bytes {
         actor_id: actor_id.map(|id| id.to_string()).unwrap_or_default(),
         change: None,
     };
-    if let (Body::AsAsked, Change::Event(event)) = (body, &entry.change) {
-        // One encoded message behind another of its type is their union: actor and change come from the second.
-        let mut bytes = BytesMut::with_capacity(update.encoded_len() + event.partial_update.len());
-        bytes.extend_from_slice(&update.encode_to_vec());
-        bytes.extend_from_slice(&event.partial_update);
-        return bytes.freeze();
+    if let (Body::AsAsked | Body::WithReceipts(_), Change::Event(event)) = (body, &entry.change) {
+        // One encoded message behind another of its type is their union: actor and change come from the second, receipts from
+        // the third.
+        let parts = [update.encode_to_vec(), event.partial_update.to_vec(), receipts(body)];
+        return parts.concat().into();
     }
     update.change = match body {
-        Body::AsAsked => asked(entry, planned),
+        Body::AsAsked | Body::WithReceipts(_) => asked(entry, planned),
         body => done(*chat_id, body),
     };
     update.encode_to_vec().into()
@@ -50,7 +49,7 @@ fn asked(entry: &Entry, planned: &Planned) -> Option<PbChange> {
 
 fn done(chat: ChatId, body: &Body) -> Option<PbChange> {
     Some(match body {
-        Body::AsAsked => return None,
+        Body::AsAsked | Body::WithReceipts(_) => return None,
         Body::Edited(message) => {
             let plain = Message { reactions: Vec::new(), my_reaction: None, ..message.as_ref().clone() };
             PbChange::MessageEdited(pb::MessageEdited { message: Some(encode_message(&plain)) })
@@ -82,6 +81,18 @@ fn done(chat: ChatId, body: &Body) -> Option<PbChange> {
             emoji: emoji.as_ref().map(ToString::to_string).unwrap_or_default(),
         }),
     })
+}
+
+/// The receipts that a removal bears, as an update of nothing else.
+fn receipts(body: &Body) -> Vec<u8> {
+    let Body::WithReceipts(receipts) = body else { return Vec::new() };
+    let receipts = receipts.iter().map(|(user_id, cursors)| pb::Receipt {
+        user_id: user_id.to_string(),
+        read_seq: cursors.read_seq.get(),
+        delivered_seq: cursors.delivered_seq.get(),
+    });
+    let removed = pb::MemberRemoved { receipts: receipts.collect(), ..pb::MemberRemoved::default() };
+    pb::Update { change: Some(PbChange::MemberRemoved(removed)), ..pb::Update::default() }.encode_to_vec()
 }
 
 fn id(chat_id: ChatId, seq: Seq) -> String {

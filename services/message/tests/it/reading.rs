@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
 use godwit_contract::v1 as pb;
+use godwit_kernel::UserId;
 use godwit_message::domain::own_log;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
-use crate::harness::{Bed, reason, user};
+use crate::harness::{Bed, append, reason, user};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cursors_only_grow_and_stop_at_the_head() {
@@ -126,6 +127,52 @@ async fn who_has_read_is_named_among_200_members_and_only_counted_among_201() {
         assert_eq!((found.read_count, found.delivered_count), (1, 1));
         assert_eq!(found.receipts.into_iter().map(|receipt| receipt.user_id).collect::<Vec<_>>(), named);
         assert_eq!(sender.head(chat_id).await.receipts.len(), others);
+    }
+}
+
+/// How far everybody has come is told again when a group has come down to 200 members: while there were more it was told to
+/// nobody, but is what a snapshot says from then on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_comes_down_to_200_members_tells_how_far_each_has_come() {
+    use pb::update::Change;
+    let bed = Bed::new().await;
+    let replica = bed.replica();
+    let members: Vec<_> = (0..200).map(|_| user()).collect();
+    let (ada, bob, eve, late) = (members[0], members[1], members[2], user());
+    let chat_id = bed.chat_as(&replica, pb::ChatKind::Group, &members).await;
+    let sent = replica.client(ada).send(chat_id, "m", "hi").await.unwrap();
+    replica.client(bob).deliver(chat_id, sent.seq).await.unwrap();
+    bed.join(&replica, chat_id, late, false).await;
+    for reading in [bob, late] {
+        replica.client(reading).read(chat_id, sent.seq).await.unwrap();
+    }
+    assert!(replica.client(ada).head(chat_id).await.receipts.is_empty(), "they are 201");
+    let before = replica.client(ada).whole_log(chat_id, 1_000).await.len();
+
+    let version = bed.chats.remove(chat_id, late);
+    let removed = |member_count| {
+        let user_id = late.to_string();
+        let removed = pb::MemberRemoved { user_id, member_count, ..pb::MemberRemoved::default() };
+        append(chat_id, Change::MemberRemoved(removed), version)
+    };
+    replica.app.append_update(removed(200)).await.unwrap();
+    replica.client(eve).deliver(chat_id, sent.seq).await.unwrap();
+    let log = replica.client(ada).whole_log(chat_id, 1_000).await;
+    let changes: Vec<Change> = log[before..].iter().map(|update| update.change.clone().unwrap()).collect();
+    let receipt = |user: UserId, read_seq| pb::Receipt { user_id: user.to_string(), read_seq, delivered_seq: sent.seq };
+    let [Change::MemberRemoved(told), Change::ReceiptAdvanced(_)] = &changes[..] else { panic!("{changes:?}") };
+    assert_eq!((told.user_id.clone(), told.member_count), (late.to_string(), 200));
+    assert_eq!(told.receipts, [receipt(bob, sent.seq)], "not of who left, nor of who has received nothing");
+    let mut shown = replica.client(ada).head(chat_id).await.receipts;
+    shown.retain(|receipt| receipt.delivered_seq > 0);
+    shown.sort_by_key(|receipt| receipt.read_seq);
+    assert_eq!(shown, [receipt(eve, 0), receipt(bob, sent.seq)]);
+    // Of another number of members nothing is told: it is known, or there are too many.
+    for member_count in [199, 201] {
+        replica.app.append_update(removed(member_count)).await.unwrap();
+        let log = replica.client(ada).whole_log(chat_id, 1_000).await;
+        let Some(Change::MemberRemoved(told)) = &log.last().unwrap().change else { panic!("{log:?}") };
+        assert!(told.receipts.is_empty());
     }
 }
 

@@ -5,7 +5,7 @@ use time::Duration;
 
 use super::{Body, Planner};
 use crate::domain::{
-    Edit, Extras, Membership, NewEvent, NewMessage, NewPreview, Outcome, Participant, Placed, Refusal,
+    Cursors, Edit, Extras, Membership, NewEvent, NewMessage, NewPreview, Outcome, Participant, Placed, Refusal,
 };
 
 impl<'a> Planner<'a> {
@@ -77,13 +77,30 @@ impl<'a> Planner<'a> {
         if let Some(first) = self.events.get(&(chat_id, event.event_id)) {
             return Outcome::Repeated(first.clone());
         }
-        let Some(placed) = self.append(place, chat_id, None, Body::AsAsked) else {
+        let body = match event.membership.are_receipts_told_again {
+            true => Body::WithReceipts(self.receipts(chat_id, &event.membership.left)),
+            false => Body::AsAsked,
+        };
+        let Some(placed) = self.append(place, chat_id, None, body) else {
             return Outcome::NoLog;
         };
         self.logs.raise(chat_id, event.membership_version);
         self.change_members(chat_id, &event.membership, &placed);
         self.events.insert((chat_id, event.event_id), placed.clone());
         Outcome::Appended(placed)
+    }
+
+    /// How far the members of a chat have come who have received anything; all of them are known.
+    fn receipts(&self, chat_id: ChatId, left: &[UserId]) -> Vec<(UserId, Cursors)> {
+        let mut receipts: Vec<(UserId, Cursors)> = self
+            .participants
+            .iter()
+            .filter(|((chat, user_id), _)| *chat == chat_id && !left.contains(user_id))
+            .map(|((_, user_id), participant)| (*user_id, participant.cursors()))
+            .filter(|(_, cursors)| *cursors != Cursors::default())
+            .collect();
+        receipts.sort_unstable_by_key(|(user_id, _)| *user_id);
+        receipts
     }
 
     fn change_members(&mut self, chat_id: ChatId, membership: &Membership, placed: &Placed) {

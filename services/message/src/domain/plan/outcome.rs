@@ -38,6 +38,8 @@ pub struct Planned {
 pub enum Body {
     /// What the entry holds: a message, an event or a preview.
     AsAsked,
+    /// The same, the removal of a member, and how far the others have come.
+    WithReceipts(Vec<(UserId, Cursors)>),
     /// The message as it is now.
     Edited(Box<Message>),
     /// It is gone for everyone.

@@ -164,7 +164,7 @@ impl<'a> Rows<'a> {
             rows.log.seqs.push(seq);
             rows.log.payloads.push(&written.payload);
             rows.log.occurred_ats.push(update.placed.occurred_at);
-            if update.body != Body::AsAsked {
+            if !matches!(update.body, Body::AsAsked | Body::WithReceipts(_)) {
                 continue;
             }
             match &entry.change {

@@ -26,8 +26,8 @@ pub(super) async fn load(conn: &mut Connection, entries: &[Entry], mut known: Kn
     if !needs.reactors.is_empty() {
         known.reactions = reactions(conn, &needs.reactors).await?;
     }
-    if !needs.participants.is_empty() {
-        known.participants = participants(conn, &needs.participants).await?;
+    if !(needs.participants.is_empty() && needs.all_participants.is_empty()) {
+        known.participants = participants(conn, &needs).await?;
     }
     if !needs.pins.is_empty() {
         known.pins = pins(conn, &needs.pins).await?;
@@ -42,6 +42,8 @@ struct Needs {
     edited: HashSet<MessageId>,
     reactors: HashSet<(MessageId, UserId)>,
     participants: HashSet<(ChatId, UserId)>,
+    /// The groups that come down to 200 members.
+    all_participants: HashSet<ChatId>,
     pins: HashSet<ChatId>,
 }
 
@@ -55,6 +57,9 @@ impl Needs {
                     needs.participants.insert((entry.chat_id, message.sender_id));
                 }
                 Change::Action(action) => needs.act(entry.chat_id, action),
+                Change::Event(event) if event.membership.are_receipts_told_again => {
+                    needs.all_participants.insert(entry.chat_id);
+                }
                 Change::Message(_) | Change::Event(_) | Change::Preview(_) => {}
             }
         }
@@ -263,14 +268,17 @@ struct ParticipantRow {
 
 async fn participants(
     conn: &mut Connection,
-    keys: &HashSet<(ChatId, UserId)>,
+    needs: &Needs,
 ) -> Result<HashMap<(ChatId, UserId), Participant>, AppendError> {
+    let Needs { participants: keys, all_participants: whole, .. } = needs;
     let query = sql_query(
         "SELECT p.* FROM unnest($1, $2) AS k (chat_id, user_id)
-         JOIN participants p ON p.chat_id = k.chat_id AND p.user_id = k.user_id",
+         JOIN participants p ON p.chat_id = k.chat_id AND p.user_id = k.user_id
+         UNION ALL SELECT p.* FROM participants p WHERE p.chat_id = ANY ($3)",
     )
     .bind::<Array<SqlUuid>, _>(keys.iter().map(|(chat_id, _)| chat_id.as_uuid()).collect::<Vec<_>>())
-    .bind::<Array<SqlUuid>, _>(keys.iter().map(|(_, user)| user.as_uuid()).collect::<Vec<_>>());
+    .bind::<Array<SqlUuid>, _>(keys.iter().map(|(_, user)| user.as_uuid()).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(whole.iter().map(ChatId::as_uuid).collect::<Vec<_>>());
     let rows: Vec<ParticipantRow> = Prepared(query).load(conn).await?;
     let participants = rows.into_iter().map(|row| {
         let participant = Participant {
