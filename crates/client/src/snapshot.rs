@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::log::Position;
 use crate::pending::PendingSend;
@@ -11,6 +11,9 @@ pub struct Snapshot {
     pub cursor: String,
     /// How far the application has come in each chat, by chat id.
     pub chats: BTreeMap<String, Position>,
+    /// Chats of which the application was told that the user came or left, and not yet what is there.
+    #[serde(default)]
+    pub to_load: BTreeSet<String>,
     /// What the server has not acknowledged, in order.
     pub pending: Vec<PendingSend>,
 }

@@ -6,6 +6,7 @@
 mod bucket;
 mod channel;
 mod error;
+mod losses;
 mod meters;
 mod outlet;
 mod port;
@@ -15,4 +16,5 @@ pub mod redis;
 
 pub use channel::{Channel, InvalidChannel};
 pub use error::Error;
+pub use losses::Losses;
 pub use port::{Delivery, Live, Subscription, TokenBucket, TokenDecision};

@@ -96,6 +96,9 @@ pub enum Error {
     /// The change is made, but the chat's log does not have it yet; asking again is right.
     #[error("the chat is being changed: try again")]
     NotReady(#[source] Status),
+    /// The chat's log does not know yet that the caller came; asking again is right.
+    #[error("you are being let in: try again")]
+    Joining,
     /// The message service refused an update.
     #[error("the message service refused an update")]
     UpdateRefused(#[source] Status),
@@ -142,7 +145,7 @@ impl ServiceError for Error {
             | Self::TooManyJoinRequests
             | Self::MediaNotAnImage
             | Self::TooManyFolders => Code::FailedPrecondition,
-            Self::NotReady(_) => Code::Unavailable,
+            Self::NotReady(_) | Self::Joining => Code::Unavailable,
             Self::Users(status) | Self::Logs(status) | Self::Media(status) if is_passing(status) => Code::Unavailable,
             Self::Database(error) if error.is_unavailable() => Code::Unavailable,
             Self::Users(_)
@@ -184,7 +187,7 @@ impl ServiceError for Error {
             Self::MediaNotAnImage => "MEDIA_NOT_AN_IMAGE",
             Self::FolderNotFound => "FOLDER_NOT_FOUND",
             Self::TooManyFolders => "TOO_MANY_FOLDERS",
-            Self::NotReady(_) => "CHAT_NOT_READY",
+            Self::NotReady(_) | Self::Joining => "CHAT_NOT_READY",
             _ => self.failure_reason(),
         }
     }
@@ -198,7 +201,7 @@ impl ServiceError for Error {
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::NotReady(_) => Some(Duration::from_secs(1)),
+            Self::NotReady(_) | Self::Joining => Some(Duration::from_secs(1)),
             _ => None,
         }
     }

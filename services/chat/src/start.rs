@@ -11,7 +11,7 @@ use godwit_contract::chat::v1::listener_internal_service_server::ListenerInterna
 use godwit_contract::chat::v1::member_service_server::MemberServiceServer;
 use godwit_contract::chat::v1::settings_service_server::SettingsServiceServer;
 use godwit_kernel::{Clock, Entropy};
-use godwit_live::Live;
+use godwit_live::{Live, Losses};
 use godwit_pg as pg;
 use godwit_rpc::{AccessChecks, Directory, Target};
 use godwit_runtime::{Platform, Service, Tasks};
@@ -20,6 +20,7 @@ use crate::app::{App, Turns};
 use crate::clients::{Logs, Media, Users};
 use crate::config::Config;
 use crate::events::incoming::{AccountsHandler, accounts_group};
+use crate::events::outgoing;
 use crate::grpc::Server;
 use crate::{store, workers};
 
@@ -83,7 +84,13 @@ impl Parts {
         let (users, logs, media) = (Users::new(&directory), Logs::new(&directory), Media::new(&directory));
         let access = AccessChecks::new(&directory);
         let turns = Turns::default();
-        let app = Arc::new(App { pool, users, access, logs, media, live, clock, entropy, turns });
+        let losses = Losses::default();
+        let app = Arc::new(App { pool, users, access, logs, media, live, losses, clock, entropy, turns });
+        let telling = Arc::clone(&app);
+        tasks.spawn("chat.tell-losses", move |stop| async move {
+            telling.losses.tell(&*telling.live, outgoing::membership_lost(), stop).await;
+            Ok(())
+        });
         let (worker, every) = (Arc::clone(&app), config.delivery_interval());
         tasks.spawn("chat.deliver-updates", move |stop| workers::deliver_updates(worker, every, stop));
         let worker = Arc::clone(&app);

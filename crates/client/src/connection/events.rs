@@ -2,7 +2,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use godwit_contract::message::v1::UnloggedState;
-use godwit_contract::v1::{Call, CallSignalEvent, Chat, Draft, Presence, TypingEvent, Update};
+use godwit_contract::v1::update::Change;
+use godwit_contract::v1::{Call, CallSignalEvent, Chat, ChatJoined, ChatLeft, Draft, Presence, TypingEvent, Update};
 use godwit_kernel::ChatId;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
@@ -89,12 +90,19 @@ impl Events {
             Event::Update(update) => {
                 let position = Position { seq: update.seq, epoch: update.epoch.clone() };
                 self.told.chats.insert(update.chat_id.clone(), position);
+                if let Some(Change::ChatJoined(ChatJoined { chat_id }) | Change::ChatLeft(ChatLeft { chat_id, .. })) =
+                    &update.change
+                {
+                    self.told.to_load.insert(chat_id.clone());
+                }
             }
             Event::ChatLoaded(chat) => {
+                self.told.to_load.remove(&chat.id);
                 self.told.chats.insert(chat.id.clone(), Position { seq: chat.seq, epoch: chat.epoch.clone() });
             }
             Event::ChatGone(chat_id) => {
                 self.told.chats.remove(&chat_id.to_string());
+                self.told.to_load.remove(&chat_id.to_string());
             }
             Event::State(_)
             | Event::Presence(_)

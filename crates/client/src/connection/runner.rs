@@ -234,6 +234,9 @@ impl Runner {
                 self.sync.offer(update, &mut self.outlet, now);
                 over.into_iter().for_each(|typing| self.outlet.tell_if_room(Event::Typing(typing)));
             }
+            Some(server_frame::Frame::Advanced(advanced)) => {
+                self.sync.advanced(&advanced.chat_id, advanced.seq, &self.outlet);
+            }
             Some(server_frame::Frame::Ack(AckFrame { message })) => {
                 self.shared.pending.lock().acked(&frame.id, message);
                 self.shared.settled.notify_waiters();
@@ -273,7 +276,7 @@ impl Runner {
     }
 
     fn tell_unlogged(&mut self, event: Event) {
-        self.sync.note_state();
+        self.sync.note_state(self.outlet.has_room());
         self.outlet.tell_if_room(event);
     }
 

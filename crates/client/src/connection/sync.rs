@@ -62,6 +62,13 @@ enum Answer {
 
 type Call = Pin<Box<dyn Future<Output = Result<Answer, Error>> + Send>>;
 
+/// A call for one chat that failed.
+struct Deferred {
+    job: Job,
+    due_at: Instant,
+    backoff: Backoff,
+}
+
 /// A finished call.
 pub(super) struct Finished(Result<Answer, Error>);
 
@@ -82,6 +89,12 @@ pub(super) struct Sync {
     running: Option<(Job, Call)>,
     backoff: Backoff,
     resume_at: Option<Instant>,
+    /// What failed for one chat, and waits by itself: nothing else waits for it but to say that all was told.
+    deferred: HashMap<ChatId, Deferred>,
+    /// Everything up to this cursor is told once nothing is deferred any more.
+    owed_cursor: Option<String>,
+    /// The chats that the lists have named, while they are read because the account is begun.
+    listed: Option<HashSet<ChatId>>,
     interval: Duration,
     account_due_at: Instant,
     /// Live deliveries were dropped because the application was behind.
@@ -96,16 +109,21 @@ impl Sync {
     pub(super) fn new(client: Client, snapshot: &Snapshot, interval: Duration, now: Instant) -> Self {
         let logs =
             snapshot.chats.iter().filter_map(|(id, position)| Some((id.parse().ok()?, ChatLog::at(position.clone()))));
+        // What came or went when the application ended.
+        let loading: HashSet<ChatId> = snapshot.to_load.iter().filter_map(|id| id.parse().ok()).collect();
         Self {
             client,
             logs: logs.collect(),
             gaps: HashSet::new(),
-            loading: HashSet::new(),
             cursor: snapshot.cursor.clone(),
-            jobs: VecDeque::new(),
+            jobs: loading.iter().copied().map(Job::LoadChat).collect(),
+            loading,
             running: None,
             backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
             resume_at: None,
+            deferred: HashMap::new(),
+            owed_cursor: None,
+            listed: None,
             interval,
             account_due_at: now + interval,
             has_dropped: false,
@@ -119,11 +137,16 @@ impl Sync {
         self.resume_at = None;
         self.wants_state = true;
         self.resync(now);
+        self.take_up_deferred(|_| true);
     }
 
-    /// Something that no log holds was told live.
-    pub(super) fn note_state(&mut self) {
+    /// Something that no log holds was told live, or is not told because the application is behind: then it is asked for.
+    pub(super) fn note_state(&mut self, is_told: bool) {
         self.has_newer_state = true;
+        if !is_told {
+            self.wants_state = true;
+            self.has_dropped = true;
+        }
     }
 
     /// Live deliveries may have been lost: fetch what changed.
@@ -136,6 +159,7 @@ impl Sync {
     /// The same, but the server spreads its clients: this one fetches after a pause, if it does not before for another
     /// reason.
     pub(super) fn resync_after(&mut self, pause: Duration, now: Instant) {
+        self.wants_state = true;
         if pause.is_zero() {
             self.resync(now);
         } else {
@@ -152,7 +176,24 @@ impl Sync {
 
     /// Whether nothing is known to be missing.
     pub(super) fn is_caught_up(&self) -> bool {
-        self.jobs.is_empty() && self.running.is_none() && !self.has_dropped
+        self.jobs.is_empty() && self.running.is_none() && !self.has_dropped && self.deferred.is_empty()
+    }
+
+    /// A chat's log has come to a seq, by an update that is only given when it is asked for.
+    pub(super) fn advanced(&mut self, chat_id: &str, seq: u64, outlet: &Outlet) {
+        let Ok(chat_id) = chat_id.parse() else { return };
+        if self.cursor.is_empty() || self.loading.contains(&chat_id) {
+            return;
+        }
+        if !outlet.has_room() {
+            self.has_dropped = true;
+            return;
+        }
+        if self.is_new_and_far(chat_id, seq) {
+            self.load(chat_id);
+        } else if self.logs.get(&chat_id).is_none_or(|log| log.position().seq < seq) {
+            self.repair(chat_id);
+        }
     }
 
     /// Takes a live delivery.
@@ -190,16 +231,34 @@ impl Sync {
         while self.running.is_none() && self.resume_at.is_none_or(|resume_at| resume_at <= now) {
             match self.jobs.pop_front() {
                 None => return,
-                Some(Job::Commit { cursor }) => {
-                    outlet.push(Item::Cursor(cursor.clone()));
-                    self.cursor = cursor;
-                }
+                Some(Job::Commit { cursor }) => self.commit(cursor, outlet),
                 Some(job) => {
                     self.resume_at = None;
                     let call = self.call(&job);
                     self.running = Some((job, call));
                 }
             }
+        }
+    }
+
+    fn commit(&mut self, cursor: String, outlet: &mut Outlet) {
+        self.cursor.clone_from(&cursor);
+        self.owed_cursor = Some(cursor);
+        self.tell_cursor(outlet);
+        // Of what no list has named something may be here from before.
+        let Some(listed) = self.listed.take() else { return };
+        let unlisted: Vec<ChatId> = self.logs.keys().filter(|chat_id| !listed.contains(chat_id)).copied().collect();
+        for chat_id in unlisted {
+            self.load(chat_id);
+        }
+    }
+
+    /// A cursor says that all before it was told: not while something of it is deferred.
+    fn tell_cursor(&mut self, outlet: &mut Outlet) {
+        if self.deferred.is_empty()
+            && let Some(cursor) = self.owed_cursor.take()
+        {
+            outlet.push(Item::Cursor(cursor));
         }
     }
 
@@ -217,7 +276,13 @@ impl Sync {
         match done.0 {
             Ok(answer) => {
                 self.backoff.reset();
+                if let Job::SyncChat(chat_id) | Job::LoadChat(chat_id) = &job {
+                    self.deferred.remove(chat_id);
+                }
                 self.take(&job, answer, outlet, now);
+                if self.jobs.is_empty() {
+                    self.tell_cursor(outlet);
+                }
                 Ok(())
             }
             Err(Error::LoggedOut) => Err(SessionOver),
@@ -233,7 +298,8 @@ impl Sync {
         let gaps = self.gaps.iter().filter_map(|chat_id| self.logs.get(chat_id)?.repair_due_at());
         // One that is over waits for room, not for the time.
         let resume = self.resume_at.filter(|resume_at| *resume_at > now);
-        gaps.chain(resume).fold(self.account_due_at, Instant::min)
+        let deferred = self.deferred.values().map(|deferred| deferred.due_at).filter(|due_at| *due_at > now);
+        gaps.chain(resume).chain(deferred).fold(self.account_due_at, Instant::min)
     }
 
     /// Queues what became due.
@@ -243,8 +309,20 @@ impl Sync {
         for chat_id in due.copied().collect::<Vec<_>>() {
             self.repair(chat_id);
         }
+        self.take_up_deferred(|due_at| due_at <= now);
         if self.account_due_at <= now {
             self.resync(now);
+        }
+    }
+
+    /// They stay deferred until they succeed.
+    fn take_up_deferred(&mut self, is_due: impl Fn(Instant) -> bool) {
+        let due = self.deferred.values().filter(|deferred| is_due(deferred.due_at));
+        for job in due.map(|deferred| deferred.job.clone()).collect::<Vec<_>>() {
+            let is_running = self.running.as_ref().is_some_and(|(running, _)| *running == job);
+            if !is_running && !self.jobs.contains(&job) {
+                self.jobs.push_back(job);
+            }
         }
     }
 
@@ -311,6 +389,7 @@ impl Sync {
     /// Loads the chats, then continues from the answer's cursor: whatever happens after that cursor comes by sync,
     /// also what a chat's snapshot holds already.
     fn begin(&mut self, answer: SyncResponse) {
+        self.listed = Some(HashSet::new());
         self.queue_first(vec![
             Job::ListChats { list: List::Active, page: String::new() },
             Job::ListChats { list: List::Archived, page: String::new() },
@@ -378,6 +457,9 @@ impl Sync {
         let mut jobs = Vec::new();
         for chat in answer.chats {
             let Ok(chat_id) = chat.id.parse() else { continue };
+            if let Some(listed) = &mut self.listed {
+                listed.insert(chat_id);
+            }
             let position = position_of(&chat);
             match self.logs.get(&chat_id) {
                 Some(log) if *log.position() == position => {}
@@ -401,10 +483,16 @@ impl Sync {
             (Job::SyncChat(chat_id) | Job::LoadChat(chat_id), Some(403 | 404)) => {
                 let chat_id = *chat_id;
                 self.gaps.remove(&chat_id);
-                self.loading.remove(&chat_id);
-                if self.logs.remove(&chat_id).is_some() {
+                self.deferred.remove(&chat_id);
+                let was_to_load = self.loading.remove(&chat_id);
+                if self.logs.remove(&chat_id).is_some() || was_to_load {
                     outlet.tell(Event::ChatGone(chat_id));
                 }
+                self.tell_cursor(outlet);
+            }
+            (Job::SyncChat(chat_id) | Job::LoadChat(chat_id), _) => {
+                let chat_id = *chat_id;
+                self.defer(chat_id, job, pause, now);
             }
             // The server does not know the cursor, or the list's page: begin again.
             (Job::SyncAccount, Some(400)) => self.again(Job::Begin, pause, now),
@@ -420,6 +508,18 @@ impl Sync {
     fn again(&mut self, job: Job, at_least: Duration, now: Instant) {
         self.queue_first(vec![job]);
         self.resume_at = Some(now + at_least + self.backoff.pause(self.client.entropy()));
+    }
+
+    /// Makes a call for one chat again by itself. Everything waits for a moment: it may be the server that fails.
+    fn defer(&mut self, chat_id: ChatId, job: Job, at_least: Duration, now: Instant) {
+        let mut backoff = self
+            .deferred
+            .remove(&chat_id)
+            .map_or_else(|| Backoff::new(FIRST_PAUSE, LONGEST_PAUSE), |last| last.backoff);
+        let entropy = self.client.entropy();
+        let due_at = now + at_least + backoff.pause(entropy);
+        self.resume_at = Some(now + self.backoff.pause(entropy));
+        self.deferred.insert(chat_id, Deferred { job, due_at, backoff });
     }
 
     fn is_new_and_far(&self, chat_id: ChatId, seq: u64) -> bool {
@@ -458,6 +558,11 @@ impl Sync {
     }
 
     fn queue_last(&mut self, job: Job) {
+        if let Job::SyncChat(chat_id) | Job::LoadChat(chat_id) = &job
+            && self.deferred.get(chat_id).is_some_and(|deferred| deferred.job == job)
+        {
+            return;
+        }
         let is_running = self.running.as_ref().is_some_and(|(running, _)| *running == job && job != Job::SyncAccount);
         if !is_running && !self.jobs.contains(&job) {
             self.jobs.push_back(job);

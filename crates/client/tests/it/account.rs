@@ -11,6 +11,8 @@ pub struct Account {
     /// What no log holds.
     pub state: Option<UnloggedState>,
     pub chats: BTreeMap<String, Vec<Update>>,
+    /// Chats of which nothing can be given now.
+    pub failing: HashSet<String>,
     pub epochs: HashMap<String, String>,
     /// Every update of every chat, in the order of the account cursor.
     order: Vec<(String, u64)>,

@@ -254,6 +254,7 @@ impl Server {
                 let chats = listed.filter_map(|chat| account.chat(chat)).collect();
                 json(200, &ListChatsResponse { chats, next_cursor: String::new() })
             }
+            ["chats", chat, ..] if account.failing.contains(*chat) => problem(503, "CHAT_NOT_READY"),
             ["chats", chat] => match account.chat(chat) {
                 Some(chat) => json(200, &GetChatResponse { chat: Some(chat) }),
                 None => problem(404, "CHAT_NOT_FOUND"),

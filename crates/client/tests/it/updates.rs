@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use godwit_client::{ConnectOptions, ConnectionState, Encoding, Event, Events, Snapshot};
 use godwit_contract::message::v1::UnloggedState;
-use godwit_contract::v1::{Draft, ResyncFrame, server_frame};
+use godwit_contract::v1::update::Change;
+use godwit_contract::v1::{AdvancedFrame, ChatJoined, ChatLeft, Draft, ResyncFrame, server_frame};
 use godwit_kernel::{ChatId, Entropy, SystemEntropy};
 use tokio::time::timeout;
 
@@ -210,6 +211,106 @@ async fn a_cursor_that_the_server_gave_up_is_begun_anew() {
 }
 
 #[tokio::test]
+async fn of_chats_that_no_list_names_after_that_it_is_told_that_they_are_gone() {
+    let server = Server::start().await;
+    let (known, gone) = (chat_id(), chat_id());
+    server.append(known, Live::Lost);
+    let mut snapshot = Snapshot { cursor: "from another age".to_owned(), ..Snapshot::default() };
+    let position = godwit_client::log::Position { seq: 1, epoch: "e1".to_owned() };
+    for chat in [known, gone] {
+        snapshot.chats.insert(chat.to_string(), position.clone());
+    }
+    let options = ConnectOptions { snapshot: Some(snapshot), ..ConnectOptions::default() };
+    let (_connection, mut events) = server.client().connect(options);
+    assert_eq!(next(&mut events).await, Event::ChatGone(gone));
+}
+
+#[tokio::test]
+async fn what_is_there_only_for_who_asks_is_asked_for_at_once() {
+    let server = Server::start().await;
+    let chat = chat_id();
+    server.append(chat, Live::Lost);
+    let (connection, mut events) = server.client().connect(ConnectOptions::default());
+    timeout(SOON, connection.live()).await.unwrap().unwrap();
+    assert!(matches!(next(&mut events).await, Event::ChatLoaded(_)));
+    server.append(chat, Live::Lost);
+    for seq in [2, 1] {
+        let advanced = AdvancedFrame { chat_id: chat.to_string(), seq };
+        server.broadcast(server_frame::Frame::Advanced(advanced));
+    }
+    expect_update(&mut events, chat, 2).await;
+    let path = format!("/chats/{chat}/sync");
+    let calls = server.call_count(&path);
+    server.append(chat, Live::Once);
+    expect_update(&mut events, chat, 3).await;
+    assert_eq!(server.call_count(&path), calls, "what is known is not asked for");
+}
+
+#[tokio::test]
+async fn a_chat_that_cannot_be_synced_stops_no_other() {
+    let server = Server::start().await;
+    let (damaged, sound) = (chat_id(), chat_id());
+    for chat in [damaged, sound] {
+        server.append(chat, Live::Lost);
+    }
+    let (connection, mut events) = server.client().connect(ConnectOptions::default());
+    timeout(SOON, connection.live()).await.unwrap().unwrap();
+    for _ in 0..2 {
+        assert!(matches!(next(&mut events).await, Event::ChatLoaded(_)));
+    }
+    server.account.lock().failing.insert(damaged.to_string());
+    for chat in [damaged, sound] {
+        server.append(chat, Live::Lost);
+        server.append(chat, Live::Once);
+    }
+    for seq in [2, 3] {
+        expect_update(&mut events, sound, seq).await;
+    }
+    assert_eq!(connection.state(), ConnectionState::Syncing, "something is missing");
+    let cursor = events.snapshot().cursor;
+    server.account.lock().failing.clear();
+    for seq in [2, 3] {
+        expect_update(&mut events, damaged, seq).await;
+    }
+    timeout(SOON, connection.live()).await.unwrap().unwrap();
+    assert_eq!(events.snapshot().cursor, cursor);
+}
+
+#[tokio::test]
+async fn what_came_or_went_when_the_application_ended_is_loaded_when_it_begins() {
+    let server = Server::start().await;
+    let (own, joined, left) = (chat_id(), chat_id(), chat_id());
+    for chat in [own, joined] {
+        server.append(chat, Live::Lost);
+    }
+    let (connection, mut events) = server.client().connect(ConnectOptions::default());
+    timeout(SOON, connection.live()).await.unwrap().unwrap();
+    for _ in 0..2 {
+        assert!(matches!(next(&mut events).await, Event::ChatLoaded(_)));
+    }
+    for (change, chat) in [
+        (Change::ChatJoined(ChatJoined { chat_id: joined.to_string() }), joined),
+        (Change::ChatLeft(ChatLeft { chat_id: left.to_string(), ..ChatLeft::default() }), left),
+    ] {
+        let update = server.account.lock().append(&own.to_string(), Some(change));
+        server.broadcast(server_frame::Frame::Update(update));
+        let Event::Update(_) = next(&mut events).await else { panic!("not told") };
+        assert!(events.snapshot().to_load.contains(&chat.to_string()));
+        if chat == joined {
+            assert!(matches!(next(&mut events).await, Event::ChatLoaded(loaded) if loaded.id == chat.to_string()));
+            assert!(events.snapshot().to_load.is_empty());
+        }
+    }
+    // It ends before it is told what became of the other.
+    let snapshot = events.snapshot();
+    drop((connection, events));
+    let options = ConnectOptions { snapshot: Some(snapshot), ..ConnectOptions::default() };
+    let (_connection, mut events) = server.client().connect(options);
+    assert_eq!(next(&mut events).await, Event::ChatGone(left));
+    assert!(events.snapshot().to_load.is_empty());
+}
+
+#[tokio::test]
 async fn a_chat_that_is_gone_is_told() {
     let server = Server::start().await;
     let chat = chat_id();
@@ -237,5 +338,8 @@ async fn what_no_log_holds_is_told_after_every_connect() {
     timeout(SOON, connection.live()).await.unwrap().unwrap();
     server.account.lock().state = Some(UnloggedState::default());
     server.break_off();
+    assert_eq!(next(&mut events).await, Event::State(Box::default()));
+    // Some of it may have been among what was lost.
+    server.broadcast(server_frame::Frame::Resync(ResyncFrame::default()));
     assert_eq!(next(&mut events).await, Event::State(Box::default()));
 }

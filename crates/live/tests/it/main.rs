@@ -5,6 +5,7 @@
 mod conformance;
 
 mod cluster;
+mod losses;
 mod memory;
 mod redis;
 mod server;

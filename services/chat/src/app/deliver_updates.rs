@@ -1,14 +1,16 @@
 use std::collections::HashSet;
 
+use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use godwit_kernel::{ChatId, EventId, UserId};
+use godwit_live::Channel;
 
 use super::App;
 use super::changes::saved_chat_of;
 use crate::domain::PendingUpdate;
 use crate::error::{Error, is_passing};
 use crate::events::outgoing;
-use crate::store::{self, Backlog};
+use crate::store::{self, Backlog, Claimed};
 
 /// Updates whose append is repeated at once, and how many chats at the same time.
 const CLAIM_MAX: u32 = 200;
@@ -26,8 +28,12 @@ impl App {
         let _turn = self.turns.take(chat_id).await;
         loop {
             let mut conn = self.pool.get().await?;
-            let limit = u32::try_from(RAISE_MAX).unwrap_or(u32::MAX);
-            let pending = store::next_pending_updates(&mut conn, chat_id, limit).await?;
+            let mut pending = store::next_pending_updates(&mut conn, chat_id, 1).await?;
+            if pending.first().is_some_and(|oldest| oldest.payload.is_none()) {
+                // Only raises go together. Of what is appended, which may be large, one is read at a time.
+                let limit = u32::try_from(RAISE_MAX).unwrap_or(u32::MAX);
+                pending = store::next_pending_updates(&mut conn, chat_id, limit).await?;
+            }
             drop(conn);
             let Some((next, event_ids)) = next_delivery(pending) else {
                 return Ok(());
@@ -55,13 +61,13 @@ impl App {
         let chat_id = pending.chat_id;
         let Some(payload) = pending.payload.clone() else {
             self.logs.raise_version(chat_id, outgoing::raise_request(pending)).await.map_err(refusal)?;
-            self.publish(outgoing::interest_moves_of_raise(pending)).await;
+            self.publish_moves(outgoing::interest_moves_of_raise(pending)).await;
             return Ok("raised");
         };
         let request = outgoing::append_request(pending, payload)?;
         let interest = request.update.as_ref().map(|update| outgoing::interest_moves(chat_id, update));
         self.logs.append(chat_id, request).await.map_err(refusal)?;
-        self.publish(interest.unwrap_or_default()).await;
+        self.publish_moves(interest.unwrap_or_default()).await;
         Ok("appended")
     }
 
@@ -71,9 +77,10 @@ impl App {
     /// When the database does. An append that fails is due again later.
     pub async fn deliver_due_updates(&self) -> Result<bool, Error> {
         let mut conn = self.pool.get().await?;
-        let chats = store::claim_pending_updates(&mut conn, self.clock.now(), CLAIM_MAX).await?;
+        let Claimed { chats, update_count } =
+            store::claim_pending_updates(&mut conn, self.clock.now(), CLAIM_MAX).await?;
         drop(conn);
-        let may_have_more = chats.len() >= usize::try_from(CLAIM_MAX).unwrap_or(usize::MAX);
+        let may_have_more = update_count >= u64::from(CLAIM_MAX);
         stream::iter(chats)
             .for_each_concurrent(PARALLEL_CHATS, |chat_id| async move {
                 match self.deliver_updates(chat_id).await {
@@ -101,14 +108,21 @@ impl App {
         Ok(store::backlog(&mut conn, self.clock.now()).await?)
     }
 
-    /// A gateway that misses this learns of it when its link to live is back, or by the user's next sync.
-    pub(super) async fn publish(&self, moves: Vec<(godwit_live::Channel, bytes::Bytes)>) {
+    /// Moves what gateways follow. What live does not take they find out when they are told that something was lost.
+    async fn publish_moves(&self, moves: Vec<(Channel, Bytes)>) {
+        if self.publish(moves).await.is_err() {
+            self.losses.note();
+        }
+    }
+
+    /// Tells what is worth nothing later, or is told again.
+    pub(super) async fn publish(&self, moves: Vec<(Channel, Bytes)>) -> Result<(), godwit_live::Error> {
         if moves.is_empty() {
-            return;
+            return Ok(());
         }
-        if let Err(error) = self.live.publish(moves).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "gateways were not told of a change");
-        }
+        self.live.publish(moves).await.inspect_err(|error| {
+            tracing::warn!(error = error as &dyn std::error::Error, "gateways were not told of a change");
+        })
     }
 }
 

@@ -40,13 +40,12 @@ impl App {
         user_id: UserId,
         actor: Option<UserId>,
     ) -> Result<Option<Vec<UserId>>, Error> {
-        let ended = store::delete_join_requests(tx, chat_id, &[user_id]).await?;
-        if ended.is_empty() {
+        if !store::reject_join_request(tx, chat_id, user_id).await? {
             return Ok(None);
         }
         let answerers = answerers(tx, chat_id).await?;
         let told = self.open_saved(tx, &answerers).await?;
-        self.tell_ended(tx, chat_id, &told, actor, &ended).await?;
+        self.tell_ended(tx, chat_id, &told, actor, &[user_id]).await?;
         Ok(Some(told))
     }
 

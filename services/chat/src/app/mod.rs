@@ -26,7 +26,7 @@ pub use turns::Turns;
 use std::sync::Arc;
 
 use godwit_kernel::{Clock, Entropy};
-use godwit_live::Live;
+use godwit_live::{Live, Losses};
 use godwit_pg::Pool;
 use godwit_rpc::AccessChecks;
 
@@ -46,6 +46,8 @@ pub struct App {
     pub media: Media,
     /// What may be lost.
     pub live: Arc<dyn Live>,
+    /// Word of joins and leaves that live did not take.
+    pub losses: Losses,
     /// The present.
     pub clock: Arc<dyn Clock>,
     /// For ids and codes.

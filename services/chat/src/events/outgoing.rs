@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use godwit_contract::events::v1::live_payload::Payload;
-use godwit_contract::events::v1::{ChatInterest, LivePayload, PostingChanged};
+use godwit_contract::events::v1::{ChatInterest, LivePayload, MembershipLost, PostingChanged};
 use godwit_contract::message::v1::{AppendUpdateRequest, RaiseMembershipVersionRequest};
 use godwit_contract::v1 as pb;
 use godwit_contract::v1::update::Change;
@@ -24,6 +24,11 @@ pub fn update(chat_id: ChatId, actor: Option<UserId>, change: Change) -> Bytes {
         ..pb::Update::default()
     };
     update.encode_to_vec().into()
+}
+
+/// Word of joins or leaves was lost.
+pub fn membership_lost() -> Bytes {
+    LivePayload { payload: Some(Payload::MembershipLost(MembershipLost {})) }.encode_to_vec().into()
 }
 
 /// The first change of a direct chat or of Saved Messages.

@@ -1,4 +1,5 @@
 use diesel::prelude::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _};
+use diesel::sql_types::{Binary, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl as _;
 use godwit_kernel::{ChatId, UserId};
 use godwit_pg::{Connection, Error};
@@ -47,20 +48,20 @@ pub async fn set_draft(
     chat_id: ChatId,
     draft: &Draft,
     now: OffsetDateTime,
-) -> Result<(), Error> {
-    diesel::insert_into(drafts::table)
-        .values((
-            drafts::user_id.eq(user_id.as_uuid()),
-            drafts::chat_id.eq(chat_id.as_uuid()),
-            drafts::payload.eq(draft.0.as_ref()),
-            drafts::updated_at.eq(now),
-        ))
-        .on_conflict((drafts::user_id, drafts::chat_id))
-        .do_update()
-        .set((drafts::payload.eq(draft.0.as_ref()), drafts::updated_at.eq(now)))
-        .execute(conn)
-        .await?;
-    Ok(())
+) -> Result<bool, Error> {
+    let kept = diesel::sql_query(
+        "INSERT INTO drafts (user_id, chat_id, payload, updated_at)
+         SELECT m.user_id, m.chat_id, $3, $4
+         FROM (SELECT user_id, chat_id FROM members WHERE chat_id = $2 AND user_id = $1 FOR KEY SHARE) AS m
+         ON CONFLICT (user_id, chat_id) DO UPDATE SET payload = excluded.payload, updated_at = excluded.updated_at",
+    )
+    .bind::<SqlUuid, _>(user_id.as_uuid())
+    .bind::<SqlUuid, _>(chat_id.as_uuid())
+    .bind::<Binary, _>(draft.0.as_ref())
+    .bind::<Timestamptz, _>(now)
+    .execute(conn)
+    .await?;
+    Ok(kept > 0)
 }
 
 /// Forgets the drafts of some people for a chat; how many there were.

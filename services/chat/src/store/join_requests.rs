@@ -85,6 +85,28 @@ pub async fn delete_join_requests(
     Ok(waited.into_iter().map(UserId::from_uuid).collect())
 }
 
+/// Somebody who waits for a locked chat is not let in: the use of the invite by which they asked is given back. Whether they
+/// waited.
+///
+/// # Errors
+/// When the database does.
+pub async fn reject_join_request(conn: &mut Connection, chat_id: ChatId, user_id: UserId) -> Result<bool, Error> {
+    let row: CountRow = diesel::sql_query(
+        "WITH ended AS (
+             DELETE FROM join_requests WHERE chat_id = $1 AND user_id = $2 RETURNING invite_code
+         ), given_back AS (
+             UPDATE invites i SET use_count = i.use_count - 1 FROM ended
+             WHERE i.code = ended.invite_code AND i.chat_id = $1 AND i.use_count > 0
+         )
+         SELECT count(*) AS number FROM ended",
+    )
+    .bind::<SqlUuid, _>(chat_id.as_uuid())
+    .bind::<SqlUuid, _>(user_id.as_uuid())
+    .get_result(conn)
+    .await?;
+    Ok(row.number > 0)
+}
+
 /// The ids of the chats above an id that somebody waits to be let into, in id order.
 ///
 /// # Errors

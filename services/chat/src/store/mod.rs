@@ -32,6 +32,7 @@ pub use invites::{
 };
 pub use join_requests::{
     add_join_request, chat_ids_asked_by, delete_join_requests, has_join_request, join_request_count, join_requests_of,
+    reject_join_request,
 };
 pub use listeners::listeners;
 pub use members::{
@@ -39,8 +40,8 @@ pub use members::{
     members_of, members_page, remove_member, set_role, successor_of,
 };
 pub use pending_updates::{
-    Backlog, backlog, claim_pending_updates, insert_pending_update, insert_pending_updates, next_pending_updates,
-    remove_pending_updates,
+    Backlog, Claimed, backlog, claim_pending_updates, insert_pending_update, insert_pending_updates,
+    next_pending_updates, remove_pending_updates,
 };
 pub use policies::{is_public, posting_policy, standing_of};
 pub use saved::{lock_saved_chats, make_saved_chats};

@@ -106,6 +106,17 @@ pub async fn remove_pending_updates(conn: &mut Connection, event_ids: &[EventId]
 struct ChatRow {
     #[diesel(sql_type = SqlUuid)]
     chat_id: Uuid,
+    #[diesel(sql_type = BigInt)]
+    update_count: i64,
+}
+
+/// What was taken to be appended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claimed {
+    /// The chats, each once.
+    pub chats: Vec<ChatId>,
+    /// How many updates of theirs.
+    pub update_count: u64,
 }
 
 /// Takes at most `limit` updates whose append is due again, makes them due again after a pause that doubles with each
@@ -113,11 +124,7 @@ struct ChatRow {
 ///
 /// # Errors
 /// When the database does.
-pub async fn claim_pending_updates(
-    conn: &mut Connection,
-    now: OffsetDateTime,
-    limit: u32,
-) -> Result<Vec<ChatId>, Error> {
+pub async fn claim_pending_updates(conn: &mut Connection, now: OffsetDateTime, limit: u32) -> Result<Claimed, Error> {
     let rows: Vec<ChatRow> = diesel::sql_query(
         "WITH due AS (
              SELECT id FROM pending_updates WHERE next_attempt_at <= $1
@@ -127,13 +134,14 @@ pub async fn claim_pending_updates(
                  next_attempt_at = $1 + make_interval(secs => least(2 ^ least(p.attempts + 1, 6), 60))
              FROM due WHERE p.id = due.id RETURNING p.chat_id
          )
-         SELECT DISTINCT chat_id FROM claimed",
+         SELECT chat_id, count(*) AS update_count FROM claimed GROUP BY chat_id",
     )
     .bind::<diesel::sql_types::Timestamptz, _>(now)
     .bind::<BigInt, _>(i64::from(limit))
     .load(conn)
     .await?;
-    Ok(rows.into_iter().map(|row| ChatId::from_uuid(row.chat_id)).collect())
+    let update_count = rows.iter().map(|row| u64::try_from(row.update_count).unwrap_or(0)).sum();
+    Ok(Claimed { chats: rows.into_iter().map(|row| ChatId::from_uuid(row.chat_id)).collect(), update_count })
 }
 
 /// How much waits to be appended.

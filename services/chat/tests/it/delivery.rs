@@ -82,8 +82,14 @@ async fn pauses_grow_to_a_minute() {
         let due = "SELECT extract(epoch FROM next_attempt_at) FROM pending_updates";
         let due_at = time::OffsetDateTime::from_unix_timestamp(bed.number(due).await).unwrap();
         pauses.push((due_at - now).whole_seconds());
-        assert!(store::claim_pending_updates(&mut conn, due_at - time::Duration::SECOND, 10).await.unwrap().is_empty());
-        assert_eq!(store::claim_pending_updates(&mut conn, due_at, 10).await.unwrap().len(), 1);
+        assert!(
+            store::claim_pending_updates(&mut conn, due_at - time::Duration::SECOND, 10)
+                .await
+                .unwrap()
+                .chats
+                .is_empty()
+        );
+        assert_eq!(store::claim_pending_updates(&mut conn, due_at, 10).await.unwrap().update_count, 1);
         now = due_at;
     }
     assert_eq!(pauses, [2, 2, 4, 8, 16, 32, 60, 60]);

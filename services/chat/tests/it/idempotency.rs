@@ -1,7 +1,11 @@
 //! A request that is made again under its `Idempotency-Key` makes nothing twice.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use godwit_contract::chat::v1 as api;
+
+use godwit_kernel::Clock as _;
 
 use crate::harness::{Bed, refusal};
 
@@ -37,6 +41,20 @@ async fn what_is_made_under_a_key_is_made_once() {
     assert_ne!(other.group(&[]).await.id, *group);
     assert_ne!(clients[0].under("b-key").invite(group, 1, true).await.unwrap().code, *code);
     assert_ne!(bed.client(0, ada).invite(group, 1, true).await.unwrap().code, *code);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invite_is_made_once_also_when_its_end_has_come_near() {
+    let bed = Bed::new().await;
+    let owner = bed.client(0, bed.person());
+    let chat = owner.group(&[]).await;
+    let client = owner.under("a-key");
+    let expires_at = Some(godwit_rpc::timestamp(bed.clock.now() + Duration::from_secs(65)));
+    let request = || api::CreateInviteRequest { chat_id: chat.id.clone(), expires_at, ..Default::default() };
+    let made = client.create_invite(request()).await.unwrap().invite.unwrap();
+    bed.clock.advance(Duration::from_secs(10));
+    assert_eq!(client.create_invite(request()).await.unwrap().invite.unwrap().code, made.code);
+    assert_eq!(refusal(&owner.create_invite(request()).await), "INVALID_ARGUMENT");
 }
 
 #[tokio::test(flavor = "multi_thread")]

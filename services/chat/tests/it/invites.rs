@@ -142,7 +142,10 @@ async fn who_needs_approval_waits_for_it() {
     let reject = || api::RejectJoinRequestRequest { chat_id: chat.id.clone(), user_id: carl.to_string() };
     owner.reject_join_request(reject()).await.unwrap();
     assert_eq!(refusal(&owner.reject_join_request(reject()).await), "JOIN_REQUEST_NOT_FOUND");
+    let other = bed.client(1, bed.person());
+    assert!(other.join(&code).await.unwrap().is_waiting, "who is not let in has not used it");
+    assert_eq!(refusal(&bed.client(1, bed.person()).join(&code).await), "INVITE_NOT_FOUND");
     assert_eq!(refusal(&owner.accept_join_request(accept(&carl.to_string())).await), "JOIN_REQUEST_NOT_FOUND");
     assert_eq!(bed.neighbours.log_of(&chat.id).len(), 2);
-    assert_eq!(owner.get(&chat.id).await.unwrap().join_request_count, 0);
+    assert_eq!(owner.get(&chat.id).await.unwrap().join_request_count, 1);
 }

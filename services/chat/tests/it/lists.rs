@@ -2,7 +2,7 @@ use godwit_contract::chat::v1::UpdateChatRequest;
 use godwit_testkit::eventually;
 use tonic::Code;
 
-use crate::harness::{Bed, PATIENCE, reason};
+use crate::harness::{Bed, PATIENCE, reason, refusal};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn chats_are_listed_newest_first_in_pages() {
@@ -116,6 +116,26 @@ async fn the_chat_with_the_newest_message_is_first() {
         }
     }
     assert_eq!(listed, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_whose_log_does_not_know_its_viewer_yet_is_not_shown() {
+    let bed = Bed::new().await;
+    let (ada, bob) = (bed.person(), bed.person());
+    let client = bed.client(0, ada);
+    let (group, channel) = (client.group(&[bob]).await, client.channel("").await);
+    let direct = client.create(bob).await.unwrap();
+    bed.neighbours.know_nobody(true);
+    for unknown in [&group.id, &channel.id] {
+        let refused = client.get(unknown).await.unwrap_err();
+        assert_eq!((refused.code(), reason(&refused).as_str()), (Code::Unavailable, "CHAT_NOT_READY"));
+        assert_eq!(refusal(&bed.client(0, bed.person()).get(unknown).await), "CHAT_NOT_FOUND");
+    }
+    let listed: Vec<String> = client.list(0, "").await.unwrap().chats.into_iter().map(|chat| chat.id).collect();
+    assert_eq!(listed, std::slice::from_ref(&direct.id), "in direct chats of before there is none that knows");
+    assert_eq!(client.get(&direct.id).await.unwrap().id, direct.id);
+    bed.neighbours.know_nobody(false);
+    assert_eq!(client.list(0, "").await.unwrap().chats.len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -64,6 +64,8 @@ struct State {
     media: BTreeMap<(UserId, MediaId), &'static str>,
     /// The versions that the logs know, of chats whose log has begun.
     versions: BTreeMap<String, u64>,
+    /// Logs do not know where their viewers stand.
+    knows_nobody: bool,
     /// Holds up the next question for heads.
     held_heads: Option<Arc<HeldHeads>>,
 }
@@ -114,6 +116,11 @@ impl Neighbours {
     /// The version of the member list that a chat's log knows; 0 when it has not begun.
     pub fn version_of(&self, chat_id: &str) -> u64 {
         self.0.lock().unwrap().versions.get(chat_id).copied().unwrap_or_default()
+    }
+
+    /// Whether logs do not know where their viewers stand.
+    pub fn know_nobody(&self, knows_nobody: bool) {
+        self.0.lock().unwrap().knows_nobody = knows_nobody;
     }
 
     /// Holds up the next question for heads.
@@ -324,6 +331,7 @@ impl MessageInternalService for Neighbours {
                 pinned_message_ids: vec!["pin".to_owned()],
                 receipts: if with_receipts { vec![receipt] } else { Vec::new() },
                 visible_from_seq: 2,
+                is_viewer_unknown: self.0.lock().unwrap().knows_nobody,
             })
         });
         Ok(Response::new(GetHeadsResponse { heads: heads.collect() }))

@@ -109,8 +109,8 @@ impl Feeds {
         self.socket_count
     }
 
-    /// Takes a socket in, and follows its user. Gives the user's oldest that is not closed when they have more than `per_user`
-    /// of these now.
+    /// Takes a socket in, and follows its user. When they have more than `per_user` that are not closed now, gives the oldest of
+    /// these: of the same device if there is another, so that one that connects without end ends no other's.
     pub fn add(&mut self, socket: &Arc<Socket>, per_user: usize) -> Option<Arc<Socket>> {
         let user_id = socket.caller.user_id;
         let user = match self.users.entry(user_id) {
@@ -122,8 +122,11 @@ impl Feeds {
             }
         };
         user.sockets.push(Arc::clone(socket));
-        let mut open = user.sockets.iter().filter(|socket| socket.outbox.closed().is_none());
-        let oldest = open.next().filter(|_| open.count() >= per_user).cloned();
+        let open = || user.sockets.iter().filter(|socket| socket.outbox.closed().is_none());
+        let is_same =
+            |other: &&Arc<Socket>| other.caller.device_id == socket.caller.device_id && !Arc::ptr_eq(other, socket);
+        let oldest =
+            (open().count() > per_user).then(|| open().find(is_same).or_else(|| open().next())).flatten().cloned();
         self.sessions.entry(socket.caller.session_id).or_default().push(Arc::clone(socket));
         self.socket_count += 1;
         oldest
@@ -290,9 +293,9 @@ impl Feeds {
         }
     }
 
-    /// The user is a member of these chats no longer: they get nothing of them from here on.
-    pub fn leave(&mut self, user_id: UserId, chats: &[ChatId]) {
-        let Some(user) = self.users.get_mut(&user_id) else { return };
+    /// The user is a member of these chats no longer: they get nothing of them from here on. Whether they have a socket.
+    pub fn leave(&mut self, user_id: UserId, chats: &[ChatId]) -> bool {
+        let Some(user) = self.users.get_mut(&user_id) else { return false };
         user.note_meanwhile(chats, false);
         user.narrow.retain(|chat, _| !chats.contains(chat));
         for socket in &user.sockets {
@@ -311,6 +314,7 @@ impl Feeds {
                 followers.sockets.retain(|socket| socket.caller.user_id != user_id);
             });
         }
+        true
     }
 
     /// Gives an event to all who follow the chat, and tells how many sockets that were.

@@ -155,13 +155,17 @@ fn the_oldest_socket_over_the_limit_is_given_back() {
     let mut scene = scene();
     let first = scene.connect(Scope::User);
     let second = scene.connect(Scope::User);
-    let third = Arc::new(Socket { caller: second.caller, scope: Scope::User, outbox: Outbox::new(Encoding::Json) });
+    let elsewhere = || Caller { device_id: DeviceId::generate(&SystemClock, &SystemEntropy), ..second.caller };
+    let socket = |caller| Arc::new(Socket { caller, scope: Scope::User, outbox: Outbox::new(Encoding::Json) });
+    let third = socket(elsewhere());
     let oldest = scene.feeds.add(&third, 2).unwrap();
     assert!(Arc::ptr_eq(&oldest, &first));
     // It is closed, and not out yet: with the next one, the second has to go.
     first.outbox.close(Close::Replaced, None);
-    let fourth = Arc::new(Socket { caller: second.caller, scope: Scope::User, outbox: Outbox::new(Encoding::Json) });
-    assert!(Arc::ptr_eq(&scene.feeds.add(&fourth, 2).unwrap(), &second));
+    assert!(Arc::ptr_eq(&scene.feeds.add(&socket(elsewhere()), 2).unwrap(), &second));
+    // A device that has another gives that.
+    let fifth = socket(third.caller);
+    assert!(Arc::ptr_eq(&scene.feeds.add(&fifth, 2).unwrap(), &third));
 }
 
 #[test]
@@ -282,7 +286,7 @@ impl World {
                 match (is_heard, is_member) {
                     (false, _) => self.is_missed = true,
                     (true, true) => scene.feeds.join(user, &[chat]),
-                    (true, false) => scene.feeds.leave(user, &[chat]),
+                    (true, false) => assert!(scene.feeds.leave(user, &[chat])),
                 }
             }
             Step::BeginListing => {
@@ -298,7 +302,9 @@ impl World {
             Step::ReadMembership => self.check = self.check.map(|(check, _)| (check, Some(self.is_member))),
             Step::FinishCheck => match self.check.take() {
                 Some((check, Some(true))) => drop(scene.feeds.finish_check(check)),
-                Some((_, Some(false))) => scene.feeds.leave(user, &[chat]),
+                Some((_, Some(false))) => {
+                    scene.feeds.leave(user, &[chat]);
+                }
                 _ => {}
             },
             Step::Event => {

@@ -170,15 +170,23 @@ impl Hub {
 
     /// Whether the user is a member of a chat that some of their sockets show, which get its events from then on.
     async fn check(&self, user: UserId, chat: ChatId) -> Result<bool, Error> {
-        let check = self.feeds.lock().begin_check(user, chat);
-        let is_member = self.services.is_member(chat, user).await?;
-        if is_member {
-            let recovered = self.feeds.lock().finish_check(check);
+        loop {
+            let check = self.feeds.lock().begin_check(user, chat);
+            if !self.services.is_member(chat, user).await? {
+                return Ok(false);
+            }
+            let mut feeds = self.feeds.lock();
+            let recovered = feeds.finish_check(check);
+            // When word of changes was lost meanwhile, what was found out may be old.
+            let is_checked = !feeds.unchecked_chats(user).contains(&chat);
+            drop(feeds);
             for socket in recovered {
                 socket.outbox.push_resync("interrupted", self.spread_of_all());
             }
+            if is_checked {
+                return Ok(true);
+            }
         }
-        Ok(is_member)
     }
 
     async fn list_chats(&self, user: UserId, relist: Relist) -> Result<(), Error> {
@@ -249,13 +257,15 @@ impl Hub {
                     tracing::error!(%error, "a live payload cannot be read");
                 }
             }
-            Delivery::Interrupted => {
-                tracing::warn!("live events may have been lost: what every client may see is looked up again");
-                self.feeds.lock().suspect_all();
-                self.typing.note_interruption(Instant::now());
-                self.interrupted.notify_one();
-            }
+            Delivery::Interrupted => self.look_again(),
         }
+    }
+
+    fn look_again(&self) {
+        tracing::warn!("live events may have been lost: what every client may see is looked up again");
+        self.feeds.lock().suspect_all();
+        self.typing.note_interruption(Instant::now());
+        self.interrupted.notify_one();
     }
 
     fn dispatch_message(&self, channel: Channel, bytes: Bytes) -> Result<(), prost::DecodeError> {
@@ -306,13 +316,13 @@ impl Hub {
             (Payload::Left(interest), Channel::User(user)) => {
                 let chats = chat_ids(&interest);
                 chats.iter().for_each(|chat| self.typing.note_left(*chat, [user], Instant::now()));
-                self.feeds.lock().leave(user, &chats);
-                self.channels_changed.notify_one();
+                self.leave(user, &chats);
             }
             (Payload::SessionRevoked(revoked), _) => match revoked.session_id.parse() {
                 Ok(session) => self.revoke(session),
                 Err(_) => tracing::error!("a revoked session has a malformed id"),
             },
+            (Payload::MembershipLost(_), _) => self.look_again(),
             (_, channel) => tracing::error!(%channel, "a live payload is on the wrong channel"),
         }
     }
@@ -344,14 +354,21 @@ impl Hub {
     }
 
     fn leave_chat(&self, chat: ChatId, user_ids: &[String]) {
-        let mut feeds = self.feeds.lock();
         for user in user_ids {
             match user.parse() {
-                Ok(user) => feeds.leave(user, &[chat]),
+                Ok(user) => self.leave(user, &[chat]),
                 Err(_) => tracing::error!("somebody who left a chat has a malformed id"),
             }
         }
-        drop(feeds);
+    }
+
+    /// At once. Then the chat service is asked: word of a leave can come late, when the user is back.
+    fn leave(&self, user: UserId, chats: &[ChatId]) {
+        let is_here = self.feeds.lock().leave(user, chats);
+        if is_here {
+            self.doubt(user);
+            self.interrupted.notify_one();
+        }
         self.channels_changed.notify_one();
     }
 

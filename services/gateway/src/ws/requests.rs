@@ -17,8 +17,8 @@ use godwit_kernel::ChatId;
 use godwit_kernel::limits::SEND_MESSAGES_MAX;
 use godwit_live::TokenBucket;
 use godwit_rpc::{EdgeRequest, Failure, parse_id, timestamp, to_status};
+use tonic::Code;
 use tonic::metadata::MetadataMap;
-use tonic::{Code, Status};
 use tracing::Instrument as _;
 
 use super::actions::Action;
@@ -29,7 +29,7 @@ use super::socket::Socket;
 use crate::Error;
 use crate::edge::Edge;
 use crate::identity::Identity;
-use crate::limits::Bucket;
+use crate::limits::{Bucket, Class};
 
 /// Frames of one connection that are being worked on or wait for an earlier one; with more, nothing is read.
 const PENDING_MAX: usize = 64;
@@ -64,13 +64,15 @@ enum Lane {
     Chat(ChatId),
     /// What is said to the other side of a call.
     Signals,
+    /// What is caught up with: an answer is large.
+    Syncs,
 }
 
 /// What a client asked over one connection and did not get yet.
 ///
 /// Frames are worked on side by side, but messages to one chat in turn, so that they keep their order: what came while
 /// some were being sent goes together next. So do signals of calls, one after the other: a candidate must not overtake the
-/// description that it belongs to.
+/// description that it belongs to. And so do sync frames: what waits for a client that reads slowly is one frame's answers.
 pub struct Requests<'a> {
     edge: &'a Arc<Edge>,
     socket: &'a Arc<Socket>,
@@ -82,6 +84,8 @@ pub struct Requests<'a> {
     lanes: HashMap<ChatId, VecDeque<(String, SendMessageFrame)>>,
     /// Signals that wait for the one before them; there while one is being passed on.
     signals: Option<VecDeque<(String, CallSignalFrame)>>,
+    /// Sync frames that wait for the one before them; there while one is being worked on.
+    syncs: Option<VecDeque<(String, SyncFrame)>>,
     /// Frames that were taken and are not done.
     pending: usize,
     /// Of what is only passed on.
@@ -100,6 +104,7 @@ impl<'a> Requests<'a> {
             working: FuturesUnordered::new(),
             lanes: HashMap::new(),
             signals: None,
+            syncs: None,
             pending: 0,
             budget: Bucket::new(NOTICES),
             _seat: edge.hub.people.enter(socket),
@@ -128,6 +133,7 @@ impl<'a> Requests<'a> {
         match done.lane {
             Some(Lane::Chat(chat)) => self.send_next(chat),
             Some(Lane::Signals) => self.signal_next(),
+            Some(Lane::Syncs) => self.sync_next(),
             None => {}
         }
     }
@@ -365,15 +371,32 @@ impl<'a> Requests<'a> {
             let detail = format!("cursors: 1 to {CURSORS_MAX}");
             return self.refuse(id, Failure::new(Code::InvalidArgument, "INVALID_ARGUMENT", detail));
         }
-        let (edge, socket, metadata) = (self.edge, self.socket, self.metadata());
-        let span = tracing::info_span!("socket", otel.name = "gateway.sync", chats = asked);
         self.pending += 1;
+        match &mut self.syncs {
+            Some(waiting) => waiting.push_back((id, sync)),
+            None => {
+                self.syncs = Some(VecDeque::new());
+                self.sync(id, sync);
+            }
+        }
+    }
+
+    fn sync_next(&mut self) {
+        match self.syncs.as_mut().and_then(VecDeque::pop_front) {
+            Some((id, sync)) => self.sync(id, sync),
+            None => self.syncs = None,
+        }
+    }
+
+    fn sync(&self, id: String, sync: SyncFrame) {
+        let (edge, socket, metadata) = (self.edge, self.socket, self.metadata());
+        let span = tracing::info_span!("socket", otel.name = "gateway.sync", chats = sync.cursors.len());
         let work = async move {
             let (id, metadata) = (&id, &metadata);
             let answers = sync.cursors.into_iter().map(|cursor| async move {
                 match sync_one(edge, cursor, metadata).await {
                     Ok(synced) => frames::answer(id, Frame::Synced(synced)),
-                    Err(status) => frames::error(id, &Failure::from_status(&status)),
+                    Err(failure) => frames::error(id, &failure),
                 }
             });
             let mut answers = futures_util::stream::iter(answers).buffered(SYNC_CONCURRENCY);
@@ -381,7 +404,7 @@ impl<'a> Requests<'a> {
                 // Waits while the client does not read: so no more pages are fetched than it takes.
                 answer_with(socket, &answer).await;
             }
-            Done::ONE
+            Done { frames: 1, lane: Some(Lane::Syncs) }
         };
         self.working.push(Box::pin(work.instrument(span)));
     }
@@ -429,12 +452,18 @@ async fn answer_with(socket: &Socket, answer: &ServerFrame) {
     socket.outbox.push_answer(Wire::encode(answer, socket.outbox.encoding())).await;
 }
 
-async fn sync_one(edge: &Edge, cursor: ChatCursor, metadata: &MetadataMap) -> Result<SyncedFrame, Status> {
+/// In the room of those who catch up by HTTPS: a turn is held for as long as the call takes, not for as long as its answer waits
+/// for the client.
+async fn sync_one(edge: &Edge, cursor: ChatCursor, metadata: &MetadataMap) -> Result<SyncedFrame, Failure> {
     let ChatCursor { chat_id, after_seq, epoch } = cursor;
-    let chat = parse_id::<ChatId>("cursors.chat_id", &chat_id).map_err(to_status)?;
+    let chat =
+        parse_id::<ChatId>("cursors.chat_id", &chat_id).map_err(|error| Failure::from_status(&to_status(error)))?;
     let request = SyncChatRequest { chat_id, after_seq, limit: 0, epoch };
+    let place = edge.rooms.of(Class::Sync).place(&*edge.entropy)?;
+    let _turn = place.turn(&*edge.entropy).await?;
+    let synced = edge.services.sync_chat(chat, request, metadata).await;
     let ChatUpdates { chat_id, updates, head_seq, epoch, has_more, reset } =
-        edge.services.sync_chat(chat, request, metadata).await?;
+        synced.map_err(|status| Failure::from_status(&status))?;
     Ok(SyncedFrame { chat_id, updates, head_seq, epoch, has_more, reset })
 }
 

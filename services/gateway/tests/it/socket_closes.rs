@@ -59,6 +59,23 @@ async fn one_socket_too_many_replaces_the_oldest_of_the_user() {
 }
 
 #[tokio::test]
+async fn a_device_that_connects_without_end_ends_no_other() {
+    let stage = Stage::with(&["--gateway-sockets-per-user=2"]).await;
+    let caller = somebody();
+    let room = chat();
+    stage.services.add_member(room, &caller);
+    let mut quiet = stage.connect(&caller).await;
+    let flapping = elsewhere(&caller);
+    let mut before = stage.connect(&flapping).await;
+    for _ in 0..5 {
+        let now = stage.connect(&flapping).await;
+        assert_eq!(std::mem::replace(&mut before, now).close_code().await, 4409);
+    }
+    stage.publish(room, 1, "still here").await;
+    assert_eq!(quiet.update().await.seq, 1);
+}
+
+#[tokio::test]
 async fn a_full_gateway_refuses_handshakes() {
     let stage = Stage::with(&["--gateway-max-sockets=1"]).await;
     let first = stage.connect(&somebody()).await;

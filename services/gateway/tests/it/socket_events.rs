@@ -1,7 +1,7 @@
 use std::sync::atomic::Ordering;
 
 use godwit_contract::events::v1::live_payload::Payload;
-use godwit_contract::events::v1::{ChatInterest, MembersLeft};
+use godwit_contract::events::v1::{ChatInterest, MembersLeft, MembershipLost};
 use godwit_contract::v1::server_frame::Frame;
 use godwit_contract::v1::{Presence, ServerFrame, Update, server_frame};
 use godwit_live::Channel;
@@ -152,6 +152,38 @@ async fn after_an_interruption_clients_sync_and_chats_are_looked_up_again() {
     stage.services.hides_chats.store(false, Ordering::SeqCst);
     assert_eq!(one_chat.close_code().await, 4403);
     // A second one, once the new chat is followed.
+    assert!(matches!(client.frame().await.frame, Some(Frame::Resync(_))));
+    stage.publish(left, 1, "secret").await;
+    stage.publish(joined, 2, "welcome").await;
+    assert_eq!(client.update().await.seq, 2);
+}
+
+#[tokio::test]
+async fn who_is_back_when_word_comes_that_they_left_goes_on_hearing() {
+    let stage = Stage::start().await;
+    let caller = somebody();
+    let room = chat();
+    stage.services.add_member(room, &caller);
+    let mut client = stage.connect(&caller).await;
+    stage.publish(room, 1, "before").await;
+    assert_eq!(client.update().await.seq, 1);
+    stage.send(Channel::User(caller.user_id), Payload::Left(interest(room))).await;
+    // Not what comes at once: it is asked first whether they are a member.
+    assert!(matches!(client.frame().await.frame, Some(Frame::Resync(_))));
+    stage.publish(room, 2, "after").await;
+    assert_eq!(client.update().await.seq, 2);
+}
+
+#[tokio::test]
+async fn when_word_of_joins_and_leaves_was_lost_chats_are_looked_up_again() {
+    let stage = Stage::start().await;
+    let caller = somebody();
+    let (joined, left) = (chat(), chat());
+    stage.services.add_member(left, &caller);
+    let mut client = stage.connect(&caller).await;
+    stage.services.add_member(joined, &caller);
+    stage.services.remove_member(left, &caller);
+    stage.send(Channel::Sessions, Payload::MembershipLost(MembershipLost {})).await;
     assert!(matches!(client.frame().await.frame, Some(Frame::Resync(_))));
     stage.publish(left, 1, "secret").await;
     stage.publish(joined, 2, "welcome").await;

@@ -1,3 +1,5 @@
+use std::sync::atomic::Ordering;
+
 use godwit_contract::v1::client_frame::Frame as Said;
 use godwit_contract::v1::server_frame::Frame;
 use godwit_contract::v1::{ClientFrame, SendMessageFrame};
@@ -82,6 +84,33 @@ async fn every_cursor_of_a_sync_is_answered() {
         let Some(Frame::Synced(synced)) = answer.frame else { panic!("{answer:?}") };
         assert_eq!((answer.id.as_str(), synced.chat_id, synced.head_seq), ("s", chat.to_string(), seq));
         assert_eq!(synced.epoch, "e");
+    }
+}
+
+/// Its answers are large: of one connection one frame is worked on, and of all together no more calls than of those who catch
+/// up by HTTPS.
+#[tokio::test]
+async fn syncs_of_a_connection_go_one_after_the_other_and_share_the_room_of_all() {
+    let stage = Stage::with(&["--gateway-max-syncs=2"]).await;
+    let asked = || stage.services.syncs_asked.load(Ordering::Relaxed);
+    let sync = |id: &str, count: usize| {
+        let cursors: Vec<_> = (0..count).map(|_| json!({"chat_id": chat().to_string(), "epoch": "wait"})).collect();
+        json!({"id": id, "sync": {"cursors": cursors}})
+    };
+    let (mut one, mut other) = (stage.connect(&somebody()).await, stage.connect(&somebody()).await);
+    one.say(sync("1", 1)).await;
+    one.say(sync("2", 3)).await;
+    eventually(SOON, || async { asked() == 1 }).await;
+    other.say(sync("3", 3)).await;
+    eventually(SOON, || async { asked() == 2 }).await;
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    assert_eq!(asked(), 2, "the second frame waits for the first, and the third call for room");
+    stage.services.syncs.add_permits(7);
+    for id in ["1", "2", "2", "2"] {
+        assert_eq!(one.frame().await.id, id);
+    }
+    for _ in 0..3 {
+        assert!(matches!(other.frame().await.frame, Some(Frame::Synced(_))));
     }
 }
 

@@ -48,7 +48,7 @@ impl App {
             }
             Outcome::Repeated(placed) => {
                 // Whoever appended it may have died before it was published.
-                self.publisher.publish_left(chat_id, &left).taken().await;
+                self.publish_gone(chat_id, &left).await?;
                 Ok(placed)
             }
             // Only what people do depends on a policy, and an event makes the log that it needs.

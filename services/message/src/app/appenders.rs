@@ -282,8 +282,10 @@ impl Appender {
         let mut committed = Vec::with_capacity(written.updates.len());
         for update in written.updates {
             let Some(entry) = entries.get_mut(update.place) else { continue };
+            // What was committed before somebody comes is told before they can hear of it.
+            let is_hidden_join = matches!(&entry.change, Change::Event(event) if event.membership.is_history_hidden);
             let mut update = committed_by(entry, update);
-            if !update.1.left.is_empty() {
+            if is_hidden_join || !update.1.left.is_empty() {
                 let (taken, publication) = Publication::pending();
                 update.1.taken = Some(taken);
                 publications.insert(update.0, publication);
@@ -300,13 +302,13 @@ impl Appender {
 
 /// What is to be published of an entry's update, and the place of the entry.
 fn committed_by(entry: &mut Entry, update: WrittenUpdate) -> (usize, Committed) {
-    let WrittenUpdate { place, chat_id, seq, payload } = update;
+    let WrittenUpdate { place, chat_id, seq, payload, is_for_some } = update;
     let (announced_to, left) = match &mut entry.change {
         Change::Event(event) => (std::mem::take(&mut event.announced_to), std::mem::take(&mut event.membership.left)),
         Change::Message(_) | Change::Action(_) | Change::Preview(_) => (Vec::new(), Vec::new()),
     };
     let headers = std::mem::take(&mut entry.headers);
-    (place, Committed { chat_id, seq, payload, headers, announced_to, left, taken: None })
+    (place, Committed { chat_id, seq, payload, headers, is_for_some, announced_to, left, taken: None })
 }
 
 impl Caller {

@@ -203,11 +203,15 @@ impl App {
         if id.chat_id != chat_id {
             return Err(Error::ReplyNotFound);
         }
-        match self.get_message(caller, id).await {
-            Ok(message) => Ok(Reply::to(id, message.sender_id, message.text.as_str())),
-            Err(Error::MessageNotFound) => Err(Error::ReplyNotFound),
-            Err(error) => Err(error),
-        }
+        let message = match self.get_message(caller, id).await {
+            Ok(message) => message,
+            Err(Error::MessageNotFound) => return Err(Error::ReplyNotFound),
+            Err(error) => return Err(error),
+        };
+        let mut conn = self.pool.get().await?;
+        let is_for_all = id.seq >= store::hidden_until(&mut conn, chat_id).await?;
+        let text = if is_for_all { message.text.as_str() } else { "" };
+        Ok(Reply::to(id, message.sender_id, text))
     }
 }
 

@@ -1,3 +1,5 @@
+use godwit_kernel::{ChatId, UserId};
+
 use super::App;
 use crate::error::Error;
 use crate::store::{self, LogPresence, Raise};
@@ -17,7 +19,20 @@ impl App {
         if log == LogPresence::Absent && !raise.joined.is_empty() {
             return Err(Error::LogNotReady);
         }
-        self.publisher.publish_left(raise.chat_id, &raise.left).taken().await;
+        self.publish_gone(raise.chat_id, &raise.left).await
+    }
+
+    /// Has it told that these are no members any more, as far as they are none: word of a leave can come again when they are
+    /// back. On return live has taken it, or is down.
+    pub(super) async fn publish_gone(&self, chat_id: ChatId, left: &[UserId]) -> Result<(), Error> {
+        if left.is_empty() {
+            return Ok(());
+        }
+        let mut conn = self.pool.get().await?;
+        let back = store::members_among(&mut conn, chat_id, left).await?;
+        drop(conn);
+        let gone: Vec<UserId> = left.iter().copied().filter(|user_id| !back.contains(user_id)).collect();
+        self.publisher.publish_left(chat_id, &gone).taken().await;
         Ok(())
     }
 }

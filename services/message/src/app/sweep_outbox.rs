@@ -1,7 +1,6 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use bytes::Bytes;
 use godwit_contract::v1 as pb;
 use godwit_kernel::{ChatId, Seq};
 use godwit_pg::{self as pg, Connection, Pool};
@@ -11,7 +10,7 @@ use uuid::Uuid;
 use super::publisher::{Committed, CommittedBatch, Publisher};
 use crate::domain::Headers;
 use crate::events::outgoing;
-use crate::store::{self, Backlog, Lease, OutboxBatch, Sweep};
+use crate::store::{self, Backlog, Lease, OutboxBatch, StoredPayload, Sweep};
 
 /// Batches taken at once: their updates are in memory together.
 const BATCHES_MAX: u32 = 16;
@@ -94,9 +93,9 @@ fn count(sweep: &'static str, batches: usize) -> bool {
     u32::try_from(batches).is_ok_and(|batches| batches == BATCHES_MAX)
 }
 
-fn committed(batch: OutboxBatch, payloads: &mut HashMap<(ChatId, Seq), Bytes>) -> CommittedBatch {
+fn committed(batch: OutboxBatch, stored: &mut HashMap<(ChatId, Seq), StoredPayload>) -> CommittedBatch {
     let updates = batch.addresses.into_iter().filter_map(|address| {
-        let payload = payloads.remove(&address)?;
+        let StoredPayload { payload, hidden_until_seq } = stored.remove(&address)?;
         // The stored bytes were encoded by this service; those of another version still decode.
         let update = pb::Update::decode(payload.clone()).unwrap_or_default();
         Some(Committed {
@@ -104,6 +103,8 @@ fn committed(batch: OutboxBatch, payloads: &mut HashMap<(ChatId, Seq), Bytes>) -
             seq: address.1,
             payload,
             headers: Headers::new(),
+            // By now people may follow the chat who may not see it.
+            is_for_some: address.1 < hidden_until_seq || outgoing::tells_of_before(&update, hidden_until_seq),
             announced_to: outgoing::announced_to(&update),
             // Whoever had it appended asks again and has it told then; this late they may be members again.
             left: Vec::new(),

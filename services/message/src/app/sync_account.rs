@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::App;
-use super::sync_chat::{ChatPage, check_gapless};
+use super::sync_chat::{ChatPage, check_gapless, seen_from};
 use crate::domain::{
     ANSWER_BYTES_MAX, AccountCursor, COMMIT_MARGIN, Position, RESUME_BYTES_MAX, RESUME_WITHIN, Round, StoredUpdate,
 };
@@ -214,7 +214,7 @@ impl Walk<'_> {
             self.position = Position { chat_id: chat.chat_id, next_seq: reached.next() };
             self.pages.push(ChatPage {
                 chat_id: chat.chat_id,
-                updates,
+                updates: seen_from(chat.visible_from_seq, updates),
                 head_seq,
                 epoch: chat.epoch.to_string(),
                 has_more: reached < head_seq,

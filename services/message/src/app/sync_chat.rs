@@ -4,6 +4,7 @@ use super::App;
 use crate::domain::{ANSWER_BYTES_MAX, StoredUpdate};
 use crate::error::Error;
 use crate::store::{self, ChatLog, LogPage};
+use crate::wire::for_who_came_at;
 
 /// How far a client has come in a chat.
 #[derive(Clone, Debug)]
@@ -94,12 +95,22 @@ fn page_of(cursor: ChatCursor, log: ChatLog) -> Result<ChatPage, Error> {
     }
     Ok(ChatPage {
         chat_id: cursor.chat_id,
-        updates,
+        updates: seen_from(visible_from_seq, updates),
         head_seq: last_seq,
         epoch: epoch.to_string(),
         has_more: reached < last_seq,
         reset: false,
     })
+}
+
+/// The updates as they are for who sees nothing before `visible_from_seq`.
+pub(super) fn seen_from(visible_from_seq: Seq, updates: Vec<StoredUpdate>) -> Vec<StoredUpdate> {
+    if visible_from_seq == Seq::ZERO {
+        return updates;
+    }
+    let seen =
+        |update: StoredUpdate| StoredUpdate { payload: for_who_came_at(update.payload, visible_from_seq), ..update };
+    updates.into_iter().map(seen).collect()
 }
 
 /// A member of a chat whose first update is on its way.

@@ -62,6 +62,12 @@ impl NewMessage {
     pub fn reply_to_seq(&self) -> Option<Seq> {
         Some(self.extras.as_ref()?.reply_to.as_ref()?.message_id.seq)
     }
+
+    /// Whether it quotes a message that is older than this update.
+    pub fn quotes_before(&self, seq: Seq) -> bool {
+        let reply = self.extras.as_ref().and_then(|extras| extras.reply_to.as_ref());
+        reply.is_some_and(|reply| reply.message_id.seq < seq && !reply.snippet.is_empty())
+    }
 }
 
 /// A change that another service has committed.

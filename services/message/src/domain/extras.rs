@@ -120,7 +120,8 @@ pub struct Reply {
     pub message_id: MessageId,
     /// Who sent it.
     pub sender_id: UserId,
-    /// The first 200 characters of its text when it was answered; empty once it is deleted.
+    /// The first 200 characters of its text when it was answered; empty once it is deleted, and where it is older than what some
+    /// members may see.
     pub snippet: String,
     /// It is deleted.
     pub is_deleted: bool,

@@ -18,4 +18,6 @@ pub struct Head {
     pub changed_at: OffsetDateTime,
     /// When the newest message was sent, or the log began; `None` in a log that has no update.
     pub active_at: Option<OffsetDateTime>,
+    /// Some members may not see what is before it.
+    pub hidden_until_seq: Seq,
 }

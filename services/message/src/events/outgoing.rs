@@ -2,14 +2,15 @@
 
 use bytes::{Bytes, BytesMut};
 use godwit_contract::events::v1::live_payload::Payload;
-use godwit_contract::events::v1::{LivePayload, MembersLeft};
+use godwit_contract::events::v1::{LivePayload, MembersLeft, MembershipLost};
+use godwit_contract::v1 as pb;
 use godwit_events::{NewRecord, topics};
-use godwit_kernel::{ChatId, UserId};
+use godwit_kernel::{ChatId, Seq, UserId};
 use godwit_live::Channel;
 use prost::Message as _;
 
 use crate::domain::Headers;
-pub use crate::wire::{announced_to, encode_message, membership, message_of, partial_update};
+pub use crate::wire::{announced_to, encode_message, membership, message_of, partial_update, tells_of_before};
 
 /// `update` in `godwit.v1.ServerFrame`.
 const SERVER_FRAME_UPDATE: u32 = 4;
@@ -41,6 +42,13 @@ pub fn live_messages<'a>(
     users.chain([(Channel::Chat(chat_id), to_chat)])
 }
 
+/// What is told on a chat's channel of an update that is not the same for all who hear it: where the log stands now.
+pub fn advanced(chat_id: ChatId, seq: Seq) -> (Channel, Bytes) {
+    let advanced = pb::AdvancedFrame { chat_id: chat_id.to_string(), seq: seq.get() };
+    let frame = pb::ServerFrame { id: String::new(), frame: Some(pb::server_frame::Frame::Advanced(advanced)) };
+    (Channel::Chat(chat_id), wrap(LIVE_PAYLOAD_SERVER_FRAME, &frame.encode_to_vec().into()))
+}
+
 /// Whether a live payload is nothing but frames: such payloads side by side are one, `godwit.events.v1.LiveFrames`.
 pub fn is_frames(payload: &Bytes) -> bool {
     /// Of the field `server_frame`, length-delimited.
@@ -55,6 +63,11 @@ pub fn members_left(chat_id: ChatId, left: &[UserId], server_frame: Bytes) -> By
     LivePayload { payload: Some(Payload::MembersLeft(left)) }.encode_to_vec().into()
 }
 
+/// `LivePayload { membership_lost }`.
+pub fn membership_lost() -> Bytes {
+    LivePayload { payload: Some(Payload::MembershipLost(MembershipLost {})) }.encode_to_vec().into()
+}
+
 /// An encoded message with one length-delimited field.
 fn wrap(tag: u32, field: &Bytes) -> Bytes {
     let mut bytes = BytesMut::with_capacity(prost::encoding::bytes::encoded_len(tag, field));
@@ -65,9 +78,8 @@ fn wrap(tag: u32, field: &Bytes) -> Bytes {
 #[cfg(test)]
 mod tests {
     use godwit_contract::events::v1::LiveFrames;
-    use godwit_contract::v1 as pb;
     use godwit_contract::v1::update::Change as PbChange;
-    use godwit_kernel::{EventId, Seq};
+    use godwit_kernel::EventId;
     use time::macros::datetime;
     use uuid::Uuid;
 

@@ -116,6 +116,7 @@ fn encode_seen_head(seen: SeenHead) -> ChatHead {
         pinned_message_ids: seen.pinned.into_iter().map(|seq| MessageId { chat_id, seq }.to_string()).collect(),
         receipts: seen.receipts.into_iter().map(|(user_id, cursors)| encode_receipt(user_id, cursors)).collect(),
         visible_from_seq: seen.visible_from_seq.get(),
+        is_viewer_unknown: seen.is_viewer_unknown,
         ..encode_head(seen.head)
     }
 }

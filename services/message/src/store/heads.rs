@@ -39,6 +39,8 @@ pub struct SeenHead {
     pub read_seq: Seq,
     /// Nothing before it is for them.
     pub visible_from_seq: Seq,
+    /// The log does not know yet where the viewer stands.
+    pub is_viewer_unknown: bool,
     /// The newest pin first.
     pub pinned: Vec<Seq>,
     /// How far the others have come; none in chats with more of them than asked for.
@@ -99,6 +101,8 @@ struct SeenRow {
     read_seq: i64,
     #[diesel(sql_type = BigInt)]
     visible_from_seq: i64,
+    #[diesel(sql_type = Bool)]
+    is_viewer_unknown: bool,
     #[diesel(sql_type = Array<BigInt>)]
     pinned: Vec<i64>,
     #[diesel(sql_type = Array<SqlUuid>)]
@@ -125,6 +129,7 @@ impl SeenRow {
             unread_mention_count: u32::try_from(self.unread_mention_count).unwrap_or(u32::MAX),
             read_seq: Seq::from_i64(self.read_seq),
             visible_from_seq: Seq::from_i64(self.visible_from_seq),
+            is_viewer_unknown: self.is_viewer_unknown,
             pinned: self.pinned.into_iter().map(Seq::from_i64).collect(),
             receipts: receipts.filter(|(user, _)| self.has_receipts && *user != viewer).collect(),
             head,
@@ -170,7 +175,7 @@ const SEEN_HEADS: &str = "
         m.deleted_at,
         (SELECT r.emoji FROM reactions r WHERE r.chat_id = h.chat_id AND r.seq = m.seq AND r.user_id = $2) AS my_reaction,
         unread.count AS unread_count, mentioned.count AS unread_mention_count,
-        s.read_seq, s.visible_from_seq, pinned.seqs AS pinned,
+        s.read_seq, s.visible_from_seq, p.user_id IS NULL AS is_viewer_unknown, pinned.seqs AS pinned,
         r.users, r.reads, r.delivered, cardinality(r.users) <= $3 AS has_receipts
     FROM chat_heads h
     LEFT JOIN participants p ON p.chat_id = h.chat_id AND p.user_id = $2

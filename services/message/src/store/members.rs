@@ -99,6 +99,23 @@ pub async fn membership_version(conn: &mut Connection, chat_id: ChatId) -> Resul
     Ok(version.unwrap_or_default())
 }
 
+#[derive(QueryableByName)]
+struct HiddenRow {
+    #[diesel(sql_type = BigInt)]
+    hidden_until_seq: i64,
+}
+
+/// Some members of the chat may not see what is before this update.
+///
+/// # Errors
+/// When the database does.
+pub async fn hidden_until(conn: &mut Connection, chat_id: ChatId) -> Result<Seq, Error> {
+    let query =
+        sql_query("SELECT hidden_until_seq FROM chat_heads WHERE chat_id = $1").bind::<SqlUuid, _>(chat_id.as_uuid());
+    let rows: Vec<HiddenRow> = Prepared(query).load(conn).await?;
+    Ok(rows.into_iter().next().map(|row| Seq::from_i64(row.hidden_until_seq)).unwrap_or_default())
+}
+
 fn uuids(users: &[UserId]) -> Vec<Uuid> {
     users.iter().map(UserId::as_uuid).collect()
 }

@@ -20,13 +20,15 @@ pub use append::{Append, AppendError, Remembered, Written, WrittenUpdate, append
 pub use heads::{ChatRank, LogHead, SeenHead, WantedReceipts, heads, rank_chats, seen_heads};
 pub use index::{list_all_messages, seen_messages};
 pub use members::{
-    LogPresence, MessageReceipts, Raise, members_among, membership_version, message_receipts, raise_membership_version,
+    LogPresence, MessageReceipts, Raise, hidden_until, members_among, membership_version, message_receipts,
+    raise_membership_version,
 };
 pub use messages::{
     FoundMessages, find_message, list_messages, message_sent_as, messages_by_id, pinned_messages, versions,
 };
 pub use outbox::{
-    Backlog, Lease, OutboxBatch, Sweep, backlog, claim_batches, forget_batches, renew_lease, stored_payloads,
+    Backlog, Lease, OutboxBatch, StoredPayload, Sweep, backlog, claim_batches, forget_batches, renew_lease,
+    stored_payloads,
 };
 pub use purges::{next_purge, purge_some};
 pub use reactions::{GivenReaction, list_reactions};

@@ -107,6 +107,17 @@ struct PayloadRow {
     seq: i64,
     #[diesel(sql_type = Binary)]
     payload: Vec<u8>,
+    #[diesel(sql_type = BigInt)]
+    hidden_until_seq: i64,
+}
+
+/// An update as it is in the log now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredPayload {
+    /// An encoded `godwit.v1.Update`.
+    pub payload: Bytes,
+    /// Some members of the chat may not see what is before it.
+    pub hidden_until_seq: Seq,
 }
 
 /// The updates as they are in the log now; those that have left it are absent.
@@ -116,18 +127,22 @@ struct PayloadRow {
 pub async fn stored_payloads(
     conn: &mut Connection,
     addresses: &[(ChatId, Seq)],
-) -> Result<HashMap<(ChatId, Seq), Bytes>, Error> {
+) -> Result<HashMap<(ChatId, Seq), StoredPayload>, Error> {
     let query = sql_query(
-        "SELECT l.chat_id, l.seq, l.payload FROM unnest($1, $2) AS k (chat_id, seq)
-         JOIN sync_log l ON l.chat_id = k.chat_id AND l.seq = k.seq",
+        "SELECT l.chat_id, l.seq, l.payload, coalesce(h.hidden_until_seq, 0) AS hidden_until_seq
+         FROM unnest($1, $2) AS k (chat_id, seq)
+         JOIN sync_log l ON l.chat_id = k.chat_id AND l.seq = k.seq
+         LEFT JOIN chat_heads h ON h.chat_id = k.chat_id",
     )
     .bind::<Array<SqlUuid>, _>(addresses.iter().map(|(chat_id, _)| chat_id.as_uuid()).collect::<Vec<_>>())
     .bind::<Array<BigInt>, _>(addresses.iter().map(|(_, seq)| seq.as_i64()).collect::<Vec<_>>());
     let rows: Vec<PayloadRow> = Prepared(query).load(conn).await?;
-    let payloads = rows
-        .into_iter()
-        .map(|row| ((ChatId::from_uuid(row.chat_id), Seq::from_i64(row.seq)), Bytes::from(row.payload)));
-    Ok(payloads.collect())
+    let stored = rows.into_iter().map(|row| {
+        let hidden_until_seq = Seq::from_i64(row.hidden_until_seq);
+        let stored = StoredPayload { payload: row.payload.into(), hidden_until_seq };
+        ((ChatId::from_uuid(row.chat_id), Seq::from_i64(row.seq)), stored)
+    });
+    Ok(stored.collect())
 }
 
 /// Who sweeps, and for how long without renewing.

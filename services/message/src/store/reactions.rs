@@ -45,8 +45,8 @@ pub async fn list_reactions(
     let query = sql_query(
         "SELECT user_id, emoji, reacted_at FROM reactions
          WHERE chat_id = $1 AND seq = $2 AND ($3 IS NULL OR emoji = $3)
-             AND ($4 IS NULL OR (reacted_at, user_id) < ($4, $5))
-         ORDER BY reacted_at DESC, user_id DESC LIMIT $6",
+             AND (reacted_at, user_id) < (coalesce($4, 'infinity'), coalesce($5, $1))
+         ORDER BY chat_id DESC, seq DESC, reacted_at DESC, user_id DESC LIMIT $6",
     )
     .bind::<SqlUuid, _>(id.chat_id.as_uuid())
     .bind::<BigInt, _>(id.seq.as_i64())

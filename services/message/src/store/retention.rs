@@ -29,8 +29,14 @@ struct Row {
     last: Option<Uuid>,
 }
 
+#[derive(QueryableByName)]
+struct CountRow {
+    #[diesel(sql_type = BigInt)]
+    deleted: i64,
+}
+
 /// Forgets the updates of the next chats that occurred longer ago than `age`: their logs begin later from now on, and what
-/// is before is deleted. What the stream has not got yet stays. `after` of the answer is `None` when there is no chat
+/// is before is deleted, with what told that another service's change was in the log. What the stream has not got yet stays. `after` of the answer is `None` when there is no chat
 /// left.
 ///
 /// # Errors
@@ -63,20 +69,26 @@ pub async fn expire_logs(conn: &mut Connection, after: Option<ChatId>, age: Dura
         return Ok(LogPart::default());
     };
     let query = sql_query(
-        "DELETE FROM sync_log WHERE (chat_id, seq) IN (
-             SELECT l.chat_id, l.seq FROM (
-                 SELECT chat_id, first_seq FROM chat_heads WHERE chat_id > $1 AND chat_id <= $2 ORDER BY chat_id
-             ) AS h CROSS JOIN LATERAL (
-                 SELECT chat_id, seq FROM sync_log
-                 WHERE chat_id = h.chat_id AND seq < h.first_seq AND occurred_at < published_until() LIMIT $3
-             ) AS l LIMIT $3
-         )",
+        "WITH gone AS (
+             DELETE FROM sync_log WHERE (chat_id, seq) IN (
+                 SELECT l.chat_id, l.seq FROM (
+                     SELECT chat_id, first_seq FROM chat_heads WHERE chat_id > $1 AND chat_id <= $2 ORDER BY chat_id
+                 ) AS h CROSS JOIN LATERAL (
+                     SELECT chat_id, seq FROM sync_log
+                     WHERE chat_id = h.chat_id AND seq < h.first_seq AND occurred_at < published_until() LIMIT $3
+                 ) AS l LIMIT $3
+             ) RETURNING chat_id, seq
+         ), events AS (
+             DELETE FROM applied_events t USING gone WHERE t.chat_id = gone.chat_id AND t.seq = gone.seq
+         )
+         SELECT count(*) AS deleted FROM gone",
     )
     .bind::<SqlUuid, _>(after.map_or(nil, |id| id.as_uuid()))
     .bind::<SqlUuid, _>(last)
     .bind::<BigInt, _>(BATCH);
-    let deleted = Prepared(query).execute(conn).await?;
-    let is_done = i64::try_from(deleted).is_ok_and(|deleted| deleted < BATCH);
+    let CountRow { deleted } = Prepared(query).get_result(conn).await?;
+    let is_done = deleted < BATCH;
+    let deleted = usize::try_from(deleted).unwrap_or(usize::MAX);
     // With more to delete the same chats are looked at again.
     let reached = if is_done { Some(ChatId::from_uuid(last)) } else { after };
     Ok(LogPart { after: reached.or(Some(ChatId::from_uuid(nil))), deleted })

@@ -157,6 +157,8 @@ pub struct ChangedChat {
     pub epoch: Epoch,
     /// The first update that occurred after the instant and is for the viewer.
     pub from_seq: Seq,
+    /// Nothing before it is for the viewer.
+    pub visible_from_seq: Seq,
     /// The log knows where the viewer stands in it.
     pub is_participant: bool,
 }
@@ -171,6 +173,8 @@ struct ChangedRow {
     epoch: String,
     #[diesel(sql_type = BigInt)]
     from_seq: i64,
+    #[diesel(sql_type = BigInt)]
+    visible_from_seq: i64,
     #[diesel(sql_type = Bool)]
     is_participant: bool,
 }
@@ -188,7 +192,8 @@ pub async fn changed_chats(
 ) -> Result<Vec<ChangedChat>, Error> {
     let query = sql_query(
         "SELECT changed.chat_id, changed.last_seq, changed.epoch, p.user_id IS NOT NULL AS is_participant,
-             greatest(first_seq_after(changed.chat_id, changed.first_seq, changed.last_seq, $2), p.visible_from_seq) AS from_seq
+             greatest(first_seq_after(changed.chat_id, changed.first_seq, changed.last_seq, $2), p.visible_from_seq) AS from_seq,
+             coalesce(p.visible_from_seq, 0) AS visible_from_seq
          FROM (
              SELECT chat_id, first_seq, last_seq, epoch FROM chat_heads
              WHERE chat_id = ANY ($1) AND changed_at > $2 AND last_seq >= first_seq
@@ -206,6 +211,7 @@ pub async fn changed_chats(
         last_seq: Seq::from_i64(row.last_seq),
         epoch: Epoch::from_store(row.epoch),
         from_seq: Seq::from_i64(row.from_seq),
+        visible_from_seq: Seq::from_i64(row.visible_from_seq),
         is_participant: row.is_participant,
     });
     Ok(changed.collect())

@@ -9,6 +9,7 @@ mod report;
 mod scheduled;
 mod scrub;
 mod update;
+mod withhold;
 
 pub use entity::{canonical_entities, decode_entities, encode_entities};
 pub use extras::{
@@ -21,3 +22,4 @@ pub use report::{decode_report_reason, encode_report};
 pub use scheduled::{decode_scheduled_content, encode_scheduled, encode_scheduled_content, scheduled_changed};
 pub use scrub::{Scrub, scrub_update};
 pub use update::{encode_update, partial_update};
+pub use withhold::{for_who_came_at, tells_of_before};

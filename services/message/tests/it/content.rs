@@ -333,6 +333,15 @@ async fn slow_mode_tells_when_to_come_again_and_lets_admins_pass() {
     }
     bed.run_sql("UPDATE participants SET last_sent_at = last_sent_at - interval '30 seconds'").await;
     writer.send(chat_id, "b", "hi").await.unwrap();
+    // Who leaves and comes back waits as long; who is new, not at all.
+    let eve = user();
+    bed.join(&replica, chat_id, eve, false).await;
+    bed.leave(&replica, chat_id, bob).await;
+    bed.join(&replica, chat_id, bob, false).await;
+    assert_eq!(reason(&writer.send(chat_id, "c", "hi").await.unwrap_err()), "SLOW_MODE");
+    replica.client(eve).send(chat_id, "a", "hi").await.unwrap();
+    bed.run_sql("UPDATE messages SET sent_at = sent_at - interval '30 seconds'").await;
+    writer.send(chat_id, "c", "hi").await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,10 +4,13 @@ use godwit_contract::events::v1::{LivePayload, live_payload::Payload};
 use godwit_contract::message::v1 as api;
 use godwit_contract::message::v1::message_internal_service_server::MessageInternalService as _;
 use godwit_contract::v1 as pb;
+use godwit_kernel::MessageId;
 use godwit_live::Channel;
+use godwit_message::domain::{Change, Entry, Headers, LinkPreview, NewPreview, Outcome};
 use prost::Message as _;
 use tonic::{Code, Request};
 
+use crate::append::{commit, message};
 use crate::harness::{Bed, append, event_id, reason, seqs, texts, user};
 
 fn left_in(payload: bytes::Bytes) -> Option<(Vec<String>, bool)> {
@@ -156,6 +159,102 @@ async fn hidden_history_is_nowhere_for_who_came_later() {
     let given: Vec<pb::Update> = pages.into_iter().flat_map(|page| page.updates).collect();
     assert_eq!((seqs(&given)[0], texts(&given)), (4, vec!["after".to_owned()]));
     late.react(&new.id, "👍").await.unwrap();
+}
+
+/// What is told later of messages from before somebody came does not show them what these said.
+#[tokio::test(flavor = "multi_thread")]
+async fn hidden_history_is_not_told_again_to_who_came_later() {
+    const SECRET: &str = "SECRET-thing";
+    let has_secret = |bytes: &[u8]| bytes.windows(SECRET.len()).any(|window| window == SECRET.as_bytes());
+    let bed = Bed::new().await;
+    let replica = bed.replica();
+    let (ada, bob, eve) = (user(), user(), user());
+    let chat_id = bed.chat_as(&replica, pb::ChatKind::Group, &[ada, bob]).await;
+    let old = replica.client(ada).send(chat_id, "m", SECRET).await.unwrap();
+    let reply_to = |name: &str, id: &str| api::SendMessageRequest {
+        chat_id: chat_id.to_string(),
+        client_message_id: name.to_owned(),
+        text: "an answer".to_owned(),
+        reply_to_message_id: id.to_owned(),
+        ..api::SendMessageRequest::default()
+    };
+    let quoting = replica.client(bob).send_full(reply_to("q", &old.id)).await.unwrap();
+    assert_eq!(quoting.reply_to.unwrap().snippet, SECRET, "all who are there may see it");
+    let cursor = replica.client(eve).sync("", 0).await.unwrap().next_cursor;
+    bed.join(&replica, chat_id, eve, true).await;
+    let mut listener = bed.listen(&[Channel::Chat(chat_id)]).await;
+
+    let edited = replica.client(ada).edit(&old.id, &format!("{SECRET}, edited")).await.unwrap();
+    let id: MessageId = old.id.parse().unwrap();
+    let text = || SECRET.to_owned();
+    let preview = LinkPreview { url: text(), title: text(), description: text(), site_name: text() };
+    let change = Change::Preview(NewPreview { seq: id.seq, edit_count: 1, preview });
+    let entry = Entry { chat_id, headers: Headers::new(), change };
+    assert!(matches!(replica.app.appenders.append(entry).await.unwrap(), Outcome::Appended(_)));
+    let reply = replica.client(bob).send_full(reply_to("r", &old.id)).await.unwrap();
+    let answered = reply.reply_to.unwrap();
+    assert_eq!((answered.message_id.as_str(), answered.snippet.as_str()), (old.id.as_str(), ""));
+    assert!(!answered.is_deleted, "who sees the message finds it by its id");
+    let again = replica.client(bob).send_full(reply_to("s", &reply.id)).await.unwrap();
+    assert_eq!(again.reply_to.unwrap().snippet, "an answer", "what is for all is quoted");
+    bed.drained().await;
+
+    let payloads = listener.payloads();
+    assert!(payloads.len() >= 3 && !payloads.iter().any(|payload| has_secret(payload)), "live tells it to nobody");
+    let late = replica.client(eve);
+    let (pages, _) = late.sync_all(&cursor, 100).await;
+    let by_account: Vec<pb::Update> = pages.into_iter().flat_map(|page| page.updates).collect();
+    let by_chat = late.sync_chat(chat_id, 3, 0, "").await.unwrap().updates;
+    for given in [&by_account, &by_chat] {
+        assert_eq!(seqs(given), [4, 5, 6, 7, 8]);
+        assert!(!given.iter().any(|update| has_secret(&update.encode_to_vec())));
+    }
+    let messages = late.messages(chat_id).await;
+    assert!(!messages.iter().any(|message| has_secret(&message.encode_to_vec())));
+    // Who was there has all of it.
+    let log = replica.client(bob).whole_log(chat_id, 100).await;
+    let told = log.iter().find_map(|update| match &update.change {
+        Some(pb::update::Change::MessageEdited(edited)) => edited.message.clone(),
+        _ => None,
+    });
+    assert_eq!(told.unwrap().text, edited.text);
+    assert!(log.iter().any(|update| matches!(&update.change, Some(pb::update::Change::LinkPreviewAdded(added)) if added.link_preview.is_some())));
+    // And so has the stream, for those who index and moderate.
+    assert!(bed.stream.take_published().iter().any(|payload| has_secret(payload)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_what_not_all_may_see_live_tells_that_it_is_there() {
+    let bed = Bed::new().await;
+    let replica = bed.replica();
+    let (ada, eve) = (user(), user());
+    let chat_id = bed.chat_as(&replica, pb::ChatKind::Group, &[ada]).await;
+    let old = replica.client(ada).send(chat_id, "m", "before").await.unwrap();
+    bed.join(&replica, chat_id, eve, true).await;
+    let new = replica.client(ada).send(chat_id, "n", "after").await.unwrap();
+    let mut listener = bed.listen(&[Channel::Chat(chat_id)]).await;
+    replica.client(ada).edit(&old.id, "edited").await.unwrap();
+    replica.client(ada).edit(&new.id, "edited too").await.unwrap();
+    let (channel, update) = listener.update().await;
+    assert_eq!((channel, update.seq), (Channel::Chat(chat_id), 6), "the first edit is not told");
+    replica.client(ada).edit(&old.id, "edited again").await.unwrap();
+    assert_eq!(listener.advanced().await, (chat_id.to_string(), 7));
+}
+
+/// Batches that nobody got through are told live later, when others follow the chat.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_published_late_is_not_told_to_who_came_meanwhile() {
+    let bed = Bed::new().await;
+    let replica = bed.replica();
+    let (ada, eve) = (user(), user());
+    let chat_id = bed.chat_as(&replica, pb::ChatKind::Group, &[ada]).await;
+    bed.drained().await;
+    let entries = [message(chat_id, ada, "left", "SECRET-thing")];
+    commit(&mut bed.pool.get().await.unwrap(), &entries).await;
+    bed.join(&replica, chat_id, eve, true).await;
+    let mut listener = bed.listen(&[Channel::Chat(chat_id)]).await;
+    bed.drained().await;
+    assert_eq!(listener.advanced().await, (chat_id.to_string(), 2));
 }
 
 #[tokio::test(flavor = "multi_thread")]

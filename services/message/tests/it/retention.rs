@@ -31,6 +31,7 @@ async fn updates_older_than_the_retention_are_gone_and_cursors_before_them_are_r
         }
     })
     .await;
+    assert_eq!(bed.number("SELECT count(*) FROM applied_events").await, 0, "the beginnings of two logs");
     let reader = keeping.client(bob);
     assert!(reader.sync_chat(chat_id, 0, 0, "").await.unwrap().reset);
     assert!(reader.sync_chat(chat_id, 20, 0, "").await.unwrap().reset);

@@ -11,14 +11,19 @@ impl App {
     /// One chat, for its members, with the receipts of all of them in a small group.
     ///
     /// # Errors
-    /// [`Error::ChatNotFound`], also for who is not a member.
+    /// [`Error::ChatNotFound`], also for who is not a member; [`Error::Joining`] while the log does not know of them.
     #[tracing::instrument(name = "chat.get_chat", skip_all, fields(chat.id = %chat_id), err(level = "debug"))]
     pub async fn get_chat(&self, caller: UserId, chat_id: ChatId) -> Result<ChatView, Error> {
         let mut conn = self.pool.get().await?;
         let chats = store::chats_of_member(&mut conn, caller, &[chat_id]).await?;
         drop(conn);
-        let receipts = chats.first().map_or(Receipts::OfDirectChats, receipts_of);
-        self.view(caller, chats, receipts).await?.pop().ok_or(Error::ChatNotFound)
+        let receipts = receipts_of(chats.first().ok_or(Error::ChatNotFound)?);
+        if let Some(view) = self.view(caller, chats, receipts).await?.pop() {
+            return Ok(view);
+        }
+        let mut conn = self.pool.get().await?;
+        let is_member = !store::chats_of_member(&mut conn, caller, &[chat_id]).await?.is_empty();
+        Err(if is_member { Error::Joining } else { Error::ChatNotFound })
     }
 }
 

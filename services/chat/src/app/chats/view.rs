@@ -6,7 +6,7 @@ use godwit_kernel::{ChatId, UserId};
 
 use super::super::App;
 use crate::clients::Receipts;
-use crate::domain::ChatOfMember;
+use crate::domain::{ChatOfMember, Kind};
 use crate::error::Error;
 use crate::store;
 
@@ -24,7 +24,8 @@ pub struct ChatView {
 impl App {
     /// The chats with their peers and heads as `caller` may see them, in the same order; without those that were left
     /// meanwhile. They are read again behind their heads: a change is in the row before it is in the log, so what is shown
-    /// lacks nothing up to the seq that is shown with it.
+    /// lacks nothing up to the seq that is shown with it. A group or channel whose log does not know the caller yet is left out:
+    /// the update by which they come is on its way, and tells them of it.
     pub(super) async fn view(
         &self,
         caller: UserId,
@@ -42,10 +43,14 @@ impl App {
         let (mut users, (mut heads, chats)) = (users.map_err(Error::Users)?, heads_and_rows?);
         let mut chats: HashMap<ChatId, ChatOfMember> = chats.into_iter().map(|chat| (chat.chat.id, chat)).collect();
         let now = self.clock.now();
-        let views = chat_ids.iter().filter_map(|chat_id| chats.remove(chat_id)).map(|chat| {
-            let peer = chat.peer_id.map(|id| users.remove(&id).unwrap_or_else(|| gone(id)));
+        let views = chat_ids.iter().filter_map(|chat_id| chats.remove(chat_id)).filter_map(|chat| {
             let head = heads.remove(&chat.chat.id);
-            ChatView { chat: ChatOfMember { settings: chat.settings.at(now), ..chat }, peer, head }
+            let may_be_unknown = matches!(chat.chat.kind, Kind::Direct | Kind::Saved);
+            if !may_be_unknown && head.as_ref().is_some_and(|head| head.is_viewer_unknown) {
+                return None;
+            }
+            let peer = chat.peer_id.map(|id| users.remove(&id).unwrap_or_else(|| gone(id)));
+            Some(ChatView { chat: ChatOfMember { settings: chat.settings.at(now), ..chat }, peer, head })
         });
         Ok(views.collect())
     }

@@ -24,7 +24,8 @@ impl App {
         key: Option<String>,
     ) -> Result<Invite, Error> {
         let now = self.clock.now();
-        terms.check(now).map_err(|(field, problem)| InvalidField::new(field, problem))?;
+        // Only once it is known that this is no repeat: its end may have come near since.
+        let checked = terms.check(now);
         let invite = Invite {
             code: InviteCode::generate(self.entropy.as_ref()),
             chat_id,
@@ -43,6 +44,7 @@ impl App {
             {
                 return Ok(made);
             }
+            checked.map_err(|(field, problem)| InvalidField::new(field, problem))?;
             store::delete_stale_invites(tx, chat_id, now - KEPT).await?;
             if store::invites_of(tx, chat_id, now).await?.len() >= INVITES_MAX {
                 return Err(Error::TooManyInvites);

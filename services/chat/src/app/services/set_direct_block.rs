@@ -25,7 +25,7 @@ impl App {
         drop(conn);
         let Some(chat_id) = chat_id else { return Ok(()) };
         // What gateways remember of who may post there ends at once, whatever the message service answers.
-        self.publish(vec![outgoing::posting_changed(chat_id)]).await;
+        self.publish(vec![outgoing::posting_changed(chat_id)]).await.ok();
         self.deliver_updates(chat_id).await
     }
 }

@@ -44,9 +44,12 @@ impl App {
         let now = self.clock.now();
         let draft = pb::Draft { chat_id: chat_id.to_string(), updated_at: Some(timestamp(now)), ..draft };
         let mut conn = self.pool.get().await?;
-        store::set_draft(&mut conn, caller, chat_id, &Draft(draft.encode_to_vec().into()), now).await?;
+        let is_kept = store::set_draft(&mut conn, caller, chat_id, &Draft(draft.encode_to_vec().into()), now).await?;
         drop(conn);
-        self.publish(vec![outgoing::draft_frame(caller, draft.clone())]).await;
+        if !is_kept {
+            return Err(Error::ChatNotFound);
+        }
+        self.publish(vec![outgoing::draft_frame(caller, draft.clone())]).await.ok();
         Ok(draft)
     }
 
@@ -63,7 +66,7 @@ impl App {
         if deleted > 0 {
             let now = Some(timestamp(self.clock.now()));
             let gone = pb::Draft { chat_id: chat_id.to_string(), updated_at: now, ..pb::Draft::default() };
-            self.publish(vec![outgoing::draft_frame(caller, gone)]).await;
+            self.publish(vec![outgoing::draft_frame(caller, gone)]).await.ok();
         }
         Ok(())
     }

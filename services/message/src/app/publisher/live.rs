@@ -3,14 +3,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use godwit_live::{Channel, Live};
+use godwit_live::{Channel, Live, Losses};
 use godwit_runtime::Tasks;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::{QUEUE_BYTES_MAX, Queued, count, take_waiting};
 use crate::app::room::Room;
-use crate::events::outgoing::is_frames;
+use crate::events::outgoing::{is_frames, membership_lost};
 
 /// How many payloads may wait.
 const QUEUE_MAX: usize = 8_192;
@@ -32,6 +32,7 @@ pub(super) struct LiveItem {
 pub(super) struct LiveQueue {
     queue: mpsc::Sender<Queued<LiveItem>>,
     room: Room,
+    losses: Arc<Losses>,
 }
 
 /// A queue that does not keep its task alive.
@@ -39,37 +40,51 @@ pub(super) struct LiveQueue {
 pub(super) struct WeakLiveQueue {
     queue: mpsc::WeakSender<Queued<LiveItem>>,
     room: Room,
+    losses: Arc<Losses>,
 }
 
 impl LiveQueue {
     pub(super) fn start(tasks: &Tasks, live: Arc<dyn Live>) -> Self {
         let (sender, queue) = mpsc::channel(QUEUE_MAX);
-        tasks.spawn("message.publish-live", |stop| publish(live, queue, stop));
-        Self { queue: sender, room: Room::for_bytes(QUEUE_BYTES_MAX) }
+        let losses = Arc::new(Losses::default());
+        let (telling, to) = (Arc::clone(&losses), Arc::clone(&live));
+        tasks.spawn("message.tell-losses", |stop| async move {
+            telling.tell(&*to, membership_lost(), stop).await;
+            Ok(())
+        });
+        let noting = Arc::clone(&losses);
+        tasks.spawn("message.publish-live", |stop| publish(live, queue, noting, stop));
+        Self { queue: sender, room: Room::for_bytes(QUEUE_BYTES_MAX), losses }
     }
 
     pub(super) fn offer(&self, item: LiveItem) {
+        let is_awaited = item.taken.is_some();
         let held = self.room.try_take(item.message.1.len());
         if held.is_none_or(|held| self.queue.try_send(Queued { item, held }).is_err()) {
             count("live", "dropped", 1);
+            if is_awaited {
+                self.losses.note();
+            }
         }
     }
 
     pub(super) fn downgrade(&self) -> WeakLiveQueue {
-        WeakLiveQueue { queue: self.queue.downgrade(), room: self.room.clone() }
+        WeakLiveQueue { queue: self.queue.downgrade(), room: self.room.clone(), losses: Arc::clone(&self.losses) }
     }
 }
 
 impl WeakLiveQueue {
     pub(super) fn upgrade(&self) -> Option<LiveQueue> {
-        Some(LiveQueue { queue: self.queue.upgrade()?, room: self.room.clone() })
+        Some(LiveQueue { queue: self.queue.upgrade()?, room: self.room.clone(), losses: Arc::clone(&self.losses) })
     }
 }
 
-/// What live does not take within about a second is given up: clients repair themselves by sync.
+/// What live does not take within about a second is given up: clients repair themselves by sync. But nothing repairs that
+/// somebody hears on who is out: of that gateways are told later.
 async fn publish(
     live: Arc<dyn Live>,
     mut queue: mpsc::Receiver<Queued<LiveItem>>,
+    losses: Arc<Losses>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     while let Some((items, _held)) = take_waiting(&mut queue, BATCH_MAX).await {
@@ -86,6 +101,9 @@ async fn publish(
             let Some(pause) = pause else {
                 count("live", "failed", count_of_items);
                 tracing::warn!(error = &error as &dyn std::error::Error, count = count_of_items, "not published live");
+                if taken.iter().any(Option::is_some) {
+                    losses.note();
+                }
                 break;
             };
             stop.run_until_cancelled(tokio::time::sleep(pause)).await;

@@ -49,6 +49,8 @@ pub struct Committed {
     pub payload: Bytes,
     /// For the record on the stream.
     pub headers: Headers,
+    /// It says something that not all members may see.
+    pub is_for_some: bool,
     /// Users who are told on their own.
     pub announced_to: Vec<UserId>,
     /// Who is no member any more.
@@ -110,7 +112,11 @@ impl Publisher {
         for update in &mut batch.updates {
             self.links.offer(&update.payload);
             let mut taken = update.taken.take();
-            let Committed { chat_id, payload, announced_to, left, .. } = update;
+            let Committed { chat_id, seq, payload, is_for_some, announced_to, left, .. } = update;
+            if *is_for_some {
+                self.live.offer(LiveItem { message: outgoing::advanced(*chat_id, *seq), taken });
+                continue;
+            }
             for message in outgoing::live_messages(*chat_id, payload, announced_to, left) {
                 let is_for_chat = matches!(message.0, Channel::Chat(_));
                 let taken = if is_for_chat { taken.take() } else { None };

@@ -181,7 +181,7 @@ impl Stream {
         drop(conn);
         items.retain_mut(|item| match payloads.remove(&item.address) {
             Some(payload) => {
-                item.record.payload = payload;
+                item.record.payload = payload.payload;
                 true
             }
             None => false,

@@ -57,6 +57,13 @@ impl Logs {
         }
     }
 
+    /// Some members may not see what is before `seq`.
+    pub(super) fn hide(&mut self, chat_id: ChatId, seq: Seq) {
+        if let Some(moving) = self.heads.get_mut(&chat_id) {
+            moving.head.hidden_until_seq = moving.head.hidden_until_seq.max(seq);
+        }
+    }
+
     pub(super) fn into_moved(self) -> Vec<Head> {
         self.heads.into_values().filter(|moving| moving.moved).map(|moving| moving.head).collect()
     }

@@ -13,6 +13,7 @@ impl<'a> Planner<'a> {
         let Some(head) = self.logs.head(chat_id) else {
             return Outcome::NoLog;
         };
+        let hidden_until_seq = head.hidden_until_seq;
         if message.policy_version < head.membership_version {
             return Outcome::StalePolicy;
         }
@@ -23,6 +24,10 @@ impl<'a> Planner<'a> {
             && self.target(MessageId { chat_id, seq }).is_err()
         {
             return Outcome::Refused(Refusal::ReplyNotFound);
+        }
+        if message.quotes_before(hidden_until_seq) {
+            // Somebody came since it was written: what it quotes is not for them.
+            return Outcome::StalePolicy;
         }
         let sender = (chat_id, message.sender_id);
         if message.slow_mode_secs > 0
@@ -104,7 +109,12 @@ impl<'a> Planner<'a> {
     }
 
     fn change_members(&mut self, chat_id: ChatId, membership: &Membership, placed: &Placed) {
-        let visible_from_seq = if membership.is_history_hidden { placed.seq } else { godwit_kernel::Seq::ZERO };
+        let is_hidden = membership.is_history_hidden && !membership.joined.is_empty();
+        let visible_from_seq = if is_hidden { placed.seq } else { godwit_kernel::Seq::ZERO };
+        if is_hidden {
+            self.logs.hide(chat_id, placed.seq);
+            self.changes.hidden_until.insert(chat_id, placed.seq);
+        }
         for user_id in &membership.joined {
             let joined = Participant { joined_seq: placed.seq, visible_from_seq, ..Participant::default() };
             self.put_participant((chat_id, *user_id), joined);

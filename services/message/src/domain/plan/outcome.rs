@@ -95,6 +95,8 @@ pub struct Changes {
     pub pins: HashMap<MessageId, Option<Seq>>,
     /// Messages that somebody deleted for themselves.
     pub hidden: HashSet<(MessageId, UserId)>,
+    /// Chats of which some members may not see what is before an update.
+    pub hidden_until: HashMap<ChatId, Seq>,
     /// Chats of which nothing is to be left.
     pub purges: Vec<ChatId>,
 }
@@ -131,6 +133,7 @@ impl Changes {
             && self.participants.is_empty()
             && self.pins.is_empty()
             && self.hidden.is_empty()
+            && self.hidden_until.is_empty()
             && self.purges.is_empty()
     }
 

@@ -18,6 +18,7 @@ fn chat(number: u128) -> ChatId {
 
 fn head(number: u128, last_seq: u64, version: i64) -> Head {
     Head {
+        hidden_until_seq: Seq::ZERO,
         chat_id: chat(number),
         last_seq: Seq::new(last_seq).unwrap(),
         epoch: Epoch::from_store("e".to_owned()),

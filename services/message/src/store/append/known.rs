@@ -28,6 +28,12 @@ pub(super) async fn load(conn: &mut Connection, entries: &[Entry], mut known: Kn
     }
     if !(needs.participants.is_empty() && needs.all_participants.is_empty()) {
         known.participants = participants(conn, &needs).await?;
+        let of_new =
+            |key: &&(ChatId, UserId)| known.participants.get(key).is_some_and(|one| one.last_sent_at.is_none());
+        let new: Vec<(ChatId, UserId)> = needs.paced.iter().filter(of_new).copied().collect();
+        if !new.is_empty() {
+            recall_last_sent(conn, &new, &mut known.participants).await?;
+        }
     }
     if !needs.pins.is_empty() {
         known.pins = pins(conn, &needs.pins).await?;
@@ -42,6 +48,8 @@ struct Needs {
     edited: HashSet<MessageId>,
     reactors: HashSet<(MessageId, UserId)>,
     participants: HashSet<(ChatId, UserId)>,
+    /// Those of them who send in slow mode.
+    paced: HashSet<(ChatId, UserId)>,
     /// The groups that come down to 200 members.
     all_participants: HashSet<ChatId>,
     pins: HashSet<ChatId>,
@@ -55,6 +63,7 @@ impl Needs {
             match &entry.change {
                 Change::Message(message) if message.slow_mode_secs > 0 => {
                     needs.participants.insert((entry.chat_id, message.sender_id));
+                    needs.paced.insert((entry.chat_id, message.sender_id));
                 }
                 Change::Action(action) => needs.act(entry.chat_id, action),
                 Change::Event(event) if event.membership.are_receipts_told_again => {
@@ -292,6 +301,40 @@ async fn participants(
         ((ChatId::from_uuid(row.chat_id), UserId::from_uuid(row.user_id)), participant)
     });
     Ok(participants.collect())
+}
+
+#[derive(QueryableByName)]
+struct LastSentRow {
+    #[diesel(sql_type = SqlUuid)]
+    chat_id: Uuid,
+    #[diesel(sql_type = SqlUuid)]
+    user_id: Uuid,
+    #[diesel(sql_type = Timestamptz)]
+    last_sent_at: OffsetDateTime,
+}
+
+/// Of who sends for the first time since they came, or since the chat has slow mode, it is not known when they sent last: their
+/// messages tell, so that leaving and coming back ends no pause.
+async fn recall_last_sent(
+    conn: &mut Connection,
+    keys: &[(ChatId, UserId)],
+    participants: &mut HashMap<(ChatId, UserId), Participant>,
+) -> Result<(), AppendError> {
+    let query = sql_query(
+        "SELECT k.chat_id, k.user_id, max(m.sent_at) AS last_sent_at
+         FROM unnest($1, $2) AS k (chat_id, user_id) JOIN messages m ON m.chat_id = k.chat_id AND m.sender_id = k.user_id
+         GROUP BY k.chat_id, k.user_id",
+    )
+    .bind::<Array<SqlUuid>, _>(keys.iter().map(|(chat_id, _)| chat_id.as_uuid()).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(keys.iter().map(|(_, user)| user.as_uuid()).collect::<Vec<_>>());
+    let rows: Vec<LastSentRow> = Prepared(query).load(conn).await?;
+    for row in rows {
+        let key = (ChatId::from_uuid(row.chat_id), UserId::from_uuid(row.user_id));
+        if let Some(participant) = participants.get_mut(&key) {
+            participant.last_sent_at = Some(row.last_sent_at);
+        }
+    }
+    Ok(())
 }
 
 #[derive(QueryableByName)]

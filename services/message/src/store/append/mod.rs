@@ -25,8 +25,8 @@ use uuid::Uuid;
 
 use super::prepared::Prepared;
 use crate::domain::{
-    BatchPlan, COMMIT_DEADLINE, Change, EarlierResult, Entry, Epoch, Head, Known, MembershipVersion, Outcome, Planned,
-    plan_batch,
+    BatchPlan, Body, COMMIT_DEADLINE, Change, EarlierResult, Entry, Epoch, Head, Known, MembershipVersion, Outcome,
+    Planned, plan_batch,
 };
 use crate::wire::{Scrub, encode_update, scrub_update};
 
@@ -70,6 +70,8 @@ pub struct WrittenUpdate {
     pub seq: Seq,
     /// An encoded `godwit.v1.Update`.
     pub payload: Bytes,
+    /// It says something that not all members may see.
+    pub is_for_some: bool,
 }
 
 /// What a batch is written with.
@@ -144,7 +146,7 @@ async fn run_remembered(
     if updates.is_empty() || !changes.is_empty() {
         return Ok(None);
     }
-    let written = encode(entries, &updates, Scrub { erased: &changes.erased });
+    let written = encode(entries, &updates, &heads, Scrub { erased: &changes.erased });
     if begun_at.elapsed() > COMMIT_DEADLINE {
         return Err(AppendError::TooSlow);
     }
@@ -165,7 +167,7 @@ async fn run_locked(
     let begun_at = Instant::now();
     let known = known::load(conn, entries, Known { earlier, ..Known::of(heads, now) }).await?;
     let BatchPlan { outcomes, updates, heads, changes } = plan_batch(entries, known);
-    let written = encode(entries, &updates, Scrub { erased: &changes.erased });
+    let written = encode(entries, &updates, &heads, Scrub { erased: &changes.erased });
     if !changes.is_empty() {
         write::changes(conn, &changes).await?;
     }
@@ -205,7 +207,7 @@ async fn begin(conn: &Connection, entries: &[Entry], entropy: &dyn Entropy) -> R
 }
 
 /// The stored bytes of updates. What a later entry of the batch deletes is not in them.
-fn encode(entries: &[Entry], updates: &[Planned], scrub: Scrub<'_>) -> Vec<WrittenUpdate> {
+fn encode(entries: &[Entry], updates: &[Planned], heads: &[Head], scrub: Scrub<'_>) -> Vec<WrittenUpdate> {
     let mut written = Vec::with_capacity(updates.len());
     for update in updates {
         let Some(entry) = entries.get(update.place) else { continue };
@@ -213,9 +215,24 @@ fn encode(entries: &[Entry], updates: &[Planned], scrub: Scrub<'_>) -> Vec<Writt
         if !scrub.erased.is_empty() {
             payload = scrub_update(&payload, scrub).unwrap_or(payload);
         }
-        written.push(WrittenUpdate { place: update.place, chat_id: update.chat_id, seq: update.placed.seq, payload });
+        let Planned { place, chat_id, ref placed, .. } = *update;
+        let is_for_some = told_again(entry, update).is_some_and(|target| is_hidden_from_some(heads, chat_id, target));
+        written.push(WrittenUpdate { place, chat_id, seq: placed.seq, payload, is_for_some });
     }
     written
+}
+
+/// The earlier message of which an update says something.
+fn told_again(entry: &Entry, update: &Planned) -> Option<Seq> {
+    match (&update.body, &entry.change) {
+        (Body::Edited(message), _) => Some(message.seq),
+        (Body::AsAsked, Change::Preview(preview)) => Some(preview.seq),
+        _ => None,
+    }
+}
+
+fn is_hidden_from_some(heads: &[Head], chat_id: ChatId, seq: Seq) -> bool {
+    heads.iter().any(|head| head.chat_id == chat_id && seq < head.hidden_until_seq)
 }
 
 /// In id order, as the locks: two batches never wait for each other.
@@ -256,6 +273,8 @@ struct HeadRow {
     changed_at: OffsetDateTime,
     #[diesel(sql_type = Nullable<Timestamptz>)]
     active_at: Option<OffsetDateTime>,
+    #[diesel(sql_type = BigInt)]
+    hidden_until_seq: i64,
 }
 
 impl From<HeadRow> for Head {
@@ -267,6 +286,7 @@ impl From<HeadRow> for Head {
             membership_version: MembershipVersion::from_i64(row.membership_version),
             changed_at: row.changed_at,
             active_at: row.active_at,
+            hidden_until_seq: Seq::from_i64(row.hidden_until_seq),
         }
     }
 }
@@ -280,7 +300,7 @@ async fn lock_heads(mut conn: &Connection, entries: &[Entry]) -> Result<Vec<Head
         .map(|chat_id| chat_id.as_uuid())
         .collect();
     let query = sql_query(
-        "SELECT chat_id, last_seq, epoch, membership_version, changed_at, active_at
+        "SELECT chat_id, last_seq, epoch, membership_version, changed_at, active_at, hidden_until_seq
          FROM chat_heads WHERE chat_id = ANY ($1) ORDER BY chat_id FOR UPDATE",
     )
     .bind::<Array<SqlUuid>, _>(chat_ids.into_iter().collect::<Vec<_>>());

@@ -42,6 +42,9 @@ pub(super) async fn changes(conn: &mut Connection, changes: &Changes) -> Result<
     if !changes.hidden.is_empty() {
         hidden(conn, changes).await?;
     }
+    if !changes.hidden_until.is_empty() {
+        hidden_until(conn, changes).await?;
+    }
     if !changes.purges.is_empty() {
         purges(conn, changes).await?;
     }
@@ -282,6 +285,19 @@ async fn hidden(conn: &mut Connection, changes: &Changes) -> Result<(), AppendEr
     .bind::<Array<SqlUuid>, _>(chats)
     .bind::<Array<BigInt>, _>(seqs)
     .bind::<Array<SqlUuid>, _>(changes.hidden.iter().map(|(_, user)| user.as_uuid()).collect::<Vec<_>>());
+    Prepared(query).execute(conn).await?;
+    Ok(())
+}
+
+async fn hidden_until(conn: &mut Connection, changes: &Changes) -> Result<(), AppendError> {
+    let (chats, seqs): (Vec<Uuid>, Vec<i64>) =
+        changes.hidden_until.iter().map(|(chat_id, seq)| (chat_id.as_uuid(), seq.as_i64())).unzip();
+    let query = sql_query(
+        "UPDATE chat_heads h SET hidden_until_seq = n.seq FROM unnest($1, $2) AS n (chat_id, seq)
+         WHERE h.chat_id = n.chat_id",
+    )
+    .bind::<Array<SqlUuid>, _>(chats)
+    .bind::<Array<BigInt>, _>(seqs);
     Prepared(query).execute(conn).await?;
     Ok(())
 }

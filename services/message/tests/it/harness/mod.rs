@@ -219,6 +219,21 @@ impl Listener {
         payloads
     }
 
+    /// The next word that a chat's log has come so far: which chat, and how far.
+    pub async fn advanced(&mut self) -> (String, u64) {
+        loop {
+            let delivery = tokio::time::timeout(PATIENCE, self.deliveries.recv()).await.unwrap().unwrap();
+            let Delivery::Message { payload, .. } = delivery else { panic!("interrupted") };
+            let advanced = decode_frames(payload).into_iter().find_map(|frame| match frame {
+                pb::server_frame::Frame::Advanced(advanced) => Some((advanced.chat_id, advanced.seq)),
+                _ => None,
+            });
+            if let Some(advanced) = advanced {
+                return advanced;
+            }
+        }
+    }
+
     /// What has arrived already.
     pub fn arrived(&mut self) -> Vec<pb::Update> {
         let mut updates: Vec<pb::Update> = self.more.drain(..).map(|(_, update)| update).collect();
@@ -231,6 +246,16 @@ impl Listener {
 }
 
 fn decode_live(payload: bytes::Bytes) -> Vec<pb::Update> {
+    let update = |frame| match frame {
+        pb::server_frame::Frame::Update(update) => Some(update),
+        // Who sees it asks.
+        pb::server_frame::Frame::Advanced(_) => None,
+        other => panic!("not an update: {other:?}"),
+    };
+    decode_frames(payload).into_iter().filter_map(update).collect()
+}
+
+fn decode_frames(payload: bytes::Bytes) -> Vec<pb::server_frame::Frame> {
     use godwit_contract::events::v1::{LiveFrames, LivePayload, live_payload::Payload};
     use prost::Message as _;
     let frames = match LivePayload::decode(payload.clone()).unwrap().payload {
@@ -238,11 +263,7 @@ fn decode_live(payload: bytes::Bytes) -> Vec<pb::Update> {
         Some(Payload::MembersLeft(left)) if !left.server_frame.is_empty() => vec![left.server_frame],
         other => panic!("not a server frame: {other:?}"),
     };
-    let update = |frame| match pb::ServerFrame::decode(frame).unwrap().frame {
-        Some(pb::server_frame::Frame::Update(update)) => update,
-        other => panic!("not an update: {other:?}"),
-    };
-    frames.into_iter().map(update).collect()
+    frames.into_iter().map(|frame| pb::ServerFrame::decode(frame).unwrap().frame.unwrap()).collect()
 }
 
 #[derive(clap::Parser)]

@@ -1,3 +1,5 @@
+use std::sync::atomic::Ordering;
+
 use godwit_contract::message::v1::message_internal_service_server::MessageInternalService;
 use godwit_contract::message::v1::message_service_server::MessageService;
 use godwit_contract::message::v1::*;
@@ -34,6 +36,10 @@ impl MessageService for Services {
     }
     async fn sync_chat(&self, request: Request<SyncChatRequest>) -> Answer<SyncChatResponse> {
         let SyncChatRequest { chat_id, after_seq, epoch, .. } = request.into_inner();
+        self.syncs_asked.fetch_add(1, Ordering::Relaxed);
+        if epoch == "wait" {
+            self.syncs.acquire().await.unwrap().forget();
+        }
         let chat = ChatUpdates { chat_id, head_seq: after_seq + 1, epoch, ..ChatUpdates::default() };
         Ok(Response::new(SyncChatResponse { chat: Some(chat) }))
     }

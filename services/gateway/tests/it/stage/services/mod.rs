@@ -65,6 +65,8 @@ pub struct Services {
     pub sends: Arc<Semaphore>,
     /// A sync from the cursor `wait` takes one of these.
     pub syncs: Arc<Semaphore>,
+    /// How many syncs of chats were asked for.
+    pub syncs_asked: Arc<AtomicUsize>,
     /// Told when a text waits.
     pub held: Arc<Notify>,
     pub reports: Arc<Mutex<Vec<ReportNodeRequest>>>,
@@ -100,6 +102,7 @@ impl Default for Services {
             bunches: Arc::default(),
             sends: Arc::new(Semaphore::new(0)),
             syncs: Arc::new(Semaphore::new(0)),
+            syncs_asked: Arc::default(),
             held: Arc::default(),
             reports: Arc::default(),
             ask_for_all: Arc::default(),

@@ -1,0 +1,2 @@
+DROP INDEX reactions_newest;
+DROP INDEX applied_events_seq;
