@@ -77,7 +77,7 @@ pub struct Config {
     )]
     pub handshakes_per_sec: u32,
 
-    /// The most WebSockets of one user on one gateway; one more closes the oldest.
+    /// The most WebSockets of one user on one gateway; one more closes the oldest: of the same device, if it has another.
     #[arg(
         long = "gateway-sockets-per-user",
         env = "GODWIT_GATEWAY_SOCKETS_PER_USER",

@@ -81,6 +81,9 @@ pub enum Error {
     /// As many sends wait as may.
     #[error("too many messages are being sent: try again with the same client_message_id")]
     Overloaded,
+    /// As many large chats are counted as may be at the same time.
+    #[error("the receipts of large chats are being counted: try again")]
+    CountsBusy,
     /// The chat was made a moment ago, and the first update of its log is on the way.
     #[error("the chat is being made: try again")]
     LogNotReady,
@@ -176,9 +179,12 @@ impl ServiceError for Error {
             Self::SlowMode { .. } => Code::ResourceExhausted,
             Self::ClientMessageIdReused => Code::AlreadyExists,
             Self::InvalidCursor(_) => Code::InvalidArgument,
-            Self::Overloaded | Self::LogNotReady | Self::MembersChanging | Self::Stopping | Self::AppendUnavailable => {
-                Code::Unavailable
-            }
+            Self::Overloaded
+            | Self::CountsBusy
+            | Self::LogNotReady
+            | Self::MembersChanging
+            | Self::Stopping
+            | Self::AppendUnavailable => Code::Unavailable,
             Self::Database(error) if error.is_unavailable() => Code::Unavailable,
             Self::Chats(status) | Self::Media(status) | Self::Access(status) if is_passing(status) => Code::Unavailable,
             Self::Stream(_) => Code::Unavailable,
@@ -215,6 +221,7 @@ impl ServiceError for Error {
             Self::ClientMessageIdReused => "CLIENT_MESSAGE_ID_REUSED",
             Self::InvalidCursor(_) => "INVALID_CURSOR",
             Self::Overloaded => "SEND_QUEUE_FULL",
+            Self::CountsBusy => "OVERLOADED",
             Self::LogNotReady => "CHAT_NOT_READY",
             Self::MembersChanging => "MEMBERS_CHANGING",
             Self::Stopping => "STOPPING",
@@ -245,7 +252,11 @@ impl ServiceError for Error {
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Overloaded | Self::LogNotReady | Self::MembersChanging | Self::ScheduledBeingSent => Some(SOON),
+            Self::Overloaded
+            | Self::CountsBusy
+            | Self::LogNotReady
+            | Self::MembersChanging
+            | Self::ScheduledBeingSent => Some(SOON),
             Self::SlowMode { retry_after } => Some(*retry_after),
             _ => None,
         }

@@ -13,11 +13,11 @@ use godwit_live::Live;
 use godwit_pg as pg;
 use godwit_rpc::{AccessChecks, Directory, Target};
 use godwit_runtime::{Platform, Service, Tasks};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use uuid::Uuid;
 
 use crate::app::{
-    App, Appenders, Cleaner, Committing, PageReader, PostingPolicies, Publisher, ReportPublisher, Sweeper,
+    App, Appenders, COUNTS_MAX, Cleaner, Committing, PageReader, PostingPolicies, Publisher, ReportPublisher, Sweeper,
 };
 use crate::clients::{Calls, Chats, Media, Users};
 use crate::config::Config;
@@ -117,6 +117,7 @@ impl Parts {
             publisher: weak_publisher,
             clock,
             entropy,
+            counting: Semaphore::new(COUNTS_MAX),
             cursor_age_max: config.cursor_age_max(),
         });
         let sender = Arc::clone(&app);

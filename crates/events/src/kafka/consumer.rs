@@ -55,16 +55,36 @@ pub(super) async fn consume(
         outcome = create_topics(log, &group) => outcome?,
     }
     let options = &log.inner.options;
-    let mut member = Member {
-        names: Names::new(&options.topic_prefix, &group),
-        lanes: Lanes::new(group.max_batch, options.fill_wait),
-        tasks: JoinSet::new(),
-        consumer: Closing(Some(join(options, &group)?)),
-        delivery,
-    };
-    let outcome = member.read(&stop).await;
-    member.leave().await;
-    outcome
+    loop {
+        let mut member = Member {
+            names: Names::new(&options.topic_prefix, &group),
+            lanes: Lanes::new(group.max_batch, options.fill_wait),
+            tasks: JoinSet::new(),
+            consumer: Closing(Some(join(options, &group)?)),
+            delivery: Arc::clone(&delivery),
+        };
+        match member.read(&stop, options.rejoin_after).await {
+            Ok(End::Lost) => {
+                metrics::counter!("godwit_events_rejoins_total", "group" => group.name).increment(1);
+                tracing::warn!(group = group.name, "no coordinator of the group is found: it is joined anew");
+                // What is being handled is given up, and comes again. The consumer closes by itself.
+                member.tasks.shutdown().await;
+            }
+            outcome => {
+                member.leave().await;
+                return outcome.map(drop);
+            }
+        }
+    }
+}
+
+/// Why a member reads no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// It was asked to.
+    Stopped,
+    /// It is in no group, and will not be.
+    Lost,
 }
 
 fn join(options: &KafkaOptions, group: &ConsumerGroup) -> Result<StreamConsumer<Context>, Error> {
@@ -114,17 +134,20 @@ struct Member {
 }
 
 impl Member {
-    async fn read(&mut self, stop: &CancellationToken) -> Result<(), Error> {
+    async fn read(&mut self, stop: &CancellationToken, lost_max: Duration) -> Result<End, Error> {
         let Closing(Some(consumer)) = &self.consumer else {
-            return Ok(());
+            return Ok(End::Stopped);
         };
         let context = Arc::clone(consumer.context());
         loop {
+            if context.lost_for() > lost_max {
+                return Ok(End::Lost);
+            }
             forget_revoked(&mut self.lanes, &context);
             let next = start_ready(&mut self.lanes, &mut self.tasks, &self.delivery, consumer, &self.names);
             let far = Instant::now() + Duration::from_secs(60);
             tokio::select! {
-                () = stop.cancelled() => return Ok(()),
+                () = stop.cancelled() => return Ok(End::Stopped),
                 first = consumer.recv() => {
                     let mut next = Some(first);
                     let mut left = READ_BURST;

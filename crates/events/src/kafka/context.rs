@@ -1,6 +1,7 @@
 //! What librdkafka calls back, and the names of topics in the cluster.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
@@ -19,6 +20,8 @@ pub(super) struct Context {
     pub(super) group: &'static str,
     names: Names,
     revoked: Mutex<Vec<Key>>,
+    /// Since when no coordinator of the group is found though a broker answers.
+    lost_since: Mutex<Option<Instant>>,
     pub(super) changed: Notify,
 }
 
@@ -50,13 +53,26 @@ impl Names {
 
 impl Context {
     pub(super) fn new(group: &'static str, names: Names) -> Self {
-        Self { group, names, revoked: Mutex::new(Vec::new()), changed: Notify::new() }
+        Self { group, names, revoked: Mutex::default(), lost_since: Mutex::default(), changed: Notify::new() }
+    }
+
+    /// For how long no coordinator of the group was found though a broker answers. librdkafka looks for one without end, and may
+    /// never find it, as after a broker was restarted (confluentinc/librdkafka#3082).
+    pub(super) fn lost_for(&self) -> Duration {
+        let since = *self.lost_since.lock().unwrap_or_else(PoisonError::into_inner);
+        since.map(|since| since.elapsed()).unwrap_or_default()
     }
 
     /// The partitions that were taken away since the last call.
     pub(super) fn take_revoked(&self) -> Vec<Key> {
         std::mem::take(&mut *self.revoked.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// Whether a broker answers and the group has no coordinator.
+fn is_lost(statistics: &Statistics) -> bool {
+    let has_broker = statistics.brokers.values().any(|broker| broker.state == "UP" && broker.source != "logical");
+    has_broker && statistics.cgrp.as_ref().is_some_and(|group| group.state != "up")
 }
 
 impl ClientContext for Context {
@@ -69,6 +85,14 @@ impl ClientContext for Context {
     }
 
     fn stats(&self, statistics: Statistics) {
+        let mut lost_since = self.lost_since.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_lost(&statistics) {
+            lost_since.get_or_insert_with(Instant::now);
+            self.changed.notify_one();
+        } else {
+            *lost_since = None;
+        }
+        drop(lost_since);
         for (full, topic) in &statistics.topics {
             let Some(name) = self.names.short(full) else { continue };
             for (number, partition) in &topic.partitions {

@@ -17,6 +17,8 @@ pub struct KafkaOptions {
     pub queued_kibibytes_max: u32,
     /// After this silence the cluster gives a consumer's partitions to others.
     pub session_timeout: Duration,
+    /// A member that finds no coordinator of its group for so long, though a broker answers, is replaced by a new one.
+    pub rejoin_after: Duration,
     /// How long the first record of a batch waits for more.
     pub fill_wait: Duration,
     /// How many kibibytes a consumer fetches ahead of what is handled.
@@ -36,6 +38,7 @@ impl Default for KafkaOptions {
             queued_records_max: 50_000,
             queued_kibibytes_max: 32 * 1024,
             session_timeout: Duration::from_secs(30),
+            rejoin_after: Duration::from_secs(30),
             fill_wait: Duration::from_millis(25),
             prefetch_kibibytes_max: 16 * 1024,
             properties: Vec::new(),

@@ -47,6 +47,7 @@ pub use appenders::{AppenderOptions, Appenders, Committing};
 pub use compose::SendCopy;
 pub use edit_message::EditMessage;
 pub use forward_messages::Forwarded;
+pub use get_receipts::COUNTS_MAX;
 pub use keep_clean::{Cleaner, Progress};
 pub use list_messages::{ListMessages, MessagePage, Place};
 pub use list_reactions::{ListReactions, ReactionPage};
@@ -72,6 +73,7 @@ use std::sync::Arc;
 use godwit_kernel::{Clock, Entropy};
 use godwit_pg::Pool;
 use godwit_rpc::AccessChecks;
+use tokio::sync::Semaphore;
 
 use crate::clients::{Calls, Chats, Media, Users};
 
@@ -99,6 +101,8 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// For ids.
     pub entropy: Arc<dyn Entropy>,
+    /// For who counts how many of a large chat have read something: each looks at all its members.
+    pub counting: Semaphore,
     /// What is younger is in the logs, so that a cursor of that age can be continued.
     pub cursor_age_max: time::Duration,
 }

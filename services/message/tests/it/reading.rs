@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use futures_util::future::join_all;
 use godwit_contract::v1 as pb;
 use godwit_kernel::UserId;
+use godwit_message::app::COUNTS_MAX;
 use godwit_message::domain::own_log;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -128,6 +129,15 @@ async fn who_has_read_is_named_among_200_members_and_only_counted_among_201() {
         assert_eq!(found.receipts.into_iter().map(|receipt| receipt.user_id).collect::<Vec<_>>(), named);
         assert_eq!(sender.head(chat_id).await.receipts.len(), others);
     }
+    // Of many that are large a few are counted at the same time.
+    bed.chats.count_members(chat_id, 201);
+    let reader = bed.replica().client(ada);
+    assert_eq!(reader.receipts(&sent.id).await.unwrap().read_count, 1);
+    let busy = bed.replica();
+    let all = busy.app.counting.acquire_many(u32::try_from(COUNTS_MAX).unwrap()).await.unwrap();
+    assert_eq!(reason(&busy.client(ada).receipts(&sent.id).await.unwrap_err()), "OVERLOADED");
+    drop(all);
+    assert_eq!(busy.client(ada).receipts(&sent.id).await.unwrap().read_count, 1);
 }
 
 /// How far everybody has come is told again when a group has come down to 200 members: while there were more it was told to

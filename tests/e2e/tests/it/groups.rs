@@ -12,7 +12,7 @@ use godwit_contract::v1::{Chat, ChatKind, JoinRequestsChanged, RemovalCause, Upd
 use godwit_testkit::{TestCluster, eventually};
 use serde_json::json;
 
-use crate::support::{Account, Encoding, Socket, embedded, separate, unique};
+use crate::support::{Account, Encoding, Socket, connect_sdk, embedded, separate, unique};
 
 /// In which a change that others are told of comes into their logs.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -285,7 +285,7 @@ async fn who_answers_join_requests_hears_of_them_at_once_or_when_they_are_back()
 #[tokio::test]
 async fn history_from_before_a_member_came_is_hidden_when_the_group_says_so() {
     let cluster = embedded().await;
-    let Group { owner, chat_id, .. } = Group::create(cluster, &["ada"]).await;
+    let Group { owner, members, chat_id } = Group::create(cluster, &["ada"]).await;
     owner
         .rest
         .patch(&format!("/chats/{chat_id}"), json!({"is_history_visible": false}))
@@ -306,6 +306,35 @@ async fn history_from_before_a_member_came_is_hidden_when_the_group_says_so() {
     assert!(page.reset, "the log before is not for them: {page:?}");
     let snapshot = chat(&late, &chat_id).await;
     assert_eq!(snapshot.unread_count, 1);
+
+    // What is told of it later, the others hear at once and in full; who came later, that it was.
+    let mut sockets = Vec::new();
+    for encoding in [godwit_client::Encoding::Json, godwit_client::Encoding::Binary] {
+        sockets.push(connect_sdk(cluster.gateway(), &members[0], encoding).await);
+    }
+    let (_connection, mut later) = connect_sdk(cluster.gateway(), &late, godwit_client::Encoding::Json).await;
+    let edit = json!({"text": "before your time, too"});
+    owner.rest.patch(&format!("/messages/{}", old.id), edit).await.ok::<serde_json::Value>();
+    for (_connection, events) in &mut sockets {
+        assert_eq!(edit_of(events, &old.id).await, "before your time, too");
+    }
+    assert_eq!(edit_of(&mut later, &old.id).await, "");
+}
+
+/// What a message says once its edit is told.
+async fn edit_of(events: &mut godwit_client::Events, message_id: &str) -> String {
+    let told = async {
+        loop {
+            let Some(godwit_client::Event::Update(update)) = events.next().await else { continue };
+            if let Some(Change::MessageEdited(edited)) = update.change {
+                let message = edited.message.unwrap();
+                assert_eq!(message.id, message_id);
+                return message.text;
+            }
+        }
+    };
+    // Less than the time after which a client asks of itself.
+    tokio::time::timeout(Duration::from_secs(20), told).await.expect("the edit is told")
 }
 
 #[tokio::test]

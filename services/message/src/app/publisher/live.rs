@@ -3,7 +3,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use godwit_live::{Channel, Live, Losses};
+use futures_util::future::join_all;
+use godwit_live::{Channel, Error, Live, Losses};
 use godwit_runtime::Tasks;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -90,10 +91,11 @@ async fn publish(
     while let Some((items, _held)) = take_waiting(&mut queue, BATCH_MAX).await {
         let count_of_items = items.len();
         let (messages, taken): (Vec<_>, Vec<_>) = items.into_iter().map(|item| (item.message, item.taken)).unzip();
-        let messages = together(messages);
+        let mut messages = together(messages);
         let mut pauses = PAUSES.into_iter();
+        let mut published = live.publish(messages.clone()).await;
         loop {
-            let Err(error) = live.publish(messages.clone()).await else {
+            let Err(error) = published else {
                 count("live", "published", count_of_items);
                 break;
             };
@@ -107,6 +109,7 @@ async fn publish(
                 break;
             };
             stop.run_until_cancelled(tokio::time::sleep(pause)).await;
+            (messages, published) = publish_by_channel(&*live, messages).await;
         }
         for taken in taken.into_iter().flatten() {
             // Who waited too long has gone.
@@ -114,6 +117,30 @@ async fn publish(
         }
     }
     Ok(())
+}
+
+/// Publishes each channel's messages by themselves: of a cluster perhaps only one part does not take them. Gives what was not
+/// taken.
+async fn publish_by_channel(
+    live: &dyn Live,
+    messages: Vec<(Channel, Bytes)>,
+) -> (Vec<(Channel, Bytes)>, Result<(), Error>) {
+    let mut channels: HashMap<Channel, Vec<(Channel, Bytes)>> = HashMap::new();
+    for message in messages {
+        channels.entry(message.0).or_default().push(message);
+    }
+    let publishing = channels.into_values().map(|of_one| async move {
+        let published = live.publish(of_one.clone()).await;
+        (of_one, published)
+    });
+    let (mut left, mut outcome) = (Vec::new(), Ok(()));
+    for (of_one, published) in join_all(publishing).await {
+        if published.is_err() {
+            left.extend(of_one);
+            outcome = published;
+        }
+    }
+    (left, outcome)
 }
 
 /// Puts frames of one chat that follow each other into one payload: each gateway then gets, and reads, one.
