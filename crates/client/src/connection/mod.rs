@@ -1,6 +1,7 @@
 //! A connection that stays: it connects, keeps itself authenticated, repairs gaps, sends what is queued and connects
 //! again whenever it is lost, until it is dropped or cannot go on.
 
+mod deferred;
 mod events;
 mod people;
 mod runner;

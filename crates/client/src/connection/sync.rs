@@ -1,21 +1,23 @@
 //! Everything between "an update arrived" and "the application was told": the logs of all chats, and the REST calls
 //! that begin, repair and continue them, one at a time.
 
+mod answers;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use godwit_contract::chat::v1::{ListChatsRequest, ListChatsResponse};
 use godwit_contract::message::v1::{ChatUpdates, SyncRequest, SyncResponse};
-use godwit_contract::v1::update::Change;
-use godwit_contract::v1::{Chat, ChatJoined, ChatLeft, Update};
+use godwit_contract::v1::{Chat, Update};
 use godwit_kernel::ChatId;
 
-use super::events::{Event, Item, Outlet};
+use super::deferred::Deferred;
+use super::events::{Item, Outlet};
 use crate::backoff::Backoff;
 use crate::client::Client;
 use crate::error::Error;
-use crate::log::{ChatLog, Next, Offered, Position};
+use crate::log::{ChatLog, Offered};
 use crate::snapshot::Snapshot;
 
 /// A chat that is new to this client is told from its beginning when that is at most so far back; else it is loaded.
@@ -62,13 +64,6 @@ enum Answer {
 
 type Call = Pin<Box<dyn Future<Output = Result<Answer, Error>> + Send>>;
 
-/// A call for one chat that failed.
-struct Deferred {
-    job: Job,
-    due_at: Instant,
-    backoff: Backoff,
-}
-
 /// A finished call.
 pub(super) struct Finished(Result<Answer, Error>);
 
@@ -79,6 +74,8 @@ pub(super) struct SessionOver;
 /// The logs and the calls.
 pub(super) struct Sync {
     client: Client,
+    /// Whose connection it is.
+    user_id: String,
     logs: HashMap<ChatId, ChatLog>,
     /// Chats whose log has a repair due.
     gaps: HashSet<ChatId>,
@@ -90,7 +87,7 @@ pub(super) struct Sync {
     backoff: Backoff,
     resume_at: Option<Instant>,
     /// What failed for one chat, and waits by itself: nothing else waits for it but to say that all was told.
-    deferred: HashMap<ChatId, Deferred>,
+    deferred: Deferred<Job>,
     /// Everything up to this cursor is told once nothing is deferred any more.
     owed_cursor: Option<String>,
     /// The chats that the lists have named, while they are read because the account is begun.
@@ -112,6 +109,7 @@ impl Sync {
         // What came or went when the application ended.
         let loading: HashSet<ChatId> = snapshot.to_load.iter().filter_map(|id| id.parse().ok()).collect();
         Self {
+            user_id: client.session().map(|session| session.user_id).unwrap_or_default(),
             client,
             logs: logs.collect(),
             gaps: HashSet::new(),
@@ -121,7 +119,7 @@ impl Sync {
             running: None,
             backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
             resume_at: None,
-            deferred: HashMap::new(),
+            deferred: Deferred::new(),
             owed_cursor: None,
             listed: None,
             interval,
@@ -137,7 +135,7 @@ impl Sync {
         self.resume_at = None;
         self.wants_state = true;
         self.resync(now);
-        self.take_up_deferred(|_| true);
+        self.take_up_deferred(None);
     }
 
     /// Something that no log holds was told live, or is not told because the application is behind: then it is asked for.
@@ -192,7 +190,11 @@ impl Sync {
         if self.is_new_and_far(chat_id, seq) {
             self.load(chat_id);
         } else if self.logs.get(&chat_id).is_none_or(|log| log.position().seq < seq) {
-            self.repair(chat_id);
+            let job = self.repair_job(chat_id);
+            // Also while a sync runs, which may have been answered before.
+            if !self.jobs.contains(&job) {
+                self.jobs.push_back(job);
+            }
         }
     }
 
@@ -276,7 +278,9 @@ impl Sync {
         match done.0 {
             Ok(answer) => {
                 self.backoff.reset();
-                if let Job::SyncChat(chat_id) | Job::LoadChat(chat_id) = &job {
+                if let Job::SyncChat(chat_id) | Job::LoadChat(chat_id) = &job
+                    && self.deferred.has(chat_id, &job)
+                {
                     self.deferred.remove(chat_id);
                 }
                 self.take(&job, answer, outlet, now);
@@ -298,8 +302,7 @@ impl Sync {
         let gaps = self.gaps.iter().filter_map(|chat_id| self.logs.get(chat_id)?.repair_due_at());
         // One that is over waits for room, not for the time.
         let resume = self.resume_at.filter(|resume_at| *resume_at > now);
-        let deferred = self.deferred.values().map(|deferred| deferred.due_at).filter(|due_at| *due_at > now);
-        gaps.chain(resume).chain(deferred).fold(self.account_due_at, Instant::min)
+        gaps.chain(resume).chain(self.deferred.due_after(now)).fold(self.account_due_at, Instant::min)
     }
 
     /// Queues what became due.
@@ -309,16 +312,15 @@ impl Sync {
         for chat_id in due.copied().collect::<Vec<_>>() {
             self.repair(chat_id);
         }
-        self.take_up_deferred(|due_at| due_at <= now);
+        self.take_up_deferred(Some(now));
         if self.account_due_at <= now {
             self.resync(now);
         }
     }
 
     /// They stay deferred until they succeed.
-    fn take_up_deferred(&mut self, is_due: impl Fn(Instant) -> bool) {
-        let due = self.deferred.values().filter(|deferred| is_due(deferred.due_at));
-        for job in due.map(|deferred| deferred.job.clone()).collect::<Vec<_>>() {
+    fn take_up_deferred(&mut self, until: Option<Instant>) {
+        for job in self.deferred.due_by(until) {
             let is_running = self.running.as_ref().is_some_and(|(running, _)| *running == job);
             if !is_running && !self.jobs.contains(&job) {
                 self.jobs.push_back(job);
@@ -361,149 +363,6 @@ impl Sync {
         }
     }
 
-    fn take(&mut self, job: &Job, answer: Answer, outlet: &mut Outlet, now: Instant) {
-        match (job, answer) {
-            (Job::Begin, Answer::Account(answer)) => self.begin(answer),
-            (_, Answer::Account(answer)) if answer.reset => self.begin(answer),
-            (_, Answer::Account(answer)) => self.take_account(answer, outlet, now),
-            (Job::ListChats { list, .. }, Answer::Chats(answer)) => self.take_chats(*list, answer, outlet),
-            (Job::SyncChat(chat_id), Answer::Updates(Some(page))) => {
-                let jobs: Vec<_> = self.take_page(*chat_id, page, outlet, now).into_iter().collect();
-                self.queue_first(jobs);
-            }
-            (Job::LoadChat(chat_id), Answer::Chat(Some(chat))) => {
-                self.loading.remove(chat_id);
-                self.logs.insert(*chat_id, ChatLog::at(position_of(&chat)));
-                self.gaps.remove(chat_id);
-                outlet.tell(Event::ChatLoaded(chat));
-                // What arrived while it was loaded was not taken.
-                self.repair(*chat_id);
-            }
-            // An answer without its content: the same as one that did not come.
-            (job, Answer::Chats(_) | Answer::Updates(_) | Answer::Chat(_)) => {
-                self.again(job.clone(), Duration::ZERO, now);
-            }
-        }
-    }
-
-    /// Loads the chats, then continues from the answer's cursor: whatever happens after that cursor comes by sync,
-    /// also what a chat's snapshot holds already.
-    fn begin(&mut self, answer: SyncResponse) {
-        self.listed = Some(HashSet::new());
-        self.queue_first(vec![
-            Job::ListChats { list: List::Active, page: String::new() },
-            Job::ListChats { list: List::Archived, page: String::new() },
-            Job::Commit { cursor: answer.next_cursor },
-            Job::SyncAccount,
-        ]);
-    }
-
-    fn take_account(&mut self, answer: SyncResponse, outlet: &mut Outlet, now: Instant) {
-        let mut jobs = Vec::new();
-        for page in answer.chats {
-            let Ok(chat_id) = page.chat_id.parse() else { continue };
-            let job = self.take_page(chat_id, page, outlet, now);
-            // The cursor says that all of this page was told: a gap must be closed before it is committed.
-            let has_gap = self.logs.get(&chat_id).is_some_and(ChatLog::has_gap);
-            jobs.extend(job.or_else(|| has_gap.then(|| self.repair_job(chat_id))));
-        }
-        let is_outdated = answer.state.is_some() && self.has_newer_state;
-        if let Some(state) = answer.state.filter(|_| !is_outdated) {
-            self.wants_state = false;
-            outlet.tell(Event::State(Box::new(state)));
-        }
-        let has_moved = answer.next_cursor != self.cursor;
-        jobs.push(Job::Commit { cursor: answer.next_cursor });
-        if is_outdated && !answer.has_more {
-            jobs.push(Job::SyncAccount);
-        }
-        if answer.has_more && has_moved {
-            jobs.push(Job::SyncAccount);
-        }
-        self.queue_first(jobs);
-    }
-
-    /// Tells what is next of a page; returns what must be done before anything else of this chat.
-    fn take_page(&mut self, chat_id: ChatId, page: ChatUpdates, outlet: &mut Outlet, now: Instant) -> Option<Job> {
-        let first_seq = page.updates.first().map_or(0, |update| update.seq);
-        if self.is_new_and_far(chat_id, first_seq) {
-            return self.load_job(chat_id);
-        }
-        let page = self.logs.entry(chat_id).or_default().take_page(page, now);
-        self.tell(page.applied, outlet);
-        let job = match page.next {
-            Next::Done => None,
-            Next::More => Some(self.repair_job(chat_id)),
-            Next::Reset => self.load_job(chat_id),
-        };
-        self.note_gap(chat_id);
-        job
-    }
-
-    /// Word that the user came to a chat or left it may be older than what else is known: the chat is asked for.
-    fn tell(&mut self, updates: Vec<Update>, outlet: &mut Outlet) {
-        for update in updates {
-            if let Some(Change::ChatJoined(ChatJoined { chat_id }) | Change::ChatLeft(ChatLeft { chat_id, .. })) =
-                &update.change
-                && let Ok(chat_id) = chat_id.parse()
-            {
-                self.load(chat_id);
-            }
-            outlet.tell(Event::Update(Box::new(update)));
-        }
-    }
-
-    fn take_chats(&mut self, list: List, answer: ListChatsResponse, outlet: &mut Outlet) {
-        let mut jobs = Vec::new();
-        for chat in answer.chats {
-            let Ok(chat_id) = chat.id.parse() else { continue };
-            if let Some(listed) = &mut self.listed {
-                listed.insert(chat_id);
-            }
-            let position = position_of(&chat);
-            match self.logs.get(&chat_id) {
-                Some(log) if *log.position() == position => {}
-                Some(_) => jobs.push(self.repair_job(chat_id)),
-                None => {
-                    self.logs.insert(chat_id, ChatLog::at(position));
-                    outlet.tell(Event::ChatLoaded(Box::new(chat)));
-                }
-            }
-        }
-        if !answer.next_cursor.is_empty() {
-            jobs.push(Job::ListChats { list, page: answer.next_cursor });
-        }
-        self.queue_first(jobs);
-    }
-
-    fn failed(&mut self, job: Job, error: &Error, outlet: &mut Outlet, now: Instant) {
-        tracing::debug!(error = error as &dyn std::error::Error, ?job, "a sync failed");
-        let pause = error.retry_after().unwrap_or_default();
-        match (&job, error.status()) {
-            (Job::SyncChat(chat_id) | Job::LoadChat(chat_id), Some(403 | 404)) => {
-                let chat_id = *chat_id;
-                self.gaps.remove(&chat_id);
-                self.deferred.remove(&chat_id);
-                let was_to_load = self.loading.remove(&chat_id);
-                if self.logs.remove(&chat_id).is_some() || was_to_load {
-                    outlet.tell(Event::ChatGone(chat_id));
-                }
-                self.tell_cursor(outlet);
-            }
-            (Job::SyncChat(chat_id) | Job::LoadChat(chat_id), _) => {
-                let chat_id = *chat_id;
-                self.defer(chat_id, job, pause, now);
-            }
-            // The server does not know the cursor, or the list's page: begin again.
-            (Job::SyncAccount, Some(400)) => self.again(Job::Begin, pause, now),
-            (Job::ListChats { list, .. }, Some(400)) => {
-                let list = *list;
-                self.again(Job::ListChats { list, page: String::new() }, pause, now);
-            }
-            _ => self.again(job, pause, now),
-        }
-    }
-
     /// Makes a call again, not before the pause that the server named.
     fn again(&mut self, job: Job, at_least: Duration, now: Instant) {
         self.queue_first(vec![job]);
@@ -512,14 +371,12 @@ impl Sync {
 
     /// Makes a call for one chat again by itself. Everything waits for a moment: it may be the server that fails.
     fn defer(&mut self, chat_id: ChatId, job: Job, at_least: Duration, now: Instant) {
-        let mut backoff = self
-            .deferred
-            .remove(&chat_id)
-            .map_or_else(|| Backoff::new(FIRST_PAUSE, LONGEST_PAUSE), |last| last.backoff);
         let entropy = self.client.entropy();
-        let due_at = now + at_least + backoff.pause(entropy);
+        // A chat that is to be loaded is synced after that.
+        if job == Job::LoadChat(chat_id) || !self.deferred.has(&chat_id, &Job::LoadChat(chat_id)) {
+            self.deferred.put(chat_id, job, at_least, now, entropy);
+        }
         self.resume_at = Some(now + self.backoff.pause(entropy));
-        self.deferred.insert(chat_id, Deferred { job, due_at, backoff });
     }
 
     fn is_new_and_far(&self, chat_id: ChatId, seq: u64) -> bool {
@@ -559,7 +416,7 @@ impl Sync {
 
     fn queue_last(&mut self, job: Job) {
         if let Job::SyncChat(chat_id) | Job::LoadChat(chat_id) = &job
-            && self.deferred.get(chat_id).is_some_and(|deferred| deferred.job == job)
+            && self.deferred.has(chat_id, &job)
         {
             return;
         }
@@ -576,8 +433,4 @@ impl Sync {
             self.jobs.push_front(job);
         }
     }
-}
-
-fn position_of(chat: &Chat) -> Position {
-    Position { seq: chat.seq, epoch: chat.epoch.clone() }
 }

@@ -11,8 +11,10 @@ pub struct Account {
     /// What no log holds.
     pub state: Option<UnloggedState>,
     pub chats: BTreeMap<String, Vec<Update>>,
-    /// Chats of which nothing can be given now.
+    /// Chats of which nothing can be given now but, to who syncs the account, the newest.
     pub failing: HashSet<String>,
+    /// Chats that cannot be loaded now.
+    pub unloadable: HashSet<String>,
     pub epochs: HashMap<String, String>,
     /// Every update of every chat, in the order of the account cursor.
     order: Vec<(String, u64)>,
@@ -94,6 +96,9 @@ impl Account {
             let page = chats.entry(chat).or_insert_with(|| self.page(chat, *seq, 0, "").unwrap());
             page.has_more = false;
             page.updates.extend(self.page(chat, seq - 1, 1, "").unwrap().updates);
+            if self.failing.contains(chat) {
+                page.updates.drain(..page.updates.len() - 1);
+            }
         }
         (chats.into_values().collect(), next, next < self.order.len())
     }

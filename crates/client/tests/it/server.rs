@@ -171,6 +171,16 @@ impl Server {
         self.account.lock().calls.get(path).copied().unwrap_or_default()
     }
 
+    /// Waits until a path was called more often than that.
+    pub async fn called_again(&self, path: &str, before: usize) {
+        let calling = async {
+            while self.call_count(path) <= before {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(SOON, calling).await.unwrap();
+    }
+
     fn expires_at(&self) -> Option<Timestamp> {
         let at = SystemClock.now() + time::Duration::seconds(*self.token_life_secs.lock());
         Some(Timestamp { seconds: at.unix_timestamp(), nanos: 0 })
@@ -255,6 +265,7 @@ impl Server {
                 json(200, &ListChatsResponse { chats, next_cursor: String::new() })
             }
             ["chats", chat, ..] if account.failing.contains(*chat) => problem(503, "CHAT_NOT_READY"),
+            ["chats", chat] if account.unloadable.contains(*chat) => problem(503, "CHAT_NOT_READY"),
             ["chats", chat] => match account.chat(chat) {
                 Some(chat) => json(200, &GetChatResponse { chat: Some(chat) }),
                 None => problem(404, "CHAT_NOT_FOUND"),

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use godwit_client::{ConnectOptions, ConnectionState, Encoding, Event, Events, Snapshot};
 use godwit_contract::message::v1::UnloggedState;
 use godwit_contract::v1::update::Change;
-use godwit_contract::v1::{AdvancedFrame, ChatJoined, ChatLeft, Draft, ResyncFrame, server_frame};
+use godwit_contract::v1::{
+    AdvancedFrame, ChatJoined, ChatLeft, Draft, Member, MembersAdded, ResyncFrame, server_frame,
+};
 use godwit_kernel::{ChatId, Entropy, SystemEntropy};
 use tokio::time::timeout;
 
@@ -268,12 +270,83 @@ async fn a_chat_that_cannot_be_synced_stops_no_other() {
     }
     assert_eq!(connection.state(), ConnectionState::Syncing, "something is missing");
     let cursor = events.snapshot().cursor;
+    // The account is synced, but of one chat not all is told.
+    let syncs = server.call_count("/sync");
+    server.append(sound, Live::Lost);
+    server.broadcast(server_frame::Frame::Resync(ResyncFrame::default()));
+    expect_update(&mut events, sound, 4).await;
+    server.called_again("/sync", syncs).await;
+    server.append(sound, Live::Once);
+    expect_update(&mut events, sound, 5).await;
+    assert_eq!(events.snapshot().cursor, cursor);
     server.account.lock().failing.clear();
     for seq in [2, 3] {
         expect_update(&mut events, damaged, seq).await;
     }
     timeout(SOON, connection.live()).await.unwrap().unwrap();
-    assert_eq!(events.snapshot().cursor, cursor);
+    server.append(sound, Live::Once);
+    expect_update(&mut events, sound, 6).await;
+    assert_ne!(events.snapshot().cursor, cursor);
+}
+
+/// While a chat that one came to cannot be loaded, what is synced of it does not make it forgotten.
+#[tokio::test]
+async fn a_chat_that_cannot_be_loaded_now_is_loaded_later_whatever_is_told_of_it() {
+    let server = Server::start().await;
+    let (own, joined) = (chat_id(), chat_id());
+    server.append(own, Live::Lost);
+    let (connection, mut events) = server.client().connect(ConnectOptions::default());
+    timeout(SOON, connection.live()).await.unwrap().unwrap();
+    assert!(matches!(next(&mut events).await, Event::ChatLoaded(_)));
+    server.account.lock().unloadable.insert(joined.to_string());
+    server.append(joined, Live::Lost);
+    let change = Change::ChatJoined(ChatJoined { chat_id: joined.to_string() });
+    let update = server.account.lock().append(&own.to_string(), Some(change));
+    server.broadcast(server_frame::Frame::Update(update));
+    expect_update(&mut events, own, 2).await;
+    let path = format!("/chats/{joined}");
+    server.called_again(&path, 0).await;
+    // Of a page of it something is missing, so it is synced.
+    server.append(joined, Live::Lost);
+    server.account.lock().failing.insert(joined.to_string());
+    server.broadcast(server_frame::Frame::Resync(ResyncFrame::default()));
+    server.called_again(&format!("{path}/sync"), 0).await;
+    server.account.lock().failing.clear();
+    let failed = server.call_count(&path);
+    server.called_again(&path, failed).await;
+    server.account.lock().unloadable.clear();
+    loop {
+        match next(&mut events).await {
+            Event::ChatLoaded(chat) if chat.id == joined.to_string() => break,
+            Event::Update(update) => assert_eq!(update.chat_id, joined.to_string()),
+            other => panic!("{other:?}"),
+        }
+    }
+    timeout(SOON, connection.live()).await.unwrap().unwrap();
+    server.append(joined, Live::Once);
+    expect_update(&mut events, joined, 3).await;
+}
+
+#[tokio::test]
+async fn who_comes_to_a_group_begins_with_a_snapshot_of_it() {
+    let server = Server::start().await;
+    let group = chat_id();
+    server.append(group, Live::Lost);
+    let (connection, mut events) = server.client().connect(ConnectOptions::default());
+    timeout(SOON, connection.live()).await.unwrap().unwrap();
+    assert!(matches!(next(&mut events).await, Event::ChatLoaded(_)));
+    let added = |user_id: &str| {
+        let member = Member { user_id: user_id.to_owned(), ..Member::default() };
+        Change::MembersAdded(MembersAdded { members: vec![member], ..MembersAdded::default() })
+    };
+    for user_id in ["somebody else", "u"] {
+        let update = server.account.lock().append(&group.to_string(), Some(added(user_id)));
+        server.broadcast(server_frame::Frame::Update(update));
+    }
+    for seq in [2, 3] {
+        expect_update(&mut events, group, seq).await;
+    }
+    assert!(matches!(next(&mut events).await, Event::ChatLoaded(chat) if chat.seq == 3));
 }
 
 #[tokio::test]

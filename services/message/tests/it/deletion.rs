@@ -40,6 +40,18 @@ async fn reply(client: &Client, chat_id: ChatId, name: &str, to: &pb::Message) -
     client.send_full(request).await.unwrap()
 }
 
+/// Has a message deleted to which there are so many replies, by who is returned.
+async fn delete_with_replies(bed: &Bed, replica: &Replica, count: usize) -> (ChatId, Client) {
+    let (ada, bob) = (user(), user());
+    let chat_id = bed.chat(replica, &[ada, bob]).await;
+    let sent = replica.client(ada).send(chat_id, "m", SECRET).await.unwrap();
+    let bob = replica.client(bob);
+    let names: Vec<String> = (0..count).map(|number| number.to_string()).collect();
+    futures_util::future::join_all(names.iter().map(|name| reply(&bob, chat_id, name, &sent))).await;
+    replica.client(ada).delete(&sent.id).await.unwrap();
+    (chat_id, bob)
+}
+
 async fn preview(replica: &Replica, sent: &pb::Message, edit_count: u32) -> Outcome {
     let id: MessageId = sent.id.parse().unwrap();
     let text = || SECRET.to_owned();
@@ -153,16 +165,9 @@ async fn what_a_killed_process_left_is_published_without_the_text() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_snippets_of_any_number_of_replies_are_emptied() {
-    const REPLIES: usize = 1_203;
     let bed = Bed::new().await;
     let replica = bed.replica_with(&godwit_message::Config { clean_interval_ms: 20, ..crate::harness::config(2) });
-    let (ada, bob) = (user(), user());
-    let chat_id = bed.chat(&replica, &[ada, bob]).await;
-    let sent = replica.client(ada).send(chat_id, "m", SECRET).await.unwrap();
-    let bob = replica.client(bob);
-    let names: Vec<String> = (0..REPLIES).map(|number| number.to_string()).collect();
-    futures_util::future::join_all(names.iter().map(|name| reply(&bob, chat_id, name, &sent))).await;
-    replica.client(ada).delete(&sent.id).await.unwrap();
+    delete_with_replies(&bed, &replica, 1_203).await;
     godwit_testkit::eventually(PATIENCE, || async {
         match rows_with_secret(&bed).await {
             0 => Ok(()),
@@ -182,16 +187,9 @@ async fn the_snippets_of_any_number_of_replies_are_emptied() {
 /// One of more replies than a deletion reaches, edited before the worker comes to it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reply_that_is_edited_before_its_snippet_is_emptied_does_not_tell_it_again() {
-    const REPLIES: usize = 510;
     let bed = Bed::new().await;
     let replica = bed.replica_with(&godwit_message::Config { clean_interval_ms: 600_000, ..crate::harness::config(2) });
-    let (ada, bob) = (user(), user());
-    let chat_id = bed.chat(&replica, &[ada, bob]).await;
-    let sent = replica.client(ada).send(chat_id, "m", SECRET).await.unwrap();
-    let bob = replica.client(bob);
-    let names: Vec<String> = (0..REPLIES).map(|number| number.to_string()).collect();
-    futures_util::future::join_all(names.iter().map(|name| reply(&bob, chat_id, name, &sent))).await;
-    replica.client(ada).delete(&sent.id).await.unwrap();
+    let (chat_id, bob) = delete_with_replies(&bed, &replica, 510).await;
     let quoting = "SELECT count(*) FROM messages WHERE reply_to_seq IS NOT NULL";
     let before = bed.number(quoting).await;
     assert!(before > 0, "the worker is not there yet");

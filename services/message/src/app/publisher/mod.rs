@@ -113,12 +113,11 @@ impl Publisher {
             self.links.offer(&update.payload);
             let mut taken = update.taken.take();
             let Committed { chat_id, seq, payload, is_for_some, announced_to, left, .. } = update;
-            if *is_for_some {
-                self.live.offer(LiveItem { message: outgoing::advanced(*chat_id, *seq), taken });
-                continue;
-            }
-            for message in outgoing::live_messages(*chat_id, payload, announced_to, left) {
+            for mut message in outgoing::live_messages(*chat_id, payload, announced_to, left) {
                 let is_for_chat = matches!(message.0, Channel::Chat(_));
+                if is_for_chat && *is_for_some {
+                    message = outgoing::advanced(*chat_id, *seq);
+                }
                 let taken = if is_for_chat { taken.take() } else { None };
                 self.live.offer(LiveItem { message, taken });
             }

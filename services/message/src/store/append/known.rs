@@ -28,9 +28,8 @@ pub(super) async fn load(conn: &mut Connection, entries: &[Entry], mut known: Kn
     }
     if !(needs.participants.is_empty() && needs.all_participants.is_empty()) {
         known.participants = participants(conn, &needs).await?;
-        let of_new =
-            |key: &&(ChatId, UserId)| known.participants.get(key).is_some_and(|one| one.last_sent_at.is_none());
-        let new: Vec<(ChatId, UserId)> = needs.paced.iter().filter(of_new).copied().collect();
+        let is_new = |key: &(ChatId, UserId)| known.participants.get(key).is_some_and(|one| one.last_sent_at.is_none());
+        let new: Vec<Paced> = needs.paced.into_iter().filter(|(key, _)| is_new(key)).collect();
         if !new.is_empty() {
             recall_last_sent(conn, &new, &mut known.participants).await?;
         }
@@ -48,8 +47,8 @@ struct Needs {
     edited: HashSet<MessageId>,
     reactors: HashSet<(MessageId, UserId)>,
     participants: HashSet<(ChatId, UserId)>,
-    /// Those of them who send in slow mode.
-    paced: HashSet<(ChatId, UserId)>,
+    /// Those of them who send in slow mode, and its pause in seconds.
+    paced: HashMap<(ChatId, UserId), u32>,
     /// The groups that come down to 200 members.
     all_participants: HashSet<ChatId>,
     pins: HashSet<ChatId>,
@@ -63,7 +62,7 @@ impl Needs {
             match &entry.change {
                 Change::Message(message) if message.slow_mode_secs > 0 => {
                     needs.participants.insert((entry.chat_id, message.sender_id));
-                    needs.paced.insert((entry.chat_id, message.sender_id));
+                    needs.paced.insert((entry.chat_id, message.sender_id), message.slow_mode_secs);
                 }
                 Change::Action(action) => needs.act(entry.chat_id, action),
                 Change::Event(event) if event.membership.are_receipts_told_again => {
@@ -313,20 +312,28 @@ struct LastSentRow {
     last_sent_at: OffsetDateTime,
 }
 
-/// Of who sends for the first time since they came, or since the chat has slow mode, it is not known when they sent last: their
-/// messages tell, so that leaving and coming back ends no pause.
+/// Who sends to which chat, and the pause of its slow mode in seconds.
+type Paced = ((ChatId, UserId), u32);
+
+/// Of who sends for the first time since they came, or since the chat has slow mode, it is not known when they sent last: the
+/// chat's messages of the pause tell, so that leaving and coming back ends none.
 async fn recall_last_sent(
     conn: &mut Connection,
-    keys: &[(ChatId, UserId)],
+    paced: &[Paced],
     participants: &mut HashMap<(ChatId, UserId), Participant>,
 ) -> Result<(), AppendError> {
     let query = sql_query(
         "SELECT k.chat_id, k.user_id, max(m.sent_at) AS last_sent_at
-         FROM unnest($1, $2) AS k (chat_id, user_id) JOIN messages m ON m.chat_id = k.chat_id AND m.sender_id = k.user_id
+         FROM unnest($1, $2, $3) AS k (chat_id, user_id, pause_secs)
+         JOIN chat_heads h ON h.chat_id = k.chat_id
+         CROSS JOIN LATERAL first_seq_after(h.chat_id, h.first_seq, h.last_seq,
+             clock_timestamp() - make_interval(secs => k.pause_secs)) AS of_pause (first_seq)
+         JOIN messages m ON m.chat_id = k.chat_id AND m.seq >= of_pause.first_seq AND m.sender_id = k.user_id
          GROUP BY k.chat_id, k.user_id",
     )
-    .bind::<Array<SqlUuid>, _>(keys.iter().map(|(chat_id, _)| chat_id.as_uuid()).collect::<Vec<_>>())
-    .bind::<Array<SqlUuid>, _>(keys.iter().map(|(_, user)| user.as_uuid()).collect::<Vec<_>>());
+    .bind::<Array<SqlUuid>, _>(paced.iter().map(|((chat_id, _), _)| chat_id.as_uuid()).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(paced.iter().map(|((_, user), _)| user.as_uuid()).collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(paced.iter().map(|(_, secs)| i64::from(*secs)).collect::<Vec<_>>());
     let rows: Vec<LastSentRow> = Prepared(query).load(conn).await?;
     for row in rows {
         let key = (ChatId::from_uuid(row.chat_id), UserId::from_uuid(row.user_id));

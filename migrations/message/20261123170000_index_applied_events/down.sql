@@ -1,2 +1,1 @@
-DROP INDEX reactions_newest;
 DROP INDEX applied_events_seq;

@@ -1,0 +1,1 @@
+UPDATE chat_heads SET hidden_until_seq = 0;
