@@ -1,13 +1,12 @@
 //! How people come to a chat and go from it, inside the transaction of a use case.
 
+use godwit_kernel::limits::RECEIPT_MEMBERS_MAX;
 use godwit_kernel::{ChatId, UserId};
 use godwit_pg::Connection;
 
 use super::App;
 use super::join_requests::answerers;
-use crate::domain::{
-    ADMINS_MAX, CHATS_MAX, Cause, Chat, GROUP_MEMBERS_MAX, Kind, Member, RECEIPTS_MEMBERS_MAX, Right, Role,
-};
+use crate::domain::{ADMINS_MAX, CHATS_MAX, Cause, Chat, GROUP_MEMBERS_MAX, Kind, Member, Right, Role};
 use crate::error::Error;
 use crate::events::outgoing;
 use crate::store;
@@ -89,9 +88,9 @@ impl App {
         let members: Vec<_> = joiners.iter().map(member).collect();
         store::insert_members(tx, chat.id, &members, Some(actor)).await?;
         let waited = store::delete_join_requests(tx, chat.id, joiners).await?;
-        let was_small = chat.member_count <= RECEIPTS_MEMBERS_MAX;
+        let was_small = chat.member_count <= RECEIPT_MEMBERS_MAX;
         chat.member_count = chat.member_count.saturating_add(u32::try_from(joiners.len()).unwrap_or(0));
-        if chat.kind == Kind::Group && was_small && chat.member_count > RECEIPTS_MEMBERS_MAX {
+        if chat.kind == Kind::Group && was_small && chat.member_count > RECEIPT_MEMBERS_MAX {
             chat.version = chat.version.next();
         }
         store::save_chat(tx, chat).await?;

@@ -5,8 +5,6 @@ use super::Role;
 
 /// The most members of a group.
 pub const GROUP_MEMBERS_MAX: u32 = 200_000;
-/// The most members whose reading a group's log tells.
-pub const RECEIPTS_MEMBERS_MAX: u32 = 200;
 /// The most admins of a chat, besides its owner: each is told of everybody who asks to be let in.
 pub const ADMINS_MAX: u32 = 50;
 /// Who is in so many chats, of whatever kind, is taken into no group or channel.

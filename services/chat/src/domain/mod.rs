@@ -26,7 +26,7 @@ pub use invite::{INVITES_MAX, Invite, InviteCode, InviteTerms, JOIN_REQUESTS_MAX
 pub use kind::{Kind, UnknownName};
 pub use list_cursor::{IdCursor, InvalidCursor, TimeCursor};
 pub use listeners::{Listener, Listeners};
-pub use member::{ADMINS_MAX, Ban, CHATS_MAX, Cause, GROUP_MEMBERS_MAX, Member, RECEIPTS_MEMBERS_MAX, Refusal};
+pub use member::{ADMINS_MAX, Ban, CHATS_MAX, Cause, GROUP_MEMBERS_MAX, Member, Refusal};
 pub use pending_update::PendingUpdate;
 pub use posting_policy::{MembershipVersion, PostingPolicy};
 pub use rights::{Right, Standing, When, markdown as rights_markdown};

@@ -1,9 +1,10 @@
+use godwit_kernel::limits::RECEIPT_MEMBERS_MAX;
 use godwit_kernel::{ChatId, UserId};
 
 use super::super::App;
 use super::ChatView;
 use crate::clients::Receipts;
-use crate::domain::{ChatOfMember, Kind, RECEIPTS_MEMBERS_MAX};
+use crate::domain::{ChatOfMember, Kind};
 use crate::error::Error;
 use crate::store;
 
@@ -28,6 +29,6 @@ impl App {
 }
 
 fn receipts_of(chat: &ChatOfMember) -> Receipts {
-    let is_small_group = chat.chat.kind == Kind::Group && chat.chat.member_count <= RECEIPTS_MEMBERS_MAX;
+    let is_small_group = chat.chat.kind == Kind::Group && chat.chat.member_count <= RECEIPT_MEMBERS_MAX;
     if is_small_group { Receipts::OfAll } else { Receipts::OfDirectChats }
 }
