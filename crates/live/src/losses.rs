@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
+use metrics::describe_counter;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -14,15 +15,25 @@ const TOLD_PAUSE: Duration = Duration::from_secs(5);
 
 /// Word that could not be published and that nothing else brings: who listens must find out by themselves. They are told as
 /// soon as live takes it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Losses {
     noted: Notify,
+}
+
+impl Default for Losses {
+    fn default() -> Self {
+        describe_counter!(
+            "godwit_live_losses_total",
+            "Word that everybody must find out by themselves, for it was not published"
+        );
+        Self { noted: Notify::new() }
+    }
 }
 
 impl Losses {
     /// Something was lost. Returns at once.
     pub fn note(&self) {
-        metrics::counter!("live_losses_total").increment(1);
+        metrics::counter!("godwit_live_losses_total").increment(1);
         self.noted.notify_one();
     }
 

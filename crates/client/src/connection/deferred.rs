@@ -5,10 +5,8 @@ use std::time::{Duration, Instant};
 
 use godwit_kernel::{ChatId, Entropy};
 
+use super::{FIRST_PAUSE, LONGEST_PAUSE};
 use crate::backoff::Backoff;
-
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// The calls that wait, at most one a chat.
 #[derive(Debug)]

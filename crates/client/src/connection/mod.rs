@@ -12,6 +12,7 @@ pub use events::{Event, Events};
 pub use people::Activity;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use godwit_contract::v1::{CallSignal, Message, Presence, TypingAction};
 use godwit_kernel::{CallId, ChatId, DeviceId, Entropy, UserId};
@@ -24,6 +25,10 @@ use crate::client::Client;
 use crate::error::Error;
 use crate::options::ConnectOptions;
 use crate::pending::{PendingQueue, checked};
+
+/// After a failure the pause is at most so long; it doubles with each further one, up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// How a connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

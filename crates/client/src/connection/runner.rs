@@ -14,7 +14,7 @@ use url::Url;
 use super::events::{Event, Item, Outlet};
 use super::socket::{ConnectError, Lost, Socket};
 use super::sync::{SessionOver, Sync};
-use super::{ConnectionState, EndReason, Shared};
+use super::{ConnectionState, EndReason, FIRST_PAUSE, LONGEST_PAUSE, Shared};
 use crate::backoff::Backoff;
 use crate::client::Client;
 use crate::error::{Error, Problem};
@@ -23,8 +23,6 @@ use crate::pending::Settled;
 use crate::session::RENEW_BEFORE;
 use crate::snapshot::Snapshot;
 
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// A server that closes for flooding is left alone for at least this long.
 const FLOODING_PAUSE: Duration = Duration::from_secs(5);
 /// Until the first frame tells how often the server pings.

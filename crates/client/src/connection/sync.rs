@@ -14,6 +14,7 @@ use godwit_kernel::ChatId;
 
 use super::deferred::Deferred;
 use super::events::{Item, Outlet};
+use super::{FIRST_PAUSE, LONGEST_PAUSE};
 use crate::backoff::Backoff;
 use crate::client::Client;
 use crate::error::Error;
@@ -26,8 +27,6 @@ const CHATS_PAGE: u32 = 200;
 const UPDATES_PAGE: u32 = 500;
 /// Of the whole account: who was away for a moment gets everything in one answer; after longer the server gives less.
 const ACCOUNT_PAGE: u32 = 10_000;
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// A call to make, or a step between calls.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -23,8 +23,7 @@ pub fn encode_update(entry: &Entry, planned: &Planned) -> Bytes {
     if let (Body::AsAsked | Body::WithReceipts(_), Change::Event(event)) = (body, &entry.change) {
         // One encoded message behind another of its type is their union: actor and change come from the second, receipts from
         // the third.
-        let parts = [update.encode_to_vec(), event.partial_update.to_vec(), receipts(body)];
-        return parts.concat().into();
+        return [&update.encode_to_vec()[..], &event.partial_update, &receipts(body)].concat().into();
     }
     update.change = match body {
         Body::AsAsked | Body::WithReceipts(_) => asked(entry, planned),
